@@ -1,0 +1,212 @@
+/** An amount in integer minor units of its currency (120 TWD is 12000). 1 to 2^53 - 1. */
+export type MinorUnits = number;
+/** Milliseconds since 1970-01-01T00:00:00Z. */
+export type UnixMillis = number;
+
+export interface PaymentV1 {
+  txnId?: string;
+  origTxnId?: string;
+  dupTxnId?: string;
+}
+
+export type PaymentMethod = "cash" | "confirmed_elsewhere" | "promise" | "authorized_online";
+
+/** What a till asks the city to record or capture. `authRef` is required for `authorized_online`. */
+export interface PaymentRequestedV2 extends PaymentV1 {
+  amount: MinorUnits;
+  /** ISO 4217, three capital letters. */
+  currency: string;
+  method: PaymentMethod;
+  stallId?: string;
+  authRef?: string;
+  reason?: string;
+}
+
+/** What old ticketing said: `ok` is 1 or 0. */
+export interface GateAuthV1 {
+  gate: string;
+  code: string;
+  ok: 0 | 1;
+}
+
+export interface GateScannedV2 {
+  gateId: string;
+  /** The same value as the event's key. */
+  ticketId: string;
+  scannedAt?: UnixMillis;
+  reason?: string;
+}
+
+/** The types a device may emit on the topics that have a contract. */
+export interface Contracts {
+  "pay.txn.v1": { requested: PaymentV1 };
+  "pay.txn.v2": { requested: PaymentRequestedV2 };
+  "gate.auth.v1": { verified: GateAuthV1; denied: GateAuthV1 };
+  "gate.auth.v2": { scanned: GateScannedV2 };
+}
+
+export type Json = null | boolean | number | string | Json[] | { [member: string]: Json | undefined };
+
+interface EmitBase {
+  /** The business key (order id, ticket id): decides the lane and the order. 1 to 128 printable ASCII characters. */
+  key: string;
+  /** Ties an event to the conversation it belongs to; by default the event's own id. */
+  correlationId?: string;
+  /** The event this one follows from. */
+  causationId?: string;
+  /** For topics whose contract says `caller`: what the person meant, unique per meaning. */
+  intent?: string;
+  /** Counts intents, not deliveries: 2 only after a definite refusal of 1. Default 1. */
+  attempt?: number;
+  /** W3C Trace Context of the start of this event. */
+  traceparent?: string;
+}
+
+type Contracted = {
+  [T in keyof Contracts]: {
+    [K in keyof Contracts[T]]: EmitBase & { topic: T; type: K; payload: Contracts[T][K] };
+  }[keyof Contracts[T]];
+}[keyof Contracts];
+
+/** A topic of your own: any dotted name ending in its version that no contract claims. */
+type Free<T extends string> = EmitBase & {
+  topic: T extends keyof Contracts | `pay.${string}` | `gate.${string}` ? never : T;
+  type: string;
+  payload: Json;
+};
+
+export type Emit<T extends string = string> = Contracted | Free<T>;
+
+/** What `emit` returns once the event is safely on disk. */
+export interface Receipt {
+  /** The delivery identity, the same on every try, for ever. */
+  id: string;
+  /** What the person meant: equal for a second tap on the same sale. */
+  intent: string;
+  /** Place in this device's outbox, from 1. */
+  sequence: number;
+  /** What the database was asked for; a browser only echoes it. */
+  durabilityRequested: "strict";
+  storedAt: UnixMillis;
+  /** True when this intent was stored before: nothing new was written. */
+  replayed: boolean;
+}
+
+/** The city's answer for one event, as `settled` gives it. */
+export interface Verdict {
+  id: string;
+  verdict: "accepted" | "duplicate" | "refused" | "discarded";
+  problem?: Problem;
+}
+
+/** RFC 9457. */
+export interface Problem {
+  type: string;
+  title?: string;
+  status?: number;
+  detail?: string;
+}
+
+export type Link = "unknown" | "up" | "down" | "captive" | "misconfigured";
+
+export type WhyNotSending =
+  | "nothing-owed" | "sending" | "paused" | "not-leader" | "opening" | "waiting-backoff" | "waiting-told"
+  | "waiting-lane" | "held" | "needs-attention" | "storage-fault" | "closed";
+
+export interface Snapshot {
+  /** Events this device owes the city: the only honest badge. */
+  backlog: number;
+  /** Age of the oldest owed event, 0 when nothing is owed. */
+  oldestMs: number;
+  /** Bytes of the owed events. */
+  bytes: number;
+  /** Owed events whose last try may have reached the city without an answer. */
+  unknown: number;
+  /** Dead letters that wait for a person. */
+  dead: number;
+  /** Events that wait for credentials. */
+  held: number;
+  link: Link;
+  /** Whether this page is the one that sends. */
+  leader: boolean;
+  paused: boolean;
+  nextWakeAt: UnixMillis | null;
+  whyNotSending: WhyNotSending;
+  storage: { durabilityRequested: "strict"; persisted: boolean | null; usage: number | null; quota: number | null };
+}
+
+export interface DeadLetter {
+  sequence: number;
+  id: string;
+  topic: string;
+  type: string;
+  key: string;
+  attempt: number;
+  at: UnixMillis;
+  /** `refused`: the city said no to this event. `poison`: the city could not read it. `expired`: too old, no definite answer. */
+  reason: "refused" | "poison" | "expired";
+  problem: Problem | null;
+  payload: Json;
+}
+
+export interface Notice {
+  kind: "dead-letter" | "link" | "fault" | "storage" | "identity";
+  code: string;
+  detail: string;
+  id?: string;
+}
+
+export interface OpenOptions {
+  /** Base address of the city, `"/"` for the page's own origin. */
+  city: string;
+  /** 1 to 64 of a-z, 0-9 and `-`. */
+  device: string;
+  /** Called before the first send and after the city refused the last answer. Throw or return null to stay held. */
+  credentials?: () => Promise<string | null> | string | null;
+  /** Name of the database; the default holds one outbox per device of the origin. */
+  database?: string;
+}
+
+/** The `code` of a `ConchError`. */
+export type ConchErrorCode =
+  | "bad-option" | "bad-topic" | "bad-type" | "bad-key" | "bad-payload" | "bad-number" | "bad-intent" | "pii-in-key"
+  | "too-large" | "quota" | "no-storage" | "storage-lost" | "storage-newer" | "conflict" | "intent-closed"
+  | "not-found" | "not-redrivable" | "closed" | "aborted" | "fault";
+
+export interface ConchError extends Error {
+  readonly name: "ConchError";
+  readonly code: ConchErrorCode;
+  /** Whether the same call may succeed later without a change. */
+  readonly retryable: boolean;
+}
+export function isConchError(error: unknown): error is ConchError;
+
+export class Edge {
+  private constructor();
+  /** Opens the outbox (creating it the first time) and starts to deliver what it owes. */
+  static open(options: OpenOptions): Promise<Edge>;
+  /** Resolves when the event is safely on disk, never before. */
+  emit<T extends string>(event: Emit<T>): Promise<Receipt>;
+  /** The city's verdict for a receipt's id, also after a reload. */
+  settled(id: string, options?: { signal?: AbortSignal }): Promise<Verdict>;
+  snapshot(): Snapshot;
+  /** Calls at once and after every change. Returns the way to stop. */
+  subscribe(listener: (snapshot: Snapshot) => void): () => void;
+  notices(listener: (notice: Notice) => void): () => void;
+  /** Oldest first, at most `limit` (default 100). */
+  deadLetters(limit?: number): Promise<DeadLetter[]>;
+  /** Sends it again: after a refusal as a new event, which `payload` may correct. */
+  redrive(sequence: number, payload?: Json): Promise<Receipt>;
+  /** Gives it up for good. Its intent stays closed. */
+  discard(sequence: number, reason: string): Promise<void>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** A person says "send now": skips the wait once. */
+  flush(): void;
+  /** A safe random key, for example `order-5K3Q…`. */
+  newKey(prefix: string): string;
+  close(): Promise<void>;
+}
+
+/** Loads the wasm; `Edge.open` does it for you. Idempotent; a failed load may be tried again. */
+export function init(source?: URL | string | Response | WebAssembly.Module): Promise<void>;
