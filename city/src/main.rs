@@ -1,0 +1,3 @@
+//! The city.
+
+fn main() {}

@@ -1,0 +1,414 @@
+//! A small JSON reader and writer for the pure core.
+//!
+//! The browser encodes payloads with its own `JSON.stringify` and the module must stay small, so a second
+//! serializer is not carried into wasm. What is read here is read strictly (RFC 8259 with the I-JSON rule of RFC
+//! 7493 that member names are unique) and within limits, because a part of it comes from the network.
+
+use crate::limits::JSON_DEPTH_MAX;
+
+/// A JSON value. Numbers keep their text, so that nothing is lost by reading them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Json {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// The text of a number, as it stood.
+    Number(String),
+    /// A string, unescaped.
+    Text(String),
+    /// An array.
+    Array(Vec<Json>),
+    /// An object, its members in the order they stood.
+    Object(Vec<(String, Json)>),
+}
+
+/// Why a text is not JSON, with the byte offset where reading stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JsonProblem {
+    /// Byte offset into the text.
+    pub at: usize,
+    /// What was wrong there.
+    pub what: &'static str,
+}
+
+impl Json {
+    /// Reads exactly one JSON text.
+    pub fn parse(text: &str) -> Result<Self, JsonProblem> {
+        let mut reader = Reader { text, at: 0 };
+        reader.space();
+        let value = reader.value(0)?;
+        reader.space();
+        if reader.at < text.len() { Err(reader.problem("text after the value")) } else { Ok(value) }
+    }
+
+    /// The member of an object.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.iter().find(|(own, _)| own == name).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The text of a string.
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// The elements of an array.
+    pub fn as_array(&self) -> Option<&[Self]> {
+        if let Self::Array(elements) = self { Some(elements) } else { None }
+    }
+
+    /// A number that is a whole one from 0 to 2^53 - 1, whatever its spelling (`12000`, `1.2e4`).
+    pub fn as_whole(&self) -> Option<u64> {
+        let Self::Number(text) = self else { return None };
+        if let Ok(whole) = text.parse::<u64>() {
+            return (whole <= crate::limits::SAFE_INTEGER_MAX).then_some(whole);
+        }
+        let value: f64 = text.parse().ok()?;
+        let whole = value.trunc() == value && (0.0..=crate::limits::SAFE_INTEGER_MAX as f64).contains(&value);
+        whole.then_some(value as u64)
+    }
+
+    /// Appends the value as compact JSON. Strings are escaped as `JSON.stringify` does it.
+    pub fn write(&self, to: &mut String) {
+        match self {
+            Self::Null => to.push_str("null"),
+            Self::Bool(true) => to.push_str("true"),
+            Self::Bool(false) => to.push_str("false"),
+            Self::Number(text) => to.push_str(text),
+            Self::Text(text) => write_text(text, to),
+            Self::Array(elements) => {
+                to.push('[');
+                for (index, element) in elements.iter().enumerate() {
+                    if index > 0 {
+                        to.push(',');
+                    }
+                    element.write(to);
+                }
+                to.push(']');
+            }
+            Self::Object(members) => {
+                to.push('{');
+                for (index, (name, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        to.push(',');
+                    }
+                    write_text(name, to);
+                    to.push(':');
+                    value.write(to);
+                }
+                to.push('}');
+            }
+        }
+    }
+}
+
+/// Appends a JSON string with its quotes.
+pub fn write_text(text: &str, to: &mut String) {
+    to.push('"');
+    for sign in text.chars() {
+        match sign {
+            '"' => to.push_str("\\\""),
+            '\\' => to.push_str("\\\\"),
+            '\u{8}' => to.push_str("\\b"),
+            '\u{c}' => to.push_str("\\f"),
+            '\n' => to.push_str("\\n"),
+            '\r' => to.push_str("\\r"),
+            '\t' => to.push_str("\\t"),
+            control if control < ' ' => {
+                to.push_str("\\u00");
+                for shift in [4, 0] {
+                    let digit = (control as u32 >> shift) & 15;
+                    to.push(char::from_digit(digit, 16).unwrap_or('0'));
+                }
+            }
+            other => to.push(other),
+        }
+    }
+    to.push('"');
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn problem(&self, what: &'static str) -> JsonProblem {
+        JsonProblem { at: self.at, what }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, wanted: u8) -> bool {
+        let found = self.peek() == Some(wanted);
+        if found {
+            self.at += 1;
+        }
+        found
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Json) -> Result<Json, JsonProblem> {
+        if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            self.at += word.len();
+            return Ok(value);
+        }
+        Err(self.problem("not a JSON value"))
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Json, JsonProblem> {
+        if depth > JSON_DEPTH_MAX {
+            return Err(self.problem("nested too deep"));
+        }
+        match self.peek() {
+            Some(b'n') => self.word("null", Json::Null),
+            Some(b't') => self.word("true", Json::Bool(true)),
+            Some(b'f') => self.word("false", Json::Bool(false)),
+            Some(b'"') => self.string().map(Json::Text),
+            Some(b'[') => self.array(depth),
+            Some(b'{') => self.object(depth),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(_) => Err(self.problem("not a JSON value")),
+            None => Err(self.problem("the text ends early")),
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Json, JsonProblem> {
+        self.at += 1;
+        let mut elements = Vec::new();
+        self.space();
+        if self.take(b']') {
+            return Ok(Json::Array(elements));
+        }
+        loop {
+            self.space();
+            elements.push(self.value(depth + 1)?);
+            self.space();
+            if self.take(b']') {
+                return Ok(Json::Array(elements));
+            }
+            if !self.take(b',') {
+                return Err(self.problem("a comma or ] is missing"));
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Json, JsonProblem> {
+        self.at += 1;
+        let mut members: Vec<(String, Json)> = Vec::new();
+        self.space();
+        if self.take(b'}') {
+            return Ok(Json::Object(members));
+        }
+        loop {
+            self.space();
+            if self.peek() != Some(b'"') {
+                return Err(self.problem("a member name is missing"));
+            }
+            let name = self.string()?;
+            self.space();
+            if !self.take(b':') {
+                return Err(self.problem("a colon is missing"));
+            }
+            self.space();
+            let value = self.value(depth + 1)?;
+            members.push((name, value));
+            self.space();
+            if self.take(b'}') {
+                break;
+            }
+            if !self.take(b',') {
+                return Err(self.problem("a comma or } is missing"));
+            }
+        }
+        let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+            return Err(self.problem("a member name stands twice"));
+        }
+        Ok(Json::Object(members))
+    }
+
+    fn digits(&mut self) -> usize {
+        let from = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        self.at - from
+    }
+
+    fn number(&mut self) -> Result<Json, JsonProblem> {
+        let from = self.at;
+        self.take(b'-');
+        let leading_zero = self.peek() == Some(b'0');
+        let digits = self.digits();
+        if digits == 0 || (leading_zero && digits > 1) {
+            return Err(self.problem("not a number"));
+        }
+        if self.take(b'.') && self.digits() == 0 {
+            return Err(self.problem("not a number"));
+        }
+        if self.take(b'e') || self.take(b'E') {
+            if !self.take(b'+') {
+                self.take(b'-');
+            }
+            if self.digits() == 0 {
+                return Err(self.problem("not a number"));
+            }
+        }
+        let text = self.text.get(from..self.at).unwrap_or("0");
+        Ok(Json::Number(text.to_owned()))
+    }
+
+    fn string(&mut self) -> Result<String, JsonProblem> {
+        self.at += 1;
+        let mut out = String::new();
+        loop {
+            let plain = self.at;
+            while !matches!(self.peek(), None | Some(b'"' | b'\\' | 0..=0x1f)) {
+                self.at += 1;
+            }
+            out.push_str(self.text.get(plain..self.at).unwrap_or(""));
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(out);
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    out.push(self.escape()?);
+                }
+                Some(_) => return Err(self.problem("a control character in a string")),
+                None => return Err(self.problem("the text ends in a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, JsonProblem> {
+        let sign = self.peek();
+        self.at += 1;
+        Ok(match sign {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.unicode(),
+            _ => return Err(self.problem("an unknown escape")),
+        })
+    }
+
+    fn unicode(&mut self) -> Result<char, JsonProblem> {
+        let first = self.hex()?;
+        let code = match first {
+            0xd800..=0xdbff => {
+                if !(self.take(b'\\') && self.take(b'u')) {
+                    return Err(self.problem("half of a surrogate pair"));
+                }
+                let second = self.hex()?;
+                if !(0xdc00..=0xdfff).contains(&second) {
+                    return Err(self.problem("half of a surrogate pair"));
+                }
+                0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+            }
+            single => single,
+        };
+        char::from_u32(code).ok_or_else(|| self.problem("half of a surrogate pair"))
+    }
+
+    fn hex(&mut self) -> Result<u32, JsonProblem> {
+        let digits = self.text.get(self.at..self.at + 4).filter(|four| four.bytes().all(|b| b.is_ascii_hexdigit()));
+        let Some(code) = digits.and_then(|four| u32::from_str_radix(four, 16).ok()) else {
+            return Err(self.problem("four hex digits are missing"));
+        };
+        self.at += 4;
+        Ok(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn write(value: &Json) -> String {
+        let mut out = String::new();
+        value.write(&mut out);
+        out
+    }
+
+    #[test]
+    fn malformed_texts_are_refused() {
+        for bad in [
+            "", " ", "nul", "{", "[1,]", "{\"a\":1,}", "{\"a\" 1}", "{a:1}", "01", "-", "1.", "1e", "\"\n\"", "\"\\x\"",
+            "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\u00g0\"", "1 2", "{\"a\":1,\"a\":2}", "\u{feff}1", "\"\\u12",
+        ] {
+            assert!(Json::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_limited() {
+        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(Json::parse(&deep(JSON_DEPTH_MAX)).is_ok());
+        assert_eq!(Json::parse(&deep(100_000)).map_err(|problem| problem.what), Err("nested too deep"));
+    }
+
+    #[test]
+    fn whole_numbers_are_whole_in_any_spelling() {
+        let whole = |text: &str| Json::parse(text).unwrap().as_whole();
+        assert_eq!(whole("12000"), Some(12_000));
+        assert_eq!(whole("1.2e4"), Some(12_000));
+        assert_eq!(whole("9007199254740991"), Some(9_007_199_254_740_991));
+        assert_eq!(whole("9007199254740992"), None);
+        assert_eq!(whole("-1"), None);
+        assert_eq!(whole("1.5"), None);
+    }
+
+    fn arbitrary() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            any::<String>().prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::btree_map(any::<String>(), inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json(value in arbitrary()) {
+            let text = value.to_string();
+            let ours = Json::parse(&text).unwrap();
+            let back: serde_json::Value = serde_json::from_str(&write(&ours)).unwrap();
+            prop_assert_eq!(back, serde_json::from_str::<serde_json::Value>(&text).unwrap());
+        }
+
+        #[test]
+        fn never_panics_and_never_reads_what_serde_json_refuses(text in "\\PC{0,40}|[\\[\\]{}\",:0-9eE+.\\-\\\\ u]{0,40}") {
+            if Json::parse(&text).is_ok() {
+                prop_assert!(serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(), "{text}");
+            }
+        }
+    }
+}

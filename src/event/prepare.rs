@@ -1,0 +1,232 @@
+//! From what a caller asks to an event that never changes again.
+
+use super::contract::{Form, IntentRule, OnDead, PayloadProblem, Terms, TermsProblem, Writer};
+use super::fingerprint::fingerprint;
+use super::ids::{EventId, IntentKey, LaneHash, Sequence, UnixMillis};
+use super::intent::{self, Parts};
+use super::json::{Json, write_text};
+use super::names::{Device, EventType, Key, NameProblem, Topic};
+use super::{pii, time};
+use crate::limits::{ATTEMPT_MAX, EVENT_BYTES_MAX, SAFE_INTEGER_MAX};
+
+/// What every encoded event starts with; its sixteen-digit sequence follows, then [`Prepared::tail`].
+pub const SEQUENCE_PREFIX: &str = "{\"specversion\":\"1.0\",\"sequence\":\"";
+
+/// What a caller asks to have said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Emit {
+    /// Topic name with version.
+    pub topic: String,
+    /// Type within the topic.
+    pub kind: String,
+    /// Business key.
+    pub key: String,
+    /// The payload as one JSON text.
+    pub payload: String,
+    /// The conversation it belongs to; by default its own id.
+    pub correlation: Option<String>,
+    /// The event it follows from.
+    pub causation: Option<String>,
+    /// The caller's own word for the intent.
+    pub intent: Option<String>,
+    /// Counts intents of the key, from 1.
+    pub attempt: Option<u32>,
+    /// W3C Trace Context of the start of this event.
+    pub traceparent: Option<String>,
+}
+
+/// Who speaks: the device and the life of its database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The device.
+    pub device: Device,
+    /// Made once when the database was created; a wiped or restored one differs.
+    pub incarnation: String,
+}
+
+impl Identity {
+    /// The CloudEvents `source`.
+    pub fn source(&self) -> String {
+        format!("conch://device/{}/{}", self.device, self.incarnation)
+    }
+}
+
+/// An event ready to be stored. It has no sequence yet: the store gives it one in the transaction that keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Delivery identity.
+    pub id: EventId,
+    /// Idempotency key.
+    pub intent: IntentKey,
+    /// What must be equal for a replay.
+    pub fingerprint: [u8; 32],
+    /// The lane it travels in.
+    pub lane: LaneHash,
+    /// What its dead letter does to the lane.
+    pub on_dead: OnDead,
+    /// The encoded event after the sequence digits.
+    pub tail: String,
+    /// Bytes of the whole encoded event.
+    pub bytes: usize,
+    /// Whether personal data was masked in the payload.
+    pub masked: bool,
+}
+
+/// Why an event was not taken. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmitProblem {
+    /// The topic's name.
+    Topic(NameProblem),
+    /// The type's name.
+    Type(NameProblem),
+    /// The key.
+    Key(NameProblem),
+    /// The correlation id, causation id, intent or trace.
+    Reference(&'static str, NameProblem),
+    /// The contract knows no such type or version.
+    Terms(TermsProblem),
+    /// Only the city says this type.
+    NotForDevices,
+    /// An intent was given where the contract forms it.
+    IntentByContract,
+    /// The attempt is not 1 to 1,000.
+    Attempt,
+    /// The payload is not JSON.
+    NotJson(&'static str),
+    /// A number beyond 2^53 - 1, which browsers cannot hold exactly.
+    Number(String),
+    /// The payload breaks its contract.
+    Payload(PayloadProblem),
+    /// The encoded event has so many bytes, more than the limit.
+    TooLarge(usize),
+}
+
+/// Builds the event: checks every name, forms id, intent and fingerprint, masks personal data and encodes it once.
+pub fn prepare(
+    emit: &Emit,
+    identity: &Identity,
+    now: UnixMillis,
+    entropy: [u8; 10],
+) -> Result<Prepared, EmitProblem> {
+    let topic = Topic::parse(&emit.topic).map_err(EmitProblem::Topic)?;
+    let kind = EventType::parse(&emit.kind).map_err(EmitProblem::Type)?;
+    let key = Key::parse(&emit.key).map_err(EmitProblem::Key)?;
+    let terms = Terms::of(&topic, &kind).map_err(EmitProblem::Terms)?;
+    for (name, value) in [
+        ("correlationId", &emit.correlation),
+        ("causationId", &emit.causation),
+        ("intent", &emit.intent),
+        ("traceparent", &emit.traceparent),
+    ] {
+        if let Some(text) = value {
+            Key::parse(text).map_err(|problem| EmitProblem::Reference(name, problem))?;
+        }
+    }
+    let attempt = emit.attempt.unwrap_or(1);
+    if !(1..=ATTEMPT_MAX).contains(&attempt) {
+        return Err(EmitProblem::Attempt);
+    }
+    let mut payload = Json::parse(&emit.payload).map_err(|problem| EmitProblem::NotJson(problem.what))?;
+    check_numbers(&payload)?;
+    if let Terms::Contract(contract) = terms {
+        if contract.writer == Writer::City {
+            return Err(EmitProblem::NotForDevices);
+        }
+        if emit.intent.is_some() && contract.intent != IntentRule::Caller {
+            return Err(EmitProblem::IntentByContract);
+        }
+        contract.check(&payload, key.as_str(), Form::Closed).map_err(EmitProblem::Payload)?;
+    }
+    let (opaque, members) = match terms {
+        Terms::Contract(contract) => (contract.opaque(), contract.fingerprint),
+        Terms::Free => (Vec::new(), [].as_slice()),
+    };
+    let masked = pii::mask(&mut payload, &opaque);
+    let id = EventId::mint(now, entropy);
+    let parts = Parts { topic: &topic, kind: &kind, key: &key, attempt, device: &identity.device, id };
+    let intent = intent::form(terms.intent(), parts, emit.intent.as_deref());
+    let tail = encode(emit, &Encoded { identity, id, intent, attempt, now, payload: &payload, under_contract: matches!(terms, Terms::Contract(_)) });
+    let bytes = SEQUENCE_PREFIX.len() + 16 + tail.len();
+    if bytes > EVENT_BYTES_MAX {
+        return Err(EmitProblem::TooLarge(bytes));
+    }
+    Ok(Prepared {
+        id,
+        intent,
+        fingerprint: fingerprint(&payload, members),
+        lane: key.lane(),
+        on_dead: terms.on_dead(),
+        tail,
+        bytes,
+        masked,
+    })
+}
+
+/// The whole encoded event, once its sequence is known.
+pub fn with_sequence(tail: &str, sequence: Sequence) -> String {
+    let mut whole = String::with_capacity(SEQUENCE_PREFIX.len() + 16 + tail.len());
+    whole.push_str(SEQUENCE_PREFIX);
+    whole.push_str(&sequence.to_string());
+    whole.push_str(tail);
+    whole
+}
+
+struct Encoded<'a> {
+    identity: &'a Identity,
+    id: EventId,
+    intent: IntentKey,
+    attempt: u32,
+    now: UnixMillis,
+    payload: &'a Json,
+    under_contract: bool,
+}
+
+fn encode(emit: &Emit, parts: &Encoded<'_>) -> String {
+    let mut out = String::with_capacity(420 + emit.payload.len());
+    out.push('"');
+    let mut attribute = |name: &str, value: &str| {
+        out.push_str(",\"");
+        out.push_str(name);
+        out.push_str("\":");
+        write_text(value, &mut out);
+    };
+    let id = parts.id.to_string();
+    attribute("id", &id);
+    attribute("source", &parts.identity.source());
+    attribute("type", &format!("{}.{}", emit.topic, emit.kind));
+    attribute("time", &time::to_rfc3339(parts.now));
+    attribute("subject", &emit.key);
+    attribute("partitionkey", &emit.key);
+    attribute("idempotencykey", &parts.intent.to_string());
+    attribute("correlationid", emit.correlation.as_deref().unwrap_or(&id));
+    if let Some(causation) = &emit.causation {
+        attribute("causationid", causation);
+    }
+    if let Some(trace) = &emit.traceparent {
+        attribute("traceparent", trace);
+    }
+    if parts.under_contract {
+        attribute("dataschema", &format!("urn:conch:contract:{}:{}", emit.topic, emit.kind));
+    }
+    attribute("datacontenttype", "application/json");
+    out.push_str(",\"attempt\":");
+    out.push_str(&parts.attempt.to_string());
+    out.push_str(",\"data\":");
+    parts.payload.write(&mut out);
+    out.push('}');
+    out
+}
+
+fn check_numbers(value: &Json) -> Result<(), EmitProblem> {
+    match value {
+        Json::Number(text) => {
+            let held: f64 = text.parse().unwrap_or(f64::INFINITY);
+            let exact = held.is_finite() && (held.fract() != 0.0 || held.abs() <= SAFE_INTEGER_MAX as f64);
+            if exact { Ok(()) } else { Err(EmitProblem::Number(text.clone())) }
+        }
+        Json::Array(elements) => elements.iter().try_for_each(check_numbers),
+        Json::Object(members) => members.iter().try_for_each(|(_, value)| check_numbers(value)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,65 @@
+//! Every limit of the SDK in one place, each with its unit and its reason. Numbers appear nowhere else.
+
+/// Longest business key, in characters. Room for a UUID with a prefix; short enough for a header and an index.
+pub const KEY_CHARS_MAX: usize = 128;
+/// Longest topic name, in characters.
+pub const TOPIC_CHARS_MAX: usize = 64;
+/// Longest event type name, in characters.
+pub const TYPE_CHARS_MAX: usize = 40;
+/// Longest device name, in characters: it is part of every event's `source`.
+pub const DEVICE_CHARS_MAX: usize = 64;
+/// Largest encoded event, in bytes. CloudEvents 1.0 asks intermediaries to forward no more than 64 KiB.
+pub const EVENT_BYTES_MAX: usize = 64 * 1024;
+/// Deepest nesting of a JSON text; deeper ones are refused so that reading cannot exhaust the stack.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Highest intent attempt: more refusals than this of one intent are a fault of the caller.
+pub const ATTEMPT_MAX: u32 = 1_000;
+/// Largest safe integer of JSON numbers in a browser, 2^53 - 1.
+pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
+
+/// Most events in one segment: one database record of one group commit.
+pub const SEGMENT_EVENTS_MAX: usize = 128;
+/// Most bytes in one segment, in bytes of encoded events; a single larger event makes a segment of its own.
+pub const SEGMENT_BYTES_MAX: usize = 64 * 1024;
+/// Most owed events of one outbox. At 512 bytes each this is about 50 MB.
+pub const BACKLOG_EVENTS_MAX: u64 = 100_000;
+/// Rows the engine holds in memory at once, whatever the backlog.
+pub const WINDOW_ROWS_MAX: usize = 2_048;
+/// Segments read by one `load`.
+pub const LOAD_SEGMENTS_MAX: u32 = 8;
+/// Blocked lanes held in memory.
+pub const BLOCKED_LANES_MAX: usize = 20_000;
+/// How long a settled event's intent and verdict are kept on the device, in ms: 7 days.
+pub const INTENT_KEEP_MS: u64 = 7 * 24 * 3_600_000;
+/// How many settled events' intents are kept on the device.
+pub const INTENT_KEEP_EVENTS: u64 = 50_000;
+/// Longest reason of a discard, in characters.
+pub const REASON_CHARS_MAX: usize = 200;
+
+/// Most events in one request, whatever the city offers.
+pub const BATCH_EVENTS_MAX: usize = 128;
+/// Most bytes in one request body, whatever the city offers.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// Largest answer the SDK reads, in bytes: 128 verdicts with a problem each fit easily.
+pub const ANSWER_BYTES_MAX: usize = 512 * 1024;
+/// How long one request may take, in ms, before its outcome counts as unknown.
+pub const REQUEST_TIMEOUT_MS: u64 = 20_000;
+/// How long the city's offer (batch size) is trusted before it is asked for again, in ms.
+pub const EDGE_CONFIG_KEEP_MS: u64 = 3_600_000;
+
+/// Fallback backoff: base of the ceiling, in ms.
+pub const BACKOFF_BASE_MS: u64 = 1_000;
+/// Fallback backoff: ceiling while a person watches, in ms.
+pub const BACKOFF_CAP_VISIBLE_MS: u64 = 60_000;
+/// Fallback backoff: ceiling while the page is hidden, in ms.
+pub const BACKOFF_CAP_HIDDEN_MS: u64 = 300_000;
+/// Longest wait a `Retry-After` can impose, in ms.
+pub const RETRY_AFTER_MAX_MS: u64 = 3_600_000;
+/// Jitter added to a wait the city told us, in ms, so that a whole market does not return in one instant.
+pub const RETRY_AFTER_JITTER_MS: u64 = 1_000;
+/// Wait of a lane whose event the city answered with `retry` but no time, in ms; doubles up to the visible cap.
+pub const LANE_RETRY_BASE_MS: u64 = 1_000;
+/// City-side 5xx answers in a row, while `GET /v1/edge` works, before a batch is split.
+pub const SERVER_FAULTS_BEFORE_BISECT: u32 = 3;
+/// Longest single timer, in ms: browsers cast delays to a signed 32-bit integer.
+pub const TIMER_MAX_MS: u64 = 2_147_000_000;
