@@ -129,8 +129,11 @@ const PAY_V2_REQUESTED: &[Field] = &[
     reference("authRef"),
     field("reason", Shape::Text(200)),
 ];
-const GATE_V1: &[Field] =
-    &[required("gate", Shape::Text(64)), required("code", Shape::Text(128)), required("ok", Shape::ZeroOrOne)];
+const GATE_V1: &[Field] = &[
+    required("gate", Shape::Text(64)),
+    required("code", Shape::Text(128)),
+    required("ok", Shape::ZeroOrOne),
+];
 const GATE_V2: &[Field] = &[
     required("gateId", Shape::Text(64)),
     required("ticketId", Shape::Text(128)),
@@ -185,7 +188,10 @@ pub const CONTRACTS: &[Contract] = &[
     Contract { key_field: Some("ticketId"), ..gate("gate.auth.v2", "scanned", Writer::Device, GATE_V2) },
     Contract { key_field: Some("ticketId"), ..gate("gate.auth.v2", "admitted", Writer::City, GATE_V2) },
     Contract { key_field: Some("ticketId"), ..gate("gate.auth.v2", "refused", Writer::City, GATE_V2) },
-    Contract { key_field: Some("ticketId"), ..gate("gate.auth.v2", "duplicate_admission", Writer::City, GATE_V2) },
+    Contract {
+        key_field: Some("ticketId"),
+        ..gate("gate.auth.v2", "duplicate_admission", Writer::City, GATE_V2)
+    },
     pay_requested("pay.txn.v1", PAY_V1),
     pay("pay.txn.v1", "captured", PAY_V1),
     pay("pay.txn.v1", "duplicate_captured", PAY_V1),
@@ -230,7 +236,9 @@ impl Terms {
                     return Ok(Self::Contract(contract));
                 }
                 problem = Some(TermsProblem::UnknownType);
-            } else if problem.is_none() && contract.topic.rsplit_once('.').is_some_and(|(own, _)| own == topic.family()) {
+            } else if problem.is_none()
+                && contract.topic.rsplit_once('.').is_some_and(|(own, _)| own == topic.family())
+            {
                 problem = Some(TermsProblem::UnknownVersion);
             }
         }
@@ -290,7 +298,9 @@ impl Contract {
                 None => {}
             }
         }
-        if let Some(missing) = self.fields.iter().find(|field| field.required && payload.get(field.name).is_none()) {
+        if let Some(missing) =
+            self.fields.iter().find(|field| field.required && payload.get(field.name).is_none())
+        {
             return problem(missing.name, "is missing");
         }
         if let Some(name) = self.key_field
@@ -319,11 +329,13 @@ impl Shape {
     fn check(self, value: &Json) -> Result<(), &'static str> {
         let ok = match self {
             Self::Amount => value.as_whole().is_some_and(|amount| amount > 0),
-            Self::Currency => value.as_text().is_some_and(|code| {
-                code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase())
-            }),
+            Self::Currency => value
+                .as_text()
+                .is_some_and(|code| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase())),
             Self::OneOf(words) => value.as_text().is_some_and(|word| words.contains(&word)),
-            Self::Text(most) => value.as_text().is_some_and(|text| !text.is_empty() && text.chars().count() <= most),
+            Self::Text(most) => {
+                value.as_text().is_some_and(|text| !text.is_empty() && text.chars().count() <= most)
+            }
             Self::ZeroOrOne => value.as_whole().is_some_and(|number| number < 2),
             Self::Time => value.as_whole().is_some(),
         };
@@ -370,11 +382,17 @@ mod tests {
         assert_eq!(pay(r#"{"amount":12000,"currency":"TWD","method":"cash"}"#), Ok(()));
         assert_eq!(pay(r#"{"amount":0,"currency":"TWD","method":"cash"}"#), Err("amount".into()));
         assert_eq!(pay(r#"{"amount":1.5,"currency":"TWD","method":"cash"}"#), Err("amount".into()));
-        assert_eq!(pay(r#"{"amount":9007199254740992,"currency":"TWD","method":"cash"}"#), Err("amount".into()));
+        assert_eq!(
+            pay(r#"{"amount":9007199254740992,"currency":"TWD","method":"cash"}"#),
+            Err("amount".into())
+        );
         assert_eq!(pay(r#"{"amount":1,"currency":"twd","method":"cash"}"#), Err("currency".into()));
         assert_eq!(pay(r#"{"amount":1,"currency":"TWD","method":"barter"}"#), Err("method".into()));
         assert_eq!(pay(r#"{"amount":1,"currency":"TWD"}"#), Err("method".into()));
-        assert_eq!(pay(r#"{"amount":1,"currency":"TWD","method":"authorized_online"}"#), Err("authRef".into()));
+        assert_eq!(
+            pay(r#"{"amount":1,"currency":"TWD","method":"authorized_online"}"#),
+            Err("authRef".into())
+        );
         assert_eq!(pay("[]"), Err(String::new()));
     }
 

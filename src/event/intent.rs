@@ -33,7 +33,9 @@ pub fn form(rule: IntentRule, parts: Parts<'_>, caller: Option<&str>) -> IntentK
     let name = match (rule, caller) {
         (IntentRule::OncePerKey, _) => base,
         (IntentRule::PerDevice, _) => format!("{base}\0{}", device.as_str()),
-        (IntentRule::Caller | IntentRule::Fresh, Some(word)) => format!("caller\0{}\0{word}\0{attempt}", topic.family()),
+        (IntentRule::Caller | IntentRule::Fresh, Some(word)) => {
+            format!("caller\0{}\0{word}\0{attempt}", topic.family())
+        }
         (IntentRule::Caller | IntentRule::Fresh, None) => return IntentKey::from_bytes(parts.id.to_bytes()),
     };
     IntentKey::from_bytes(Uuid::new_v5(&NAMESPACE, name.as_bytes()).into_bytes())
@@ -44,7 +46,14 @@ mod tests {
     use super::*;
     use crate::event::ids::UnixMillis;
 
-    fn intent(rule: IntentRule, topic: &str, attempt: u32, device: &str, id: u8, caller: Option<&str>) -> IntentKey {
+    fn intent(
+        rule: IntentRule,
+        topic: &str,
+        attempt: u32,
+        device: &str,
+        id: u8,
+        caller: Option<&str>,
+    ) -> IntentKey {
         let (topic, kind) = (Topic::parse(topic).unwrap(), EventType::parse("requested").unwrap());
         let (key, device) = (Key::parse("o-1").unwrap(), Device::parse(device).unwrap());
         let id = EventId::mint(UnixMillis(1), [id; 10]);
@@ -61,9 +70,15 @@ mod tests {
 
     #[test]
     fn a_fresh_intent_is_the_event_itself() {
-        assert_ne!(intent(IntentRule::Fresh, "a.b.v1", 1, "a", 1, None), intent(IntentRule::Fresh, "a.b.v1", 1, "a", 2, None));
+        assert_ne!(
+            intent(IntentRule::Fresh, "a.b.v1", 1, "a", 1, None),
+            intent(IntentRule::Fresh, "a.b.v1", 1, "a", 2, None)
+        );
         let word = Some("tap-1");
-        assert_eq!(intent(IntentRule::Caller, "a.b.v1", 1, "a", 1, word), intent(IntentRule::Caller, "a.b.v1", 1, "a", 2, word));
+        assert_eq!(
+            intent(IntentRule::Caller, "a.b.v1", 1, "a", 1, word),
+            intent(IntentRule::Caller, "a.b.v1", 1, "a", 2, word)
+        );
     }
 
     /// Rows outlive releases: this value may never change.

@@ -330,7 +330,8 @@ impl Reader<'_> {
     }
 
     fn hex(&mut self) -> Result<u32, JsonProblem> {
-        let digits = self.text.get(self.at..self.at + 4).filter(|four| four.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits =
+            self.text.get(self.at..self.at + 4).filter(|four| four.bytes().all(|b| b.is_ascii_hexdigit()));
         let Some(code) = digits.and_then(|four| u32::from_str_radix(four, 16).ok()) else {
             return Err(self.problem("four hex digits are missing"));
         };
@@ -353,8 +354,27 @@ mod tests {
     #[test]
     fn malformed_texts_are_refused() {
         for bad in [
-            "", " ", "nul", "{", "[1,]", "{\"a\":1,}", "{\"a\" 1}", "{a:1}", "01", "-", "1.", "1e", "\"\n\"", "\"\\x\"",
-            "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\u00g0\"", "1 2", "{\"a\":1,\"a\":2}", "\u{feff}1", "\"\\u12",
+            "",
+            " ",
+            "nul",
+            "{",
+            "[1,]",
+            "{\"a\":1,}",
+            "{\"a\" 1}",
+            "{a:1}",
+            "01",
+            "-",
+            "1.",
+            "1e",
+            "\"\n\"",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\u00g0\"",
+            "1 2",
+            "{\"a\":1,\"a\":2}",
+            "\u{feff}1",
+            "\"\\u12",
         ] {
             assert!(Json::parse(bad).is_err(), "{bad:?}");
         }

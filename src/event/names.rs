@@ -151,7 +151,9 @@ impl Device {
             && text.len() <= DEVICE_CHARS_MAX
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !shaped {
-            return Err(NameProblem::Malformed("a device is 1 to 64 of a-z, 0-9 and -, for example \"gate-n1\""));
+            return Err(NameProblem::Malformed(
+                "a device is 1 to 64 of a-z, 0-9 and -, for example \"gate-n1\"",
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -176,7 +178,10 @@ mod tests {
     fn a_topic_ends_in_its_version() {
         let topic = Topic::parse("pay.txn.v12").unwrap();
         assert_eq!((topic.family(), topic.version()), ("pay.txn", 12));
-        for bad in ["", "pay", "v1", "pay.", "pay.v0", "pay.v01", "pay.txn", "Pay.v1", "pay..v1", ".v1", "pay.v+1", "pay.v"] {
+        for bad in [
+            "", "pay", "v1", "pay.", "pay.v0", "pay.v01", "pay.txn", "Pay.v1", "pay..v1", ".v1", "pay.v+1",
+            "pay.v",
+        ] {
             assert!(Topic::parse(bad).is_err(), "{bad:?}");
         }
     }

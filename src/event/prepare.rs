@@ -146,7 +146,18 @@ pub fn prepare(
     let id = EventId::mint(now, entropy);
     let parts = Parts { topic: &topic, kind: &kind, key: &key, attempt, device: &identity.device, id };
     let intent = intent::form(terms.intent(), parts, emit.intent.as_deref());
-    let tail = encode(emit, &Encoded { identity, id, intent, attempt, now, payload: &payload, under_contract: matches!(terms, Terms::Contract(_)) });
+    let tail = encode(
+        emit,
+        &Encoded {
+            identity,
+            id,
+            intent,
+            attempt,
+            now,
+            payload: &payload,
+            under_contract: matches!(terms, Terms::Contract(_)),
+        },
+    );
     let bytes = SEQUENCE_PREFIX.len() + 16 + tail.len();
     if bytes > EVENT_BYTES_MAX {
         return Err(EmitProblem::TooLarge(bytes));

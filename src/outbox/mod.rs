@@ -1,1 +1,8 @@
-//! .
+//! What is owed: rows, lanes, the engine that decides, and the transactions that make decisions durable.
+//!
+//! Pure and sans-IO. [`transact`] is every write as a machine that any store can run; [`record`] is what lies on
+//! disk; [`port`] is what engine and store say to each other.
+
+pub mod port;
+pub mod record;
+pub mod transact;

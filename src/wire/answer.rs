@@ -59,7 +59,10 @@ impl Problem {
         kind.starts_with(PROBLEM_PREFIX).then(|| Self {
             kind,
             title: text("title"),
-            status: value.get("status").and_then(Json::as_whole).and_then(|status| u16::try_from(status).ok()),
+            status: value
+                .get("status")
+                .and_then(Json::as_whole)
+                .and_then(|status| u16::try_from(status).ok()),
             detail: text("detail"),
         })
     }

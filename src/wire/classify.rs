@@ -140,7 +140,13 @@ mod tests {
     }
 
     fn http(status: u16, city: bool, body: &str) -> Reply {
-        Reply::Http { status, city: city.then(|| "c1".into()), retry_after: None, date: None, body: body.into() }
+        Reply::Http {
+            status,
+            city: city.then(|| "c1".into()),
+            retry_after: None,
+            date: None,
+            body: body.into(),
+        }
     }
 
     fn told(status: u16, retry_after: &str) -> Reply {
@@ -167,14 +173,19 @@ mod tests {
             ("hold", VerdictWord::Hold),
             ("refused", VerdictWord::Refused),
         ] {
-            let ReplyClass::Judged(list) = class(&http(200, true, &verdicts(&[(1, word)]))) else { panic!("{word}") };
+            let ReplyClass::Judged(list) = class(&http(200, true, &verdicts(&[(1, word)]))) else {
+                panic!("{word}")
+            };
             assert_eq!(list.iter().map(|v| (v.id, v.word)).collect::<Vec<_>>(), [(id(1), expected)]);
         }
     }
 
     #[test]
     fn row_verdicts_for_ids_we_did_not_send_judge_nothing() {
-        assert_eq!(class(&http(200, true, &verdicts(&[(9, "accepted")]))), ReplyClass::Link(Unsettled::Unknown));
+        assert_eq!(
+            class(&http(200, true, &verdicts(&[(9, "accepted")]))),
+            ReplyClass::Link(Unsettled::Unknown)
+        );
     }
 
     #[test]
@@ -236,7 +247,11 @@ mod tests {
         assert_eq!(class(&http(302, false, "")), ReplyClass::Link(Unsettled::Captive));
         assert_eq!(class(&http(511, false, "")), ReplyClass::Link(Unsettled::Captive));
         for status in [400, 401, 403, 404, 407, 413, 422, 451] {
-            assert_eq!(class(&http(status, false, PROBLEM)), ReplyClass::Link(Unsettled::Misconfigured), "{status}");
+            assert_eq!(
+                class(&http(status, false, PROBLEM)),
+                ReplyClass::Link(Unsettled::Misconfigured),
+                "{status}"
+            );
         }
         for status in [429, 500, 502, 503, 504] {
             assert_eq!(class(&http(status, false, "")), ReplyClass::Link(Unsettled::Unknown), "{status}");

@@ -61,7 +61,9 @@ impl Envelope {
         }
         let id = text(value, "id")?.ok_or(problem("id", "is missing"))?;
         let id = EventId::parse(id).ok_or(problem("id", "must be a UUID"))?;
-        let source = text(value, "source")?.filter(|source| !source.is_empty()).ok_or(problem("source", "is missing"))?;
+        let source = text(value, "source")?
+            .filter(|source| !source.is_empty())
+            .ok_or(problem("source", "is missing"))?;
         let (topic, kind) = topic_and_type(text(value, "type")?.ok_or(problem("type", "is missing"))?)?;
         let key = text(value, "partitionkey")?.or(text(value, "subject")?);
         let key = key.ok_or(problem("partitionkey", "is missing: it is the business key"))?;
@@ -128,7 +130,8 @@ fn check_attribute_names(members: &[(String, Json)]) -> Result<(), EnvelopeProbl
 }
 
 fn topic_and_type(whole: &str) -> Result<(Topic, EventType), EnvelopeProblem> {
-    const FORM: &str = "must be a topic with its version, a dot and a type, for example \"pay.txn.v2.requested\"";
+    const FORM: &str =
+        "must be a topic with its version, a dot and a type, for example \"pay.txn.v2.requested\"";
     let (topic, kind) = whole.rsplit_once('.').ok_or(problem("type", FORM))?;
     let topic = Topic::parse(topic).map_err(|_| problem("type", FORM))?;
     let kind = EventType::parse(kind).map_err(|_| problem("type", FORM))?;
@@ -148,7 +151,9 @@ fn attempt(value: &Json) -> Result<u32, EnvelopeProblem> {
 
 fn event_time(value: &Json) -> Result<Option<UnixMillis>, EnvelopeProblem> {
     text(value, "time")?
-        .map(|given| time::from_rfc3339(given).ok_or(problem("time", "must be an RFC 3339 time from 1970 on")))
+        .map(|given| {
+            time::from_rfc3339(given).ok_or(problem("time", "must be an RFC 3339 time from 1970 on"))
+        })
         .transpose()
 }
 
@@ -164,7 +169,9 @@ fn sequence(value: &Json) -> Result<Option<Sequence>, EnvelopeProblem> {
 
 fn reference(value: &Json, name: &'static str) -> Result<Option<String>, EnvelopeProblem> {
     text(value, name)?
-        .map(|given| Key::parse(given).map(|_| given.to_owned()).map_err(|found| problem(name, name_problem(&found))))
+        .map(|given| {
+            Key::parse(given).map(|_| given.to_owned()).map_err(|found| problem(name, name_problem(&found)))
+        })
         .transpose()
 }
 
@@ -187,7 +194,9 @@ fn is_json(media_type: &str) -> bool {
 
 fn name_problem(found: &NameProblem) -> &'static str {
     match found {
-        NameProblem::Malformed(_) => "must be 1 to 128 printable ASCII characters without spaces, quotes and backslashes",
+        NameProblem::Malformed(_) => {
+            "must be 1 to 128 printable ASCII characters without spaces, quotes and backslashes"
+        }
         NameProblem::Personal(_) => "holds personal data; use a made-up key",
     }
 }

@@ -1,0 +1,815 @@
+//! Every write of the outbox as a pure machine: what to read, what to decide, what to write.
+//!
+//! A store opens one transaction per [`Batch`], then follows [`Transaction::step`] until it finishes: it performs
+//! the reads or additions asked for, hands the results back, and at last performs the writes. All of it happens in
+//! that one transaction, so the writes and the decision they rest on cannot be torn apart. The browser's store and
+//! the simulator's modelled one run the same machine.
+
+use super::record::{
+    Closing, Counter, DeadLetter, DeadReason, Identities, Intents, LaneRecord, MAYBE_SENT, Marks, PaceRecord,
+    RowRef, Status,
+};
+use crate::event::{EventId, IntentKey, LaneHash, Prepared, Sequence, UnixMillis, with_sequence};
+use crate::limits::{
+    BACKLOG_EVENTS_MAX, INTENT_KEEP_EVENTS, INTENT_KEEP_MS, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX,
+};
+use crate::wire::EdgeConfig;
+use std::collections::BTreeMap;
+
+/// One transaction's worth of intent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Batch {
+    /// Store new events.
+    Append {
+        /// The events of one turn, in order.
+        events: Vec<Prepared>,
+        /// Now, by the device's clock.
+        at: UnixMillis,
+    },
+    /// Record verdicts; a row leaves the outbox here and nowhere else.
+    Settle {
+        /// The leader's epoch; a stale one settles nothing.
+        epoch: u64,
+        /// What the city said.
+        rows: Vec<Settlement>,
+        /// Now, by the device's clock.
+        at: UnixMillis,
+    },
+    /// A try is about to be made: the rows may have reached the city from here on.
+    Sent {
+        /// The leader's epoch.
+        epoch: u64,
+        /// The rows of the request.
+        rows: Vec<RowRef>,
+    },
+    /// Lanes that must wait, each until its time.
+    Wait {
+        /// The leader's epoch.
+        epoch: u64,
+        /// Lane and not-before time.
+        lanes: Vec<(LaneHash, UnixMillis)>,
+    },
+    /// A person sends a dead letter again, as this new event in its place in the lane.
+    Redrive {
+        /// The dead letter.
+        sequence: Sequence,
+        /// The new event.
+        event: Box<Prepared>,
+        /// Now, by the device's clock.
+        at: UnixMillis,
+    },
+    /// A person gives a dead letter up.
+    Discard {
+        /// The dead letter.
+        sequence: Sequence,
+        /// Why, in the person's words.
+        reason: String,
+        /// Now, by the device's clock.
+        at: UnixMillis,
+    },
+    /// Take the lead: the epoch rises by one.
+    Lead,
+    /// Stop or go on sending, across reloads.
+    Pause(bool),
+    /// Remember when we may send.
+    Pace(PaceRecord),
+    /// Remember what the city offers.
+    Offer(EdgeConfig, UnixMillis),
+    /// Forget settled segments older than the retention, from a place on.
+    Prune {
+        /// Look at segments after this one.
+        after: Sequence,
+        /// Now, by the device's clock.
+        at: UnixMillis,
+    },
+}
+
+/// Whether a transaction must be on the disk before it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Flushed: survives a power cut.
+    Strict,
+    /// Handed to the system: survives a killed browser.
+    Relaxed,
+}
+
+impl Batch {
+    /// The durability this batch asks for.
+    pub fn durability(&self) -> Durability {
+        match self {
+            Self::Sent { .. } | Self::Wait { .. } | Self::Pace(_) | Self::Offer(..) | Self::Prune { .. } => {
+                Durability::Relaxed
+            }
+            _ => Durability::Strict,
+        }
+    }
+}
+
+/// What the city said about one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The row.
+    pub row: RowRef,
+    /// Its encoded bytes, for the totals.
+    pub bytes: usize,
+    /// Its lane.
+    pub lane: LaneHash,
+    /// Whether the lane has a record that ends with this row.
+    pub lane_recorded: bool,
+    /// The verdict.
+    pub outcome: Outcome,
+}
+
+/// How a row left the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// In the city's inbox.
+    Accepted,
+    /// The city had the intent before.
+    Duplicate,
+    /// Dead.
+    Dead {
+        /// Why.
+        reason: DeadReason,
+        /// Problem document as JSON.
+        problem: Option<String>,
+        /// The encoded event.
+        body: String,
+        /// Whether the lane waits for a decision.
+        blocks: bool,
+    },
+}
+
+/// A read the store performs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// `meta.counter` → [`Found::Counter`]
+    Counter,
+    /// `meta.epoch` → [`Found::Epoch`]
+    Epoch,
+    /// `marks` of a segment → [`Found::Marks`]
+    Marks(Sequence),
+    /// The open dead letter of a sequence → [`Found::Dead`]
+    Dead(Sequence),
+    /// `lanes` → [`Found::Lane`]
+    Lane(LaneHash),
+    /// The segment whose index holds these bytes, and its marks → [`Found::Segment`]
+    Holder([u8; 16]),
+    /// So many marks after a segment, in order → [`Found::MarksList`]
+    MarksAfter(Sequence, u32),
+}
+
+/// What a read or an addition found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Default when there is none yet.
+    Counter(Counter),
+    /// 0 when there is none yet.
+    Epoch(u64),
+    /// The marks.
+    Marks(Option<Marks>),
+    /// The dead letter.
+    Dead(Option<DeadLetter>),
+    /// The lane.
+    Lane(Option<LaneRecord>),
+    /// Intents and marks of the segment.
+    Segment(Option<(Intents, Marks)>),
+    /// The marks found.
+    MarksList(Vec<Marks>),
+    /// Whether every [`Step::Add`] went in. When one clashed, the store has taken the others back.
+    Added(bool),
+}
+
+/// A write the store performs at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// `meta.counter`
+    Counter(Counter),
+    /// `meta.epoch`
+    Epoch(u64),
+    /// `meta.paused`
+    Paused(bool),
+    /// `meta.pace`
+    Pace(PaceRecord),
+    /// `meta.offer`, with the time it was made.
+    Offer(EdgeConfig, UnixMillis),
+    /// `marks`, put.
+    Marks(Marks),
+    /// `bodies`, put: one event a line.
+    Body(Sequence, String),
+    /// `bodies`, deleted.
+    DeleteBody(Sequence),
+    /// `dead`, put under `[closed, sequence]`.
+    Dead(DeadLetter),
+    /// `dead`, the open record deleted.
+    DeleteOpenDead(Sequence),
+    /// `lanes`, put.
+    Lane(LaneRecord),
+    /// `lanes`, deleted.
+    DeleteLane(LaneHash),
+    /// `intents`, `marks` and `bodies` of a segment, deleted.
+    DeleteSegment(Sequence),
+}
+
+/// What the store does next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Perform these reads in the transaction and step again with what was found, in order.
+    Read(Vec<Read>),
+    /// Add these to `intents` under its unique index and step again with one [`Found::Added`].
+    Add(Vec<Intents>),
+    /// Perform these writes and let the transaction complete; then this is the result.
+    Finish(Vec<Write>, Done),
+    /// Abort: nothing of this transaction may remain.
+    Abort(Refusal),
+}
+
+/// What a transaction achieved.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Done {
+    /// One result per event of an append, in order, and the totals after it.
+    Appended(Vec<Appended>, Counter),
+    /// Rows settled; the totals after it.
+    Settled(Counter),
+    /// The epoch this context now leads with.
+    Leading(u64),
+    /// The dead letter was closed; the totals after it. For a redrive the new event's result comes along.
+    Closed(LaneHash, Option<Appended>, Counter),
+    /// Go on pruning after this segment, or the end.
+    Pruned(Option<Sequence>),
+    /// Written.
+    Written,
+}
+
+/// Why a transaction was refused. Nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Another context leads by now.
+    StaleEpoch,
+    /// No such open dead letter.
+    NotFound,
+    /// The next attempt of this intent is in the outbox already.
+    IntentTaken,
+    /// The machine was driven wrongly: a fault of the store, not of the caller.
+    Broken,
+}
+
+/// What became of one event of an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is on disk.
+    Stored(Kept),
+    /// Its intent was on disk before, with the same meaning.
+    Replayed(Kept),
+    /// Its intent was on disk before, with another meaning.
+    Conflict(Kept),
+    /// Its intent was given up by a person.
+    Closed(Kept),
+    /// The outbox owes too many events already.
+    Full,
+}
+
+/// What is known of a stored event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Delivery identity.
+    pub id: EventId,
+    /// Idempotency key.
+    pub intent: IntentKey,
+    /// The row.
+    pub row: RowRef,
+    /// When it was stored.
+    pub stored_at: UnixMillis,
+}
+
+/// The machine of one transaction.
+#[derive(Debug)]
+pub struct Transaction {
+    batch: Batch,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Start,
+    Waiting,
+    Adding(Append),
+    Looking(Append),
+    Deciding(Vec<Found>),
+    Redriving(Vec<Write>, Done),
+}
+
+/// An append on its way.
+#[derive(Debug)]
+struct Append {
+    counter: Counter,
+    results: Vec<Option<Appended>>,
+    /// Indices of the events to be stored, in order.
+    fresh: Vec<usize>,
+    /// For a twin within the turn: index of the event it repeats.
+    twins: BTreeMap<usize, usize>,
+    segments: Vec<Intents>,
+    looked: bool,
+}
+
+impl Transaction {
+    /// Starts the machine of a batch.
+    pub fn new(batch: Batch) -> Self {
+        Self { batch, state: State::Start }
+    }
+
+    /// Goes on with what the last step asked for; the first call takes an empty list.
+    pub fn step(&mut self, found: Vec<Found>) -> Step {
+        match core::mem::replace(&mut self.state, State::Waiting) {
+            State::Start => self.start(),
+            State::Waiting => self.first_answer(found),
+            State::Adding(append) => self.added(append, &found),
+            State::Looking(append) => self.looked(append, found),
+            State::Deciding(mut before) => {
+                before.extend(found);
+                self.close_dead(&before)
+            }
+            State::Redriving(writes, done) => match found.first() {
+                Some(Found::Added(true)) => Step::Finish(writes, done),
+                Some(Found::Added(false)) => Step::Abort(Refusal::IntentTaken),
+                _ => Step::Abort(Refusal::Broken),
+            },
+        }
+    }
+
+    fn start(&mut self) -> Step {
+        match &self.batch {
+            Batch::Append { .. } => Step::Read(vec![Read::Counter]),
+            Batch::Settle { rows, .. } => {
+                let mut reads = vec![Read::Epoch, Read::Counter];
+                reads.extend(segments_of(rows.iter().map(|row| row.row)).map(Read::Marks));
+                Step::Read(reads)
+            }
+            Batch::Sent { rows, .. } => {
+                let mut reads = vec![Read::Epoch];
+                reads.extend(segments_of(rows.iter().copied()).map(Read::Marks));
+                Step::Read(reads)
+            }
+            Batch::Wait { lanes, .. } => {
+                let mut reads = vec![Read::Epoch];
+                reads.extend(lanes.iter().map(|(lane, _)| Read::Lane(*lane)));
+                Step::Read(reads)
+            }
+            Batch::Redrive { sequence, .. } | Batch::Discard { sequence, .. } => {
+                Step::Read(vec![Read::Dead(*sequence), Read::Counter])
+            }
+            Batch::Lead => Step::Read(vec![Read::Epoch]),
+            Batch::Prune { after, .. } => Step::Read(vec![Read::Counter, Read::MarksAfter(*after, 64)]),
+            Batch::Pause(paused) => Step::Finish(vec![Write::Paused(*paused)], Done::Written),
+            Batch::Pace(pace) => Step::Finish(vec![Write::Pace(*pace)], Done::Written),
+            Batch::Offer(offer, at) => Step::Finish(vec![Write::Offer(offer.clone(), *at)], Done::Written),
+        }
+    }
+
+    fn first_answer(&mut self, found: Vec<Found>) -> Step {
+        match &self.batch {
+            Batch::Append { events, at } => match found.first() {
+                Some(Found::Counter(counter)) => {
+                    let append = Append::plan(events, *counter, *at);
+                    self.add(append)
+                }
+                _ => Step::Abort(Refusal::Broken),
+            },
+            Batch::Settle { epoch, rows, at } => settle(*epoch, rows, *at, &found),
+            Batch::Sent { epoch, rows } => sent(*epoch, rows, &found),
+            Batch::Wait { epoch, lanes } => wait(*epoch, lanes, &found),
+            Batch::Redrive { .. } | Batch::Discard { .. } => match found.first() {
+                Some(Found::Dead(Some(letter))) => {
+                    let reads = vec![Read::Lane(letter.lane), Read::Marks(letter.row.segment)];
+                    self.state = State::Deciding(found);
+                    Step::Read(reads)
+                }
+                Some(Found::Dead(None)) => Step::Abort(Refusal::NotFound),
+                _ => Step::Abort(Refusal::Broken),
+            },
+            Batch::Lead => match found.first() {
+                Some(Found::Epoch(epoch)) => {
+                    Step::Finish(vec![Write::Epoch(epoch + 1)], Done::Leading(epoch + 1))
+                }
+                _ => Step::Abort(Refusal::Broken),
+            },
+            Batch::Prune { at, .. } => prune(*at, &found),
+            Batch::Pause(_) | Batch::Pace(_) | Batch::Offer(..) => Step::Abort(Refusal::Broken),
+        }
+    }
+
+    /// Tries to add what is fresh; with nothing fresh the append is decided.
+    fn add(&mut self, append: Append) -> Step {
+        if append.fresh.is_empty() {
+            return self.finish_append(append);
+        }
+        let records = append.segments.clone();
+        self.state = State::Adding(append);
+        Step::Add(records)
+    }
+
+    fn added(&mut self, append: Append, found: &[Found]) -> Step {
+        match found.first() {
+            Some(Found::Added(true)) => self.finish_append(append),
+            // A second clash after looking everything up cannot happen within one transaction.
+            Some(Found::Added(false)) if !append.looked => {
+                let reads = append.segments.iter().flat_map(Intents::index_keys).map(Read::Holder).collect();
+                self.state = State::Looking(append);
+                Step::Read(reads)
+            }
+            _ => Step::Abort(Refusal::Broken),
+        }
+    }
+
+    fn looked(&mut self, append: Append, found: Vec<Found>) -> Step {
+        let Some((events, at)) = self.appending() else { return Step::Abort(Refusal::Broken) };
+        let holders: Vec<(Intents, Marks)> = found
+            .into_iter()
+            .filter_map(|one| if let Found::Segment(holder) = one { holder } else { None })
+            .collect();
+        let next = append.without_known(&events, at, &holders);
+        self.add(next)
+    }
+
+    fn appending(&self) -> Option<(Vec<Prepared>, UnixMillis)> {
+        match &self.batch {
+            Batch::Append { events, at } => Some((events.clone(), *at)),
+            _ => None,
+        }
+    }
+
+    fn finish_append(&self, append: Append) -> Step {
+        let Batch::Append { events, at } = &self.batch else { return Step::Abort(Refusal::Broken) };
+        let (writes, counter, results) = append.finish(events, *at);
+        Step::Finish(writes, Done::Appended(results, counter))
+    }
+
+    fn close_dead(&mut self, found: &[Found]) -> Step {
+        let [
+            Found::Dead(Some(letter)),
+            Found::Counter(counter),
+            Found::Lane(lane),
+            Found::Marks(Some(marks)),
+        ] = found
+        else {
+            return Step::Abort(Refusal::Broken);
+        };
+        match &self.batch {
+            Batch::Discard { reason, at, .. } => discard(letter, *counter, *lane, marks.clone(), reason, *at),
+            Batch::Redrive { event, at, .. } => {
+                let intents =
+                    Intents::pack(counter.next, *at, core::iter::once(Identities::from(event.as_ref())));
+                let (writes, done) = redrive(letter, *counter, *lane, marks.clone(), event, *at);
+                self.state = State::Redriving(writes, done);
+                Step::Add(vec![intents])
+            }
+            _ => Step::Abort(Refusal::Broken),
+        }
+    }
+}
+
+fn segments_of(rows: impl Iterator<Item = RowRef>) -> impl Iterator<Item = Sequence> {
+    let mut segments: Vec<Sequence> = rows.map(|row| row.segment).collect();
+    segments.sort_unstable();
+    segments.dedup();
+    segments.into_iter()
+}
+
+impl Append {
+    fn plan(events: &[Prepared], counter: Counter, at: UnixMillis) -> Self {
+        let mut first_of: BTreeMap<IntentKey, usize> = BTreeMap::new();
+        let mut append = Self {
+            counter,
+            results: vec![None; events.len()],
+            fresh: Vec::new(),
+            twins: BTreeMap::new(),
+            segments: Vec::new(),
+            looked: false,
+        };
+        for (index, event) in events.iter().enumerate() {
+            if let Some(first) = first_of.get(&event.intent) {
+                append.twins.insert(index, *first);
+            } else if counter.owed + append.fresh.len() as u64 >= BACKLOG_EVENTS_MAX {
+                if let Some(slot) = append.results.get_mut(index) {
+                    *slot = Some(Appended::Full);
+                }
+            } else {
+                first_of.insert(event.intent, index);
+                append.fresh.push(index);
+            }
+        }
+        append.pack(events, at);
+        append
+    }
+
+    /// Cuts the fresh events into segments within the limits.
+    fn pack(&mut self, events: &[Prepared], at: UnixMillis) {
+        self.segments.clear();
+        let mut next = self.counter.next;
+        for chunk in chunks(events, &self.fresh) {
+            let identities = chunk.iter().filter_map(|index| events.get(*index)).map(Identities::from);
+            self.segments.push(Intents::pack(next, at, identities));
+            next.0 += chunk.len() as u64;
+        }
+    }
+
+    /// Takes out what the store already holds.
+    fn without_known(mut self, events: &[Prepared], at: UnixMillis, holders: &[(Intents, Marks)]) -> Self {
+        let mut fresh = Vec::new();
+        for index in core::mem::take(&mut self.fresh) {
+            let known = events.get(index).and_then(|event| judge(event, holders));
+            match (known, self.results.get_mut(index)) {
+                (Some(result), Some(slot)) => *slot = Some(result),
+                _ => fresh.push(index),
+            }
+        }
+        self.fresh = fresh;
+        self.looked = true;
+        self.pack(events, at);
+        self
+    }
+
+    fn finish(mut self, events: &[Prepared], at: UnixMillis) -> (Vec<Write>, Counter, Vec<Appended>) {
+        let mut writes = Vec::new();
+        let mut counter = self.counter;
+        let mut fresh = self.fresh.iter();
+        for segment in &self.segments {
+            let mut body = String::new();
+            for place in 0..segment.len() as u64 {
+                let Some((index, event)) = fresh.next().and_then(|index| Some((*index, events.get(*index)?)))
+                else {
+                    continue;
+                };
+                let sequence = Sequence(segment.first.0 + place);
+                if place > 0 {
+                    body.push('\n');
+                }
+                body.push_str(&with_sequence(&event.tail, sequence));
+                counter.owed += 1;
+                counter.bytes += event.bytes as u64;
+                counter.next = Sequence(sequence.0 + 1);
+                let row = RowRef { segment: segment.first, sequence };
+                let kept = Kept { id: event.id, intent: event.intent, row, stored_at: at };
+                if let Some(slot) = self.results.get_mut(index) {
+                    *slot = Some(Appended::Stored(kept));
+                }
+            }
+            writes.push(Write::Marks(Marks::owed(segment.first, segment.len())));
+            writes.push(Write::Body(segment.first, body));
+        }
+        if !writes.is_empty() {
+            writes.push(Write::Counter(counter));
+        }
+        let results = (0..self.results.len()).map(|index| self.result(index, events)).collect();
+        (writes, counter, results)
+    }
+
+    fn result(&self, index: usize, events: &[Prepared]) -> Appended {
+        let of = |index: usize| self.results.get(index).cloned().flatten().unwrap_or(Appended::Full);
+        let Some(first) = self.twins.get(&index) else { return of(index) };
+        let same = match (events.get(index), events.get(*first)) {
+            (Some(twin), Some(original)) => twin.fingerprint == original.fingerprint,
+            _ => false,
+        };
+        match of(*first) {
+            Appended::Stored(kept) | Appended::Replayed(kept) if same => Appended::Replayed(kept),
+            Appended::Stored(kept) | Appended::Replayed(kept) => Appended::Conflict(kept),
+            // The first one clashed with a stored intent: the twin clashes, or repeats what was stored.
+            other => other,
+        }
+    }
+}
+
+/// Cuts indices into runs within the segment limits.
+fn chunks(events: &[Prepared], fresh: &[usize]) -> Vec<Vec<usize>> {
+    let mut chunks: Vec<Vec<usize>> = Vec::new();
+    let mut bytes = 0;
+    for index in fresh {
+        let size = events.get(*index).map_or(0, |event| event.bytes);
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < SEGMENT_EVENTS_MAX && bytes + size <= SEGMENT_BYTES_MAX => {
+                bytes += size;
+                chunk.push(*index);
+            }
+            _ => {
+                bytes = size;
+                chunks.push(vec![*index]);
+            }
+        }
+    }
+    chunks
+}
+
+/// What the store already knows of an event, if it does.
+fn judge(event: &Prepared, holders: &[(Intents, Marks)]) -> Option<Appended> {
+    holders.iter().find_map(|(intents, marks)| {
+        let place = intents.iter().position(|own| own.intent == event.intent || own.id == event.id)?;
+        let own = intents.get(place)?;
+        let sequence = Sequence(intents.first.0 + place as u64);
+        let row = RowRef { segment: intents.first, sequence };
+        let kept = Kept { id: own.id, intent: own.intent, row, stored_at: intents.stored_at };
+        Some(if own.id == event.id {
+            // Our own earlier try at this append completed after all.
+            Appended::Stored(kept)
+        } else if marks.status_of(row.index()) == Some(Status::Discarded) {
+            Appended::Closed(kept)
+        } else if own.fingerprint == event.fingerprint {
+            Appended::Replayed(kept)
+        } else {
+            Appended::Conflict(kept)
+        })
+    })
+}
+
+fn epoch_is(epoch: u64, found: &[Found]) -> bool {
+    matches!(found.first(), Some(Found::Epoch(stored)) if *stored == epoch)
+}
+
+fn marks_in(found: &[Found]) -> BTreeMap<Sequence, Marks> {
+    found
+        .iter()
+        .filter_map(|one| {
+            if let Found::Marks(Some(marks)) = one { Some((marks.first, marks.clone())) } else { None }
+        })
+        .collect()
+}
+
+fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> Step {
+    if !epoch_is(epoch, found) {
+        return Step::Abort(Refusal::StaleEpoch);
+    }
+    let Some(Found::Counter(mut counter)) = found.get(1).cloned() else {
+        return Step::Abort(Refusal::Broken);
+    };
+    let mut marks = marks_in(found);
+    let mut writes = Vec::new();
+    for settlement in rows {
+        let index = settlement.row.index();
+        let Some(segment) = marks.get_mut(&settlement.row.segment) else { continue };
+        // A row that is no longer owed was settled before; settling it again would spoil the totals.
+        if segment.status_of(index) != Some(Status::Owed) {
+            continue;
+        }
+        let status = match &settlement.outcome {
+            Outcome::Accepted => Status::Accepted,
+            Outcome::Duplicate => Status::Duplicate,
+            Outcome::Dead { .. } => Status::Dead,
+        };
+        if let Some(byte) = segment.status.get_mut(index as usize) {
+            *byte = status as u8;
+        }
+        segment.settled_at = at;
+        counter.owed = counter.owed.saturating_sub(1);
+        counter.bytes = counter.bytes.saturating_sub(settlement.bytes as u64);
+        if let Outcome::Dead { reason, problem, body, blocks } = &settlement.outcome {
+            counter.dead += 1;
+            if let Some(text) = problem {
+                segment.notes.insert(index, text.clone());
+            }
+            writes.push(Write::Dead(DeadLetter {
+                row: settlement.row,
+                at,
+                reason: *reason,
+                problem: problem.clone(),
+                body: body.clone(),
+                lane: settlement.lane,
+                blocks: *blocks,
+                closed: None,
+            }));
+            if *blocks {
+                let dead = Some(settlement.row.sequence);
+                writes.push(Write::Lane(LaneRecord { lane: settlement.lane, dead, front: None, due: None }));
+                continue;
+            }
+        }
+        if settlement.lane_recorded {
+            writes.push(Write::DeleteLane(settlement.lane));
+        }
+    }
+    for segment in marks.into_values() {
+        if !segment.owes() {
+            writes.push(Write::DeleteBody(segment.first));
+        }
+        writes.push(Write::Marks(segment));
+    }
+    writes.push(Write::Counter(counter));
+    Step::Finish(writes, Done::Settled(counter))
+}
+
+fn sent(epoch: u64, rows: &[RowRef], found: &[Found]) -> Step {
+    if !epoch_is(epoch, found) {
+        return Step::Abort(Refusal::StaleEpoch);
+    }
+    let mut marks = marks_in(found);
+    for row in rows {
+        let Some(segment) = marks.get_mut(&row.segment) else { continue };
+        let index = row.index() as usize;
+        if let Some(byte) = segment.status.get_mut(index) {
+            *byte |= MAYBE_SENT;
+        }
+        if let Some(tries) = segment.tries.get_mut(index) {
+            *tries = tries.saturating_add(1);
+        }
+    }
+    Step::Finish(marks.into_values().map(Write::Marks).collect(), Done::Written)
+}
+
+fn wait(epoch: u64, lanes: &[(LaneHash, UnixMillis)], found: &[Found]) -> Step {
+    if !epoch_is(epoch, found) {
+        return Step::Abort(Refusal::StaleEpoch);
+    }
+    let stored = |lane: LaneHash| {
+        found.iter().find_map(|one| match one {
+            Found::Lane(Some(record)) if record.lane == lane => Some(*record),
+            _ => None,
+        })
+    };
+    let writes = lanes.iter().map(|(lane, due)| {
+        let record = stored(*lane).unwrap_or(LaneRecord { lane: *lane, dead: None, front: None, due: None });
+        Write::Lane(LaneRecord { due: Some(*due), ..record })
+    });
+    Step::Finish(writes.collect(), Done::Written)
+}
+
+fn discard(
+    letter: &DeadLetter,
+    mut counter: Counter,
+    lane: Option<LaneRecord>,
+    mut marks: Marks,
+    reason: &str,
+    at: UnixMillis,
+) -> Step {
+    set_status(&mut marks, letter.row, Status::Discarded);
+    marks.settled_at = at;
+    counter.dead = counter.dead.saturating_sub(1);
+    let closed = Some(Closing { at, note: reason.to_owned(), redriven: false });
+    let mut writes = vec![
+        Write::DeleteOpenDead(letter.row.sequence),
+        Write::Dead(DeadLetter { closed, ..letter.clone() }),
+        Write::Marks(marks),
+        Write::Counter(counter),
+    ];
+    if lane.is_some_and(|record| record.dead == Some(letter.row.sequence)) {
+        writes.push(Write::DeleteLane(letter.lane));
+    }
+    Step::Finish(writes, Done::Closed(letter.lane, None, counter))
+}
+
+/// The new event gets the next sequence, a segment of its own and the old one's place in the lane.
+fn redrive(
+    letter: &DeadLetter,
+    mut counter: Counter,
+    lane: Option<LaneRecord>,
+    mut marks: Marks,
+    event: &Prepared,
+    at: UnixMillis,
+) -> (Vec<Write>, Done) {
+    let sequence = counter.next;
+    let row = RowRef { segment: sequence, sequence };
+    let place = marks.places.get(&letter.row.index()).copied().unwrap_or(letter.row.sequence);
+    set_status(&mut marks, letter.row, Status::Redriven);
+    marks.settled_at = at;
+    counter.next = Sequence(sequence.0 + 1);
+    counter.owed += 1;
+    counter.bytes += event.bytes as u64;
+    counter.dead = counter.dead.saturating_sub(1);
+    let mut own = Marks::owed(sequence, 1);
+    own.places.insert(0, place);
+    let closed = Some(Closing { at, note: event.id.to_string(), redriven: true });
+    let mut writes = vec![
+        Write::DeleteOpenDead(letter.row.sequence),
+        Write::Dead(DeadLetter { closed, ..letter.clone() }),
+        Write::Marks(marks),
+        Write::Marks(own),
+        Write::Body(sequence, with_sequence(&event.tail, sequence)),
+        Write::Counter(counter),
+    ];
+    if lane.is_some_and(|record| record.dead == Some(letter.row.sequence)) {
+        let front = Some(sequence);
+        writes.push(Write::Lane(LaneRecord { lane: letter.lane, dead: None, front, due: None }));
+    }
+    let kept = Kept { id: event.id, intent: event.intent, row, stored_at: at };
+    (writes, Done::Closed(letter.lane, Some(Appended::Stored(kept)), counter))
+}
+
+fn set_status(marks: &mut Marks, row: RowRef, status: Status) {
+    if let Some(byte) = marks.status.get_mut(row.index() as usize) {
+        *byte = status as u8;
+    }
+}
+
+fn prune(at: UnixMillis, found: &[Found]) -> Step {
+    let [Found::Counter(counter), Found::MarksList(list)] = found else {
+        return Step::Abort(Refusal::Broken);
+    };
+    let kept_from = counter.next.0.saturating_sub(INTENT_KEEP_EVENTS);
+    let forgotten = list.iter().filter(|marks| {
+        let old = at.0.saturating_sub(marks.settled_at.0) > INTENT_KEEP_MS;
+        let far = marks.first.0 + (marks.status.len() as u64) < kept_from;
+        !marks.owes() && !marks.has_dead() && (old || far)
+    });
+    let writes = forgotten.map(|marks| Write::DeleteSegment(marks.first)).collect();
+    let next = if list.len() == 64 { list.last().map(|marks| marks.first) } else { None };
+    Step::Finish(writes, Done::Pruned(next))
+}
