@@ -1,0 +1,83 @@
+// A sale and the words for where it stands. Pure: what a verdict or an order means for a sale is decided here.
+import type { PaymentMethod, Verdict } from "conch-edge";
+import type { Row } from "../../shell/book.ts";
+import type { Order } from "../../shell/city.ts";
+import type { Tone } from "../../shell/glyph.tsx";
+
+export type Method = Exclude<PaymentMethod, "authorized_online">;
+export const methods: readonly Method[] = ["cash", "confirmed_elsewhere", "promise"];
+
+/**
+ * `begun`: remembered, not known to be in the outbox. `saved`: in the outbox or with the city, no outcome yet.
+ * `paid`, `promised`: the city's books say so. `attention`: the city said no. `given-up`: a person closed it.
+ */
+export type SaleState = "begun" | "saved" | "paid" | "promised" | "attention" | "given-up";
+
+export interface Sale extends Row {
+  amount: number;
+  method: Method;
+  state: SaleState;
+  /** The event that carries it, once stored. */
+  eventId?: string;
+  sequence?: number;
+  /** Code of the problem, for `attention`. */
+  reason?: string;
+  /** The event was stored by a later opening of the page, because the first one was killed. */
+  resumed?: boolean;
+}
+
+/** What the screen says; `unknown` and `not-saved` depend on more than the row. */
+export type Standing = "saving" | "saved" | "unknown" | "paid" | "promised" | "attention" | "not-saved" | "given-up";
+
+export interface Doubt {
+  /** Sales up to this sequence may have reached the city without an answer. */
+  sequence: number;
+  /** Sales whose emit failed while this page was open, by key. */
+  failed: ReadonlyMap<string, string>;
+}
+
+/** After these the storage itself was interrupted, so the sale may be there all the same. */
+const uncertain: ReadonlySet<string> = new Set(["storage-lost", "closed", "aborted", "fault"]);
+
+export function standingOf(sale: Sale, doubt: Doubt): Standing {
+  if (sale.state === "begun") {
+    const code = doubt.failed.get(sale.key);
+    if (code === undefined) return "saving";
+    return uncertain.has(code) ? "unknown" : "not-saved";
+  }
+  if (sale.state === "saved" && sale.sequence !== undefined && sale.sequence <= doubt.sequence) return "unknown";
+  return sale.state;
+}
+
+export const toneOf: Record<Standing, Tone> = {
+  saving: "calm",
+  saved: "wait",
+  unknown: "doubt",
+  paid: "good",
+  promised: "good",
+  attention: "warn",
+  "not-saved": "stop",
+  "given-up": "calm",
+};
+
+/** The city's verdict on the event. Accepted is not paid: only the order tells. */
+export function afterVerdict(sale: Sale, verdict: Verdict): Sale {
+  if (sale.eventId !== verdict.id) return sale;
+  if (verdict.verdict === "refused") return { ...sale, state: "attention", reason: verdict.problem?.type ?? "refused" };
+  if (verdict.verdict === "discarded") return { ...sale, state: "given-up" };
+  return sale;
+}
+
+/** What the city's books say of the order. Another amount than ours is not our payment. */
+export function afterOrder(sale: Sale, order: Order): Sale {
+  if (sale.state !== "saved") return sale;
+  if (order.state === "failed") return { ...sale, state: "attention", reason: order.reason ?? "refused" };
+  if (order.amount !== sale.amount) return { ...sale, state: "attention", reason: "amount_mismatch" };
+  return { ...sale, state: order.state === "open" ? "promised" : "paid" };
+}
+
+/** Doubt after a new count of unknown events: it covers all that was stored so far, and ends when none is left. */
+export function doubtAfter(before: { unknown: number; sequence: number }, unknown: number, highest: number): number {
+  if (unknown === 0) return 0;
+  return unknown > before.unknown ? highest : before.sequence;
+}

@@ -1,0 +1,141 @@
+// The sheet of dead letters: what each one was, why the city has not taken it, and what a person can do about it.
+import { signal } from "@preact/signals";
+import type { DeadLetter } from "conch-edge";
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { money, shortKey } from "./figures.ts";
+import { Glyph } from "./glyph.tsx";
+import { codeOf, deadLetters, discard, readDeadLetters, redrive } from "./outbox.ts";
+import { timeOf, words, wordsOfError, wordsOfProblem } from "./words/index.ts";
+
+const shown = signal(false);
+const asked = signal<number | null>(null);
+const failure = signal<string | null>(null);
+
+export function showAttention(): void {
+  asked.value = null;
+  failure.value = null;
+  shown.value = true;
+  void readDeadLetters().catch(() => undefined);
+}
+
+async function act(work: Promise<void>): Promise<void> {
+  failure.value = null;
+  try {
+    await work;
+    asked.value = null;
+  } catch (error) {
+    failure.value = codeOf(error);
+  }
+}
+
+/** What it was, in the person's terms: an amount for a sale, the code for a ticket. */
+function subject(letter: DeadLetter): string {
+  const { payload } = letter;
+  if (letter.topic.startsWith("pay.") && typeof payload === "object" && payload !== null && "amount" in payload) {
+    const { amount } = payload;
+    if (typeof amount === "number") return `${words.value.dead.sale} ${money(amount)}`;
+  }
+  return letter.topic.startsWith("gate.") ? `${words.value.dead.scan} ${letter.key}` : letter.topic;
+}
+
+function DiscardQuestion({ letter }: { letter: DeadLetter }): JSX.Element {
+  const say = words.value.dead;
+  return (
+    <fieldset class="question">
+      <legend>{say.discardAsk}</legend>
+      {(["mistake", "handled"] as const).map((reason) => (
+        <button
+          key={reason}
+          type="button"
+          class="tone-stop wide"
+          data-testid={`discard-${reason}`}
+          onClick={() => void act(discard(letter, reason))}
+        >
+          {say.reasons[reason]}
+        </button>
+      ))}
+      <button
+        type="button"
+        class="plain wide"
+        data-testid="discard-back"
+        onClick={() => {
+          asked.value = null;
+        }}
+      >
+        {say.back}
+      </button>
+    </fieldset>
+  );
+}
+
+function Letter({ letter }: { letter: DeadLetter }): JSX.Element {
+  const say = words.value.dead;
+  const plain = wordsOfProblem(letter.problem?.type) ?? letter.problem?.detail ?? letter.problem?.title;
+  return (
+    <li class="letter" data-testid="dead-letter" data-key={letter.key} data-reason={letter.reason}>
+      <p class="letter-head">
+        <Glyph tone="warn" size="small" />
+        <strong>{subject(letter)}</strong>
+        <time>{timeOf(letter.at)}</time>
+      </p>
+      <p>{say[letter.reason]}</p>
+      {plain !== undefined && <p class="letter-why">{plain}</p>}
+      <p class="fine">{shortKey(letter.key)}</p>
+      {asked.value === letter.sequence ? (
+        <DiscardQuestion letter={letter} />
+      ) : (
+        <div class="pair">
+          <button type="button" class="plain" data-testid="redrive" onClick={() => void act(redrive(letter))}>
+            {say.redrive}
+          </button>
+          <button
+            type="button"
+            class="quiet"
+            data-testid="discard"
+            onClick={() => {
+              asked.value = letter.sequence;
+            }}
+          >
+            {say.discard}
+          </button>
+        </div>
+      )}
+    </li>
+  );
+}
+
+export function AttentionSheet(): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = shown.value;
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  const say = words.value.dead;
+  const hide = (): void => {
+    shown.value = false;
+  };
+  return (
+    <dialog ref={dialog} class="sheet" aria-labelledby="sheet-title" data-testid="attention-sheet" onClose={hide}>
+      <div class="sheet-head">
+        <h2 id="sheet-title">{say.title}</h2>
+        <button type="button" class="plain" data-testid="attention-close" onClick={hide}>
+          {say.close}
+        </button>
+      </div>
+      <p class="ink-stop" role="alert">
+        {failure.value !== null && `${say.failed} ${wordsOfError(failure.value)}`}
+      </p>
+      {deadLetters.value.length === 0 ? (
+        <p data-testid="dead-empty">{say.empty}</p>
+      ) : (
+        <ul class="letters">
+          {deadLetters.value.map((letter) => (
+            <Letter key={letter.sequence} letter={letter} />
+          ))}
+        </ul>
+      )}
+    </dialog>
+  );
+}

@@ -1,0 +1,102 @@
+// The status bar: always there, also when there is nothing to send. The count of owed events is its only badge.
+import { computed, signal } from "@preact/signals";
+import type { Link } from "conch-edge";
+import type { JSX } from "preact";
+import { showAttention } from "./attention.tsx";
+import { Glyph, type Tone } from "./glyph.tsx";
+import type { Identity } from "./identity.ts";
+import { limits } from "./limits.ts";
+import { edge, sendNow, snapshot } from "./outbox.ts";
+import { newVersion, takeNewVersion } from "./renewal.ts";
+import { language, switchLanguage, words } from "./words/index.ts";
+
+const linkTone: Record<Link, Tone> = {
+  unknown: "doubt",
+  up: "good",
+  down: "wait",
+  captive: "warn",
+  misconfigured: "stop",
+};
+
+const now = signal(Date.now());
+setInterval(() => {
+  // A hidden page has nobody to count for.
+  if (document.visibilityState === "visible") now.value = Date.now();
+}, limits.tickMs);
+
+/** What happens next with the owed events, in words; empty when nothing is owed. */
+const outlook = computed(() => {
+  const seen = snapshot.value;
+  if (seen === null || seen.backlog === 0) return words.value.why["nothing-owed"];
+  const waits = seen.whyNotSending === "waiting-backoff" || seen.whyNotSending === "waiting-told";
+  if (waits && seen.nextWakeAt !== null) {
+    return words.value.bar.nextTry(Math.max(0, Math.ceil((seen.nextWakeAt - now.value) / 1_000)));
+  }
+  return words.value.why[seen.whyNotSending];
+});
+
+export function StatusBar({ me, busy }: { me: Identity; busy: boolean }): JSX.Element {
+  const seen = snapshot.value;
+  const link = seen?.link ?? "unknown";
+  const backlog = seen?.backlog ?? 0;
+  const dead = seen?.dead ?? 0;
+  const say = words.value;
+  return (
+    <header class="bar">
+      <div class="bar-facts">
+        <span class={`pending ${backlog === 0 ? "tone-good" : "tone-wait"}`} title={say.bar.pendingLong(backlog)}>
+          <span class="pending-count" data-testid="pending">
+            {seen === null ? "–" : backlog}
+          </span>
+          <span class="pending-label">{say.bar.pending}</span>
+        </span>
+        <span class="bar-lines">
+          <span class={`link ink-${linkTone[link]}`} data-testid="link" data-link={link}>
+            <Glyph tone={linkTone[link]} size="small" />
+            {say.link[link]}
+          </span>
+          <span class="outlook">
+            <span data-testid="outlook" data-why={seen?.whyNotSending ?? "opening"}>
+              {outlook}
+            </span>
+            <span aria-hidden="true"> · </span>
+            <span data-testid="device" title={say.bar.device}>
+              {me.device}
+            </span>
+          </span>
+        </span>
+        <button
+          type="button"
+          class="quiet"
+          data-testid="language"
+          lang={language.value === "en" ? "zh-Hant" : "en"}
+          aria-label={say.language.switchTo}
+          onClick={switchLanguage}
+        >
+          {say.language.other}
+        </button>
+      </div>
+      <div class="bar-actions">
+        <button
+          type="button"
+          class={dead === 0 ? "quiet" : "tone-warn"}
+          data-testid="attention"
+          data-count={dead}
+          aria-haspopup="dialog"
+          onClick={showAttention}
+        >
+          <Glyph tone={dead === 0 ? "good" : "warn"} size="small" />
+          {dead === 0 ? say.bar.noAttention : say.bar.attention(dead)}
+        </button>
+        <button type="button" class="plain" data-testid="send-now" disabled={edge.value === null} onClick={sendNow}>
+          {say.bar.sendNow}
+        </button>
+      </div>
+      {newVersion.value && (
+        <button type="button" class="plain wide" data-testid="new-version" disabled={busy} onClick={takeNewVersion}>
+          {busy ? say.bar.newVersionLater : say.bar.newVersion}
+        </button>
+      )}
+    </header>
+  );
+}

@@ -1,0 +1,25 @@
+// Every number the pages decide by, with its unit and reason.
+export const limits = {
+  /** The same code again within this time is one hand movement, not a second visit. */
+  sameTicketMs: 5_000,
+  /** Rows on screen; more would be scrolled past at a gate. */
+  rowsShown: 20,
+  /** Rows kept: a whole night, so that a ticket seen hours ago is still known without a connection. */
+  rowsKept: 2_000,
+  /** TWD digits on the keypad: 999,999 is above any stall sale and far below an unsafe number. */
+  amountDigits: 6,
+  /** One question to the city; longer is a dead connection. */
+  askTimeoutMs: 8_000,
+  /** Waits between two questions about one outcome; the last one repeats. */
+  askAgainMs: [250, 500, 1_000, 2_000, 5_000, 15_000, 30_000],
+  /** A further share of each wait, drawn at random, so that a market does not ask in step. */
+  askJitter: 0.3,
+  /** Waits between two enrolments that found no city; the last one repeats. */
+  enrolAgainMs: [2_000, 5_000, 15_000, 30_000],
+  /** Keys are 1 to 128 printable characters (the SDK's rule). */
+  keyLength: 128,
+  /** Dead letters fetched for the sheet. */
+  deadShown: 100,
+  /** Countdown on the status bar. */
+  tickMs: 1_000,
+} as const;

@@ -1,0 +1,73 @@
+// The page's one Edge and what it says, as signals. Opening may fail (no wasm yet, no storage) and be tried again.
+import { computed, signal } from "@preact/signals";
+import { type DeadLetter, Edge, isConchError, type Notice, type Receipt, type Snapshot } from "conch-edge";
+import { nudge } from "./events.ts";
+import { credentials, type Identity } from "./identity.ts";
+import { limits } from "./limits.ts";
+
+export type Opening = { step: "opening" } | { step: "open"; edge: Edge } | { step: "failed"; code: string };
+
+export const opening = signal<Opening>({ step: "opening" });
+export const snapshot = signal<Snapshot | null>(null);
+export const deadLetters = signal<readonly DeadLetter[]>([]);
+/** The last trouble a person should read about; the link has its own place. */
+export const trouble = signal<Notice | null>(null);
+export const edge = computed(() => (opening.value.step === "open" ? opening.value.edge : null));
+
+type Redriven = (letter: DeadLetter, receipt: Receipt) => void;
+let onRedriven: Redriven = () => undefined;
+
+/** A redriven refusal is a new event; the page's row must follow it. */
+export function followRedriven(listener: Redriven): void {
+  onRedriven = listener;
+}
+
+export function codeOf(error: unknown): string {
+  return isConchError(error) ? error.code : "fault";
+}
+
+export async function readDeadLetters(): Promise<void> {
+  if (edge.value !== null) deadLetters.value = await edge.value.deadLetters(limits.deadShown);
+}
+
+function heard(next: Snapshot): void {
+  const before = snapshot.value;
+  snapshot.value = next;
+  if (before?.dead !== next.dead) void readDeadLetters().catch(() => undefined);
+  if (next.link === "up" && before?.link !== "up") nudge();
+}
+
+/** Opens the outbox; call again after a failure. */
+export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<void>): Promise<void> {
+  opening.value = { step: "opening" };
+  try {
+    const fresh = await Edge.open({ city: "/", device: me.device, credentials: () => credentials(me) });
+    opening.value = { step: "open", edge: fresh };
+    fresh.notices((notice) => {
+      if (notice.kind !== "link" && notice.kind !== "dead-letter") trouble.value = notice;
+    });
+    fresh.subscribe(heard);
+    await readDeadLetters();
+    await opened(fresh);
+  } catch (error) {
+    opening.value = { step: "failed", code: codeOf(error) };
+  }
+}
+
+export function sendNow(): void {
+  edge.value?.flush();
+  nudge();
+}
+
+export async function redrive(letter: DeadLetter): Promise<void> {
+  if (edge.value === null) return;
+  const receipt = await edge.value.redrive(letter.sequence);
+  onRedriven(letter, receipt);
+  await readDeadLetters();
+}
+
+export async function discard(letter: DeadLetter, reason: string): Promise<void> {
+  if (edge.value === null) return;
+  await edge.value.discard(letter.sequence, reason);
+  await readDeadLetters();
+}

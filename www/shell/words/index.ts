@@ -1,0 +1,44 @@
+// The language in use. Chinese first; a choice is remembered for both pages.
+import { computed, effect, signal } from "@preact/signals";
+import { recall, remember } from "../store.ts";
+import { en } from "./en.ts";
+import { type Words, zhHant } from "./zh-Hant.ts";
+
+export type { Words };
+export type Language = "zh-Hant" | "en";
+
+const NAME = "conch.language";
+const catalogues: Record<Language, Words> = { "zh-Hant": zhHant, en };
+
+export const language = signal<Language>(recall(NAME) === "en" ? "en" : "zh-Hant");
+export const words = computed(() => catalogues[language.value]);
+
+const clock = computed(
+  () => new Intl.DateTimeFormat(language.value === "en" ? "en-GB" : "zh-TW", { timeStyle: "medium", hourCycle: "h23" }),
+);
+
+export function switchLanguage(): void {
+  language.value = language.value === "en" ? "zh-Hant" : "en";
+  remember(NAME, language.value);
+}
+
+export function speakAs(page: keyof Words["title"]): void {
+  effect(() => {
+    document.documentElement.lang = language.value;
+    document.title = words.value.title[page];
+  });
+}
+
+export function timeOf(at: number): string {
+  return clock.value.format(at);
+}
+
+/** Plain words for a problem document's type, or null when the catalogue has none. */
+export function wordsOfProblem(type: string | undefined): string | null {
+  const code = (type ?? "").split(":").pop()?.replaceAll("-", "_") ?? "";
+  return words.value.problem[code] ?? null;
+}
+
+export function wordsOfError(code: string): string {
+  return words.value.error[code] ?? code;
+}
