@@ -1,0 +1,107 @@
+//! The build: node modules, wasm with its bindings, pages, city. `up`, `test` and `build` share it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::child;
+use crate::fault::Fault;
+use crate::place::{Place, WASM_TARGET};
+use crate::stamp::{Fingerprint, unless_fresh};
+use crate::tools;
+
+/// wasm-opt reads from the module itself which wasm features browsers must have; naming more here would raise the floor.
+const WASM_OPT: [&str; 3] = ["-Oz", "--strip-producers", "--strip-debug"];
+/// Deep expressions overflow the default stack of wasm-opt's JavaScript build.
+const WASM_OPT_STACK: &str = "--stack-size=4000";
+/// The pages the city must find.
+const PAGES: [&str; 2] = ["scanner", "pos"];
+
+/// Everything that runs: browser side and city.
+pub(crate) fn everything(place: &Place) -> Result<(), Fault> {
+    browser_side(place)?;
+    city(place)
+}
+
+/// Wasm and pages.
+pub(crate) fn browser_side(place: &Place) -> Result<(), Fault> {
+    tools::check_prerequisites(place)?;
+    node_modules(place)?;
+    wasm(place)?;
+    pages(place)
+}
+
+/// The node modules package-lock.json names.
+pub(crate) fn node_modules(place: &Place) -> Result<(), Fault> {
+    let mut inputs = Fingerprint::default();
+    for file in [".npmrc", "package.json", "package-lock.json", "npm/package.json"] {
+        inputs = inputs.tree(&place.root.join(file), &[])?;
+    }
+    // npm writes this list last, so it also tells a broken installation from a whole one.
+    let installed = place.root.join("node_modules/.package-lock.json");
+    unless_fresh(place, "node modules", inputs, &installed, || child::run(place.npm(&["ci"])))
+}
+
+fn wasm(place: &Place) -> Result<(), Fault> {
+    tools::ensure_wasm_target(place)?;
+    let bindgen = tools::wasm_bindgen(place)?.join("wasm-bindgen");
+    child::run(place.cargo(&[
+        "build",
+        "--profile",
+        "wasm",
+        "--target",
+        WASM_TARGET,
+        "--lib",
+        "-p",
+        "conch",
+    ]))?;
+
+    let module = place.target.join(WASM_TARGET).join("wasm/conch.wasm");
+    let optimizer = place.root.join("node_modules/binaryen");
+    let inputs = Fingerprint::default()
+        .tree(&module, &[])?
+        .tree(&optimizer.join("package.json"), &[])?
+        .word(&bindgen.to_string_lossy())
+        .word(&WASM_OPT.join(" "));
+    let dist = place.bindings();
+    unless_fresh(place, "wasm", inputs, &dist, || {
+        clear(&dist)?;
+        let mut bind = place.command(bindgen);
+        bind.args(["--target", "web", "--out-name", "conch", "--out-dir"]).arg(&dist).arg(&module);
+        child::run(bind)?;
+        let bound = dist.join("conch_bg.wasm");
+        let mut optimize = place.command("node");
+        optimize.arg(WASM_OPT_STACK).arg(optimizer.join("bin/wasm-opt")).args(WASM_OPT);
+        optimize.arg(&bound).arg("-o").arg(&bound);
+        child::run(optimize)
+    })
+}
+
+fn pages(place: &Place) -> Result<(), Fault> {
+    let inputs = Fingerprint::default()
+        .tree(&place.root.join("www"), &["node_modules", "dist", "e2e"])?
+        .tree(&place.root.join("npm"), &["node_modules"])?
+        .tree(&place.root.join("package.json"), &[])?
+        .tree(&place.root.join("package-lock.json"), &[])?;
+    let dist = place.pages();
+    unless_fresh(place, "pages", inputs, &dist, || {
+        clear(&dist)?;
+        child::run(place.npm(&["run", "build"]))
+    })?;
+    for page in PAGES {
+        if !dist.join(page).join("index.html").is_file() {
+            return Err(Fault::advice(format!("www/{page} was built without www/dist/{page}/index.html")));
+        }
+    }
+    Ok(())
+}
+
+fn city(place: &Place) -> Result<(), Fault> {
+    child::run(place.cargo(&["build", "--release", "-p", "city"]))
+}
+
+fn clear(folder: &Path) -> Result<(), Fault> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(folder).map_err(Fault::io(format!("cannot clear {}", folder.display())))
+}

@@ -1,0 +1,150 @@
+//! `cargo xtask`: everything that is done to this repository, as commands.
+//!
+//! A command first makes sure of what it needs, then does it, and skips what is done already. It never asks
+//! questions, so it runs the same on a developer's machine and in CI.
+
+mod browser;
+mod build;
+mod checks;
+mod child;
+mod counts;
+mod fault;
+mod place;
+mod report;
+mod size;
+mod stamp;
+mod suites;
+mod tools;
+mod up;
+
+use std::process::ExitCode;
+
+use fault::Fault;
+use place::Place;
+use report::Report;
+
+const HELP: &str = "\
+cargo xtask <command>: two commands do everything
+
+  up                Install what is missing, build wasm, pages and city, start the city with its database in data/
+                    and print the pages' links. Ctrl-C stops it. A second run takes seconds.
+                      --listen 127.0.0.1:8787   where the city listens
+                      --data data               where the city keeps its database
+  test [filter]     Build the same, fetch browser and driver, run every suite; the last line is `N passed, N failed`.
+                    With a filter, only the suites whose name contains it: `cargo xtask test web`.
+
+and the parts of them
+
+  build             Only wasm and pages: npm/dist and www/dist.
+  size              What a browser downloads, gzipped, against its limit.
+  ci                fmt, clippy, deny, docs, test and size: what has to hold before a change lands.
+
+Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.
+Needed beforehand: rustup, Node 20 with npm, build-essential. Whatever is missing is named with what to type.";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Wish {
+    Up(up::Options),
+    Build,
+    Test { filter: String },
+    Ci,
+    Size,
+    Help,
+}
+
+fn main() -> ExitCode {
+    let result = Wish::parse(std::env::args().skip(1)).and_then(fulfil);
+    match result {
+        Ok(code) => code,
+        Err(fault) => {
+            eprintln!("xtask: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
+    let place = Place::find()?;
+    match wish {
+        Wish::Help => println!("{HELP}"),
+        Wish::Build => build::browser_side(&place)?,
+        Wish::Up(options) => up::run(&place, &options)?,
+        Wish::Size => size::weigh(&place)?,
+        Wish::Test { filter } => {
+            let mut report = Report::new();
+            suites::run(&place, &filter, &mut report)?;
+            return Ok(report.close());
+        }
+        Wish::Ci => {
+            let mut report = Report::new();
+            checks::run(&place, &mut report)?;
+            return Ok(report.close());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Wish {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Fault> {
+        let Some(command) = words.next() else { return Ok(Self::Help) };
+        let wish = match command.as_str() {
+            "up" => return up::Options::parse(words).map(Self::Up),
+            "test" => Self::Test { filter: words.next().unwrap_or_default() },
+            "build" => Self::Build,
+            "ci" => Self::Ci,
+            "size" => Self::Size,
+            "help" | "-h" | "--help" => Self::Help,
+            other => {
+                return Err(Fault::advice(format!(
+                    "there is no command `{other}`: `cargo xtask` lists them"
+                )));
+            }
+        };
+        match words.next() {
+            Some(extra) => Err(Fault::advice(format!(
+                "`{command}` does not take `{extra}`: `cargo xtask` shows what it takes"
+            ))),
+            None => Ok(wish),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Wish, Fault> {
+        Wish::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn nothing_asked_is_a_question() {
+        assert_eq!(parse("").unwrap(), Wish::Help);
+    }
+
+    #[test]
+    fn test_takes_one_filter() {
+        assert_eq!(parse("test web").unwrap(), Wish::Test { filter: "web".into() });
+        assert!(parse("test web store").is_err());
+    }
+
+    #[test]
+    fn up_takes_its_two_flags() {
+        let Wish::Up(options) = parse("up --data elsewhere --listen 127.0.0.1:9000").unwrap() else {
+            panic!("`up` was not understood")
+        };
+        assert_eq!(options.listen.port(), 9000);
+        assert_eq!(options.data, std::path::Path::new("elsewhere"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_with_a_way_on() {
+        for line in
+            ["deploy", "ci fast", "up --port 1", "up --listen", "up --listen here", "up --listen 127.0.0.1:0"]
+        {
+            let fault = parse(line).unwrap_err().to_string();
+            assert!(fault.contains('`') && !fault.contains('\n'), "{line}: {fault}");
+        }
+    }
+}
