@@ -63,3 +63,7 @@ pub const LANE_RETRY_BASE_MS: u64 = 1_000;
 pub const SERVER_FAULTS_BEFORE_BISECT: u32 = 3;
 /// Longest single timer, in ms: browsers cast delays to a signed 32-bit integer.
 pub const TIMER_MAX_MS: u64 = 2_147_000_000;
+/// Bytes of events the engine holds in memory at once, whatever the backlog.
+pub const WINDOW_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Settled rows between two rounds of pruning.
+pub const PRUNE_EVERY_ROWS: u64 = 1_000;

@@ -3,6 +3,10 @@
 //! Pure and sans-IO. [`transact`] is every write as a machine that any store can run; [`record`] is what lies on
 //! disk; [`port`] is what engine and store say to each other.
 
+pub mod engine;
 pub mod port;
 pub mod record;
 pub mod transact;
+mod window;
+
+pub use engine::Engine;

@@ -756,7 +756,7 @@ fn discard(
     Step::Finish(writes, Done::Closed(letter.lane, None, counter))
 }
 
-/// The new event gets the next sequence, a segment of its own and the old one's place in the lane.
+/// The new event gets the next sequence, a segment of its own and, if the lane waited, the old one's place in it.
 fn redrive(
     letter: &DeadLetter,
     mut counter: Counter,
@@ -767,6 +767,7 @@ fn redrive(
 ) -> (Vec<Write>, Done) {
     let sequence = counter.next;
     let row = RowRef { segment: sequence, sequence };
+    let waits = lane.is_some_and(|record| record.dead == Some(letter.row.sequence));
     let place = marks.places.get(&letter.row.index()).copied().unwrap_or(letter.row.sequence);
     set_status(&mut marks, letter.row, Status::Redriven);
     marks.settled_at = at;
@@ -775,7 +776,10 @@ fn redrive(
     counter.bytes += event.bytes as u64;
     counter.dead = counter.dead.saturating_sub(1);
     let mut own = Marks::owed(sequence, 1);
-    own.places.insert(0, place);
+    // A lane that went on without the dead letter has no place to give back.
+    if waits {
+        own.places.insert(0, place);
+    }
     let closed = Some(Closing { at, note: event.id.to_string(), redriven: true });
     let mut writes = vec![
         Write::DeleteOpenDead(letter.row.sequence),
@@ -785,7 +789,7 @@ fn redrive(
         Write::Body(sequence, with_sequence(&event.tail, sequence)),
         Write::Counter(counter),
     ];
-    if lane.is_some_and(|record| record.dead == Some(letter.row.sequence)) {
+    if waits {
         let front = Some(sequence);
         writes.push(Write::Lane(LaneRecord { lane: letter.lane, dead: None, front, due: None }));
     }

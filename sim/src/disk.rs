@@ -1,0 +1,198 @@
+//! A modelled IndexedDB: it runs the same transaction machine as the browser's store, and a power cut takes back
+//! what was not yet flushed.
+
+use conch::event::{LaneHash, Sequence, UnixMillis};
+use conch::outbox::port::{Applied, Batch, Durability, Load, LoadedRow, Opened, Page, StoreFault};
+use conch::outbox::record::{
+    Counter, DeadLetter, Intents, LaneRecord, MAYBE_SENT, Marks, PaceRecord, RowRef, Status,
+};
+use conch::outbox::transact::{Found, Read, Step, Transaction, Write};
+use conch::wire::EdgeConfig;
+use std::collections::BTreeMap;
+
+/// Everything on one device's disk.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tables {
+    /// Running totals.
+    pub counter: Counter,
+    /// Epoch of the last lead.
+    pub epoch: u64,
+    paused: bool,
+    pace: PaceRecord,
+    offer: Option<(EdgeConfig, UnixMillis)>,
+    /// Segments' identities.
+    pub intents: BTreeMap<Sequence, Intents>,
+    /// Segments' states.
+    pub marks: BTreeMap<Sequence, Marks>,
+    /// Segments' events, one a line.
+    pub bodies: BTreeMap<Sequence, String>,
+    lanes: BTreeMap<LaneHash, LaneRecord>,
+    /// Dead letters by `(closed, sequence)`.
+    pub dead: BTreeMap<(bool, Sequence), DeadLetter>,
+    holders: BTreeMap<[u8; 16], Sequence>,
+}
+
+/// One device's disk.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    /// What a reader sees.
+    pub now: Tables,
+    /// What survives a power cut.
+    pub flushed: Tables,
+}
+
+impl Disk {
+    /// Applies one batch in one transaction.
+    pub fn apply(&mut self, batch: &Batch) -> Applied {
+        let before = self.now.clone();
+        let mut transaction = Transaction::new(batch.clone());
+        let mut found = Vec::new();
+        loop {
+            match transaction.step(core::mem::take(&mut found)) {
+                Step::Read(reads) => found = reads.iter().map(|read| self.now.read(read)).collect(),
+                Step::Add(records) => found = vec![Found::Added(self.now.add(&records))],
+                Step::Finish(writes, done) => {
+                    for write in writes {
+                        self.now.write(write);
+                    }
+                    if batch.durability() == Durability::Strict {
+                        self.flushed = self.now.clone();
+                    }
+                    return Ok(done);
+                }
+                Step::Abort(refusal) => {
+                    self.now = before;
+                    return Err(StoreFault::Refused(refusal));
+                }
+            }
+        }
+    }
+
+    /// What the engine learns when it opens.
+    pub fn opened(&self) -> Opened {
+        Opened {
+            counter: self.now.counter,
+            epoch: self.now.epoch,
+            paused: self.now.paused,
+            pace: self.now.pace,
+            offer: self.now.offer.clone(),
+            lanes: self.now.lanes.values().copied().collect(),
+        }
+    }
+
+    /// One page of owed rows.
+    pub fn load(&self, load: Load) -> Page {
+        let beyond = (core::ops::Bound::Excluded(load.after), core::ops::Bound::Unbounded);
+        let found: Vec<&Marks> = self
+            .now
+            .marks
+            .range(beyond)
+            .map(|(_, marks)| marks)
+            .filter(|marks| marks.owes())
+            .take(load.segments as usize)
+            .collect();
+        Page {
+            rows: found.iter().flat_map(|marks| self.now.owed_rows(marks)).collect(),
+            last: found.last().map(|marks| marks.first),
+            more: found.len() == load.segments as usize,
+        }
+    }
+
+    /// The power goes out: what was handed over but not flushed is gone.
+    pub fn power_cut(&mut self) {
+        self.now = self.flushed.clone();
+    }
+}
+
+impl Tables {
+    fn read(&self, read: &Read) -> Found {
+        match read {
+            Read::Counter => Found::Counter(self.counter),
+            Read::Epoch => Found::Epoch(self.epoch),
+            Read::Marks(first) => Found::Marks(self.marks.get(first).cloned()),
+            Read::Dead(sequence) => Found::Dead(self.dead.get(&(false, *sequence)).cloned()),
+            Read::Lane(lane) => Found::Lane(self.lanes.get(lane).copied()),
+            Read::Holder(key) => {
+                let first = self.holders.get(key);
+                let segment =
+                    first.and_then(|first| Some((self.intents.get(first)?, self.marks.get(first)?)));
+                Found::Segment(segment.map(|(intents, marks)| (intents.clone(), marks.clone())))
+            }
+            Read::MarksAfter(after, limit) => {
+                let beyond = (core::ops::Bound::Excluded(*after), core::ops::Bound::Unbounded);
+                Found::MarksList(
+                    self.marks.range(beyond).take(*limit as usize).map(|(_, marks)| marks.clone()).collect(),
+                )
+            }
+        }
+    }
+
+    /// The unique index: twins inside one record are not seen, as in a browser.
+    fn add(&mut self, records: &[Intents]) -> bool {
+        let keys = |record: &Intents| record.index_keys();
+        if records.iter().flat_map(keys).any(|key| self.holders.contains_key(&key)) {
+            return false;
+        }
+        for record in records {
+            for key in record.index_keys() {
+                self.holders.insert(key, record.first);
+            }
+            self.intents.insert(record.first, record.clone());
+        }
+        true
+    }
+
+    fn write(&mut self, write: Write) {
+        match write {
+            Write::Counter(counter) => self.counter = counter,
+            Write::Epoch(epoch) => self.epoch = epoch,
+            Write::Paused(paused) => self.paused = paused,
+            Write::Pace(pace) => self.pace = pace,
+            Write::Offer(offer, at) => self.offer = Some((offer, at)),
+            Write::Marks(marks) => drop(self.marks.insert(marks.first, marks)),
+            Write::Body(first, body) => drop(self.bodies.insert(first, body)),
+            Write::DeleteBody(first) => drop(self.bodies.remove(&first)),
+            Write::Dead(letter) => {
+                drop(self.dead.insert((letter.closed.is_some(), letter.row.sequence), letter))
+            }
+            Write::DeleteOpenDead(sequence) => drop(self.dead.remove(&(false, sequence))),
+            Write::Lane(record) => drop(self.lanes.insert(record.lane, record)),
+            Write::DeleteLane(lane) => drop(self.lanes.remove(&lane)),
+            Write::DeleteSegment(first) => {
+                self.marks.remove(&first);
+                self.bodies.remove(&first);
+                if let Some(record) = self.intents.remove(&first) {
+                    for key in record.index_keys() {
+                        self.holders.remove(&key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The owed rows of a segment.
+    pub fn owed_rows(&self, marks: &Marks) -> Vec<LoadedRow> {
+        let (Some(intents), Some(body)) = (self.intents.get(&marks.first), self.bodies.get(&marks.first))
+        else {
+            return Vec::new();
+        };
+        let lines = body.split('\n').zip(intents.iter()).enumerate();
+        lines
+            .filter_map(|(index, (line, own))| {
+                let byte =
+                    marks.status.get(index).copied().filter(|byte| Status::of(*byte) == Status::Owed)?;
+                Some(LoadedRow {
+                    row: RowRef { segment: marks.first, sequence: Sequence(marks.first.0 + index as u64) },
+                    id: own.id,
+                    lane: own.lane,
+                    on_dead: own.on_dead,
+                    tries: marks.tries.get(index).copied().unwrap_or(0),
+                    maybe_sent: byte & MAYBE_SENT != 0,
+                    place: marks.places.get(&(index as u32)).copied(),
+                    stored_at: intents.stored_at,
+                    body: line.to_owned(),
+                })
+            })
+            .collect()
+    }
+}

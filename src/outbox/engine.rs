@@ -1,0 +1,1248 @@
+//! The engine: every decision of one outbox, without touching anything.
+//!
+//! **After every call that takes the engine by `&mut`, drain [`Engine::poll`] and then look at
+//! [`Engine::next_wake`].** The loop of a driver:
+//!
+//! 1. [`Engine::emit`] collects the events of one turn; at the turn's end drain `poll`.
+//! 2. [`Output::Apply`] and [`Output::Load`] go to the store; their results come back as [`Input::Applied`] and
+//!    [`Input::Loaded`].
+//! 3. [`Output::Send`] goes to the network; its outcome comes back as [`Input::Replied`].
+//! 4. [`Output::Emitted`], [`Output::Closed`] and [`Output::Notice`] go to the page.
+//! 5. At [`Engine::next_wake`] hand in [`Input::Wake`].
+//!
+//! Methods are of four kinds: getters; `handle`, which takes what happened; the callers' wishes (`emit`, `redrive`,
+//! `discard`); and `poll`, which gives what is to be done.
+
+use super::port::{Applied, Batch, Load, Opened, Page, StoreFault};
+use super::record::{Counter, DeadLetter, DeadReason, PaceRecord, RowRef};
+use super::transact::{Appended, Done, Kept, Outcome, Refusal, Settlement};
+use super::window::{Doing, LaneState, Window};
+use crate::event::contract::OnDead;
+use crate::event::json::Json;
+use crate::event::{
+    Emit, EmitProblem, EventId, Identity, IntentKey, LaneHash, Prepared, Sequence, UnixMillis, prepare,
+};
+use crate::limits::{
+    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, EDGE_CONFIG_KEEP_MS, LANE_RETRY_BASE_MS, LOAD_SEGMENTS_MAX,
+    PRUNE_EVERY_ROWS, REASON_CHARS_MAX, SERVER_FAULTS_BEFORE_BISECT,
+};
+use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, told_ms};
+use crate::wire::answer::{EdgeConfig, Problem, Verdict, VerdictWord};
+use crate::wire::classify::{Reply, ReplyClass, Unsettled, classify};
+use crate::wire::cloudevents::Envelope;
+use crate::wire::headers;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Names one wish of a caller, chosen by the driver; its result carries it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The store is open, or open again.
+    Opened(Opened),
+    /// A batch was applied, or not.
+    Applied {
+        /// The operation.
+        op: u64,
+        /// Its result.
+        result: Applied,
+    },
+    /// A page was read, or not.
+    Loaded {
+        /// The operation.
+        op: u64,
+        /// Its result.
+        result: Result<Page, StoreFault>,
+    },
+    /// A request ended.
+    Replied {
+        /// The request.
+        request: u64,
+        /// How.
+        reply: Reply,
+    },
+    /// The time of [`Engine::next_wake`] has come.
+    Wake,
+    /// Something suggests that the link is back: an `online` event, a page shown again. Only a hint.
+    LinkHint,
+    /// Whether a person can see the page.
+    Watched(Watched),
+    /// This context may lead from now on.
+    LeadGained,
+    /// This context leads no more.
+    LeadLost,
+    /// Another context of the origin wrote; these are the totals now.
+    Changed(Counter),
+    /// A person pauses or resumes sending.
+    Pause(bool),
+    /// A person says "send now".
+    Flush,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Apply this batch in one transaction.
+    Apply {
+        /// Hand it back with the result.
+        op: u64,
+        /// The batch.
+        batch: Batch,
+    },
+    /// Read this page.
+    Load {
+        /// Hand it back with the result.
+        op: u64,
+        /// The page.
+        load: Load,
+    },
+    /// Send this request.
+    Send(Request),
+    /// The lead is lost: release the lock and ask for it again.
+    YieldLead,
+    /// An emitted event, or a redriven one, is safe, or was not taken.
+    Emitted(Ticket, Result<Receipt, EmitFault>),
+    /// A dead letter was discarded, or not.
+    Closed(Ticket, Result<(), StoreFault>),
+    /// Something worth telling.
+    Notice(Notice),
+}
+
+/// What `emit` gives once the event is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// What is kept of the event.
+    pub kept: Kept,
+    /// Whether the intent was on disk before and nothing new was written.
+    pub replayed: bool,
+}
+
+/// Why an event is not in the outbox. Nothing of it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EmitFault {
+    /// The caller's mistake.
+    Problem(EmitProblem),
+    /// The intent is stored with another meaning.
+    Conflict(Kept),
+    /// The intent was given up by a person.
+    IntentClosed(Kept),
+    /// The outbox owes too many events.
+    Full,
+    /// The store failed.
+    Store(StoreFault),
+    /// This dead letter cannot be sent again as it is.
+    NotRedrivable,
+    /// The engine is not open.
+    NotOpen,
+}
+
+/// A request to the city.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Hand it back with the reply.
+    pub number: u64,
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Path below the city's address.
+    pub path: &'static str,
+    /// Headers except authorization.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Option<String>,
+    /// Whether credentials must be asked for again, because the last ones were refused.
+    pub fresh_credentials: bool,
+}
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The totals or states changed.
+    Changed,
+    /// An event has its final verdict, and it is on disk.
+    Settled {
+        /// The event.
+        id: EventId,
+        /// The verdict.
+        verdict: Final,
+    },
+    /// An event became a dead letter, and it is on disk: an alert.
+    DeadLetter {
+        /// The event.
+        id: EventId,
+        /// Its place.
+        sequence: Sequence,
+        /// Why.
+        reason: DeadReason,
+        /// The city's words.
+        problem: Option<Problem>,
+    },
+    /// The link changed.
+    Link(Link),
+    /// The store failed where no caller waits for it.
+    Storage(StoreFault),
+}
+
+/// The end of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Final {
+    /// In the city's inbox.
+    Accepted,
+    /// The city had the intent before.
+    Duplicate,
+    /// A dead letter now.
+    Refused(Option<Problem>),
+    /// Given up by a person.
+    Discarded,
+}
+
+/// Why nothing is being sent right now. There is always an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyNotSending {
+    /// Nothing is owed.
+    NothingOwed,
+    /// It is sending.
+    Sending,
+    /// A person paused it.
+    Paused,
+    /// Another context of the origin sends.
+    NotLeader,
+    /// The store is not open yet.
+    Opening,
+    /// Waiting after failures.
+    WaitingBackoff,
+    /// Waiting because the city said so.
+    WaitingTold,
+    /// All that is owed waits in its lane.
+    WaitingLane,
+    /// Waiting for credentials.
+    Held,
+    /// All that is owed waits for a person's decision.
+    NeedsAttention,
+}
+
+impl WhyNotSending {
+    /// The word on screens and in the TypeScript types.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NothingOwed => "nothing-owed",
+            Self::Sending => "sending",
+            Self::Paused => "paused",
+            Self::NotLeader => "not-leader",
+            Self::Opening => "opening",
+            Self::WaitingBackoff => "waiting-backoff",
+            Self::WaitingTold => "waiting-told",
+            Self::WaitingLane => "waiting-lane",
+            Self::Held => "held",
+            Self::NeedsAttention => "needs-attention",
+        }
+    }
+}
+
+/// The state of the outbox at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The totals on disk.
+    pub counter: Counter,
+    /// When the oldest owed event we know of was stored.
+    pub oldest: Option<UnixMillis>,
+    /// Owed rows in memory whose last try may have reached the city without an answer.
+    pub unknown: u64,
+    /// Events that wait for credentials.
+    pub held: u64,
+    /// Our view of the link.
+    pub link: Link,
+    /// Whether this context sends.
+    pub leader: bool,
+    /// Whether a person paused it.
+    pub paused: bool,
+    /// When the engine wants to be woken.
+    pub next_wake: Option<UnixMillis>,
+    /// Why nothing is being sent.
+    pub why: WhyNotSending,
+}
+
+/// Why we wait before the next request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    Free,
+    Backoff,
+    Told,
+    Held,
+}
+
+#[derive(Debug)]
+enum Flight {
+    /// The rows are being marked as perhaps sent.
+    Marking { op: u64, rows: Vec<RowRef> },
+    /// On the wire.
+    Sent { number: u64, rows: Vec<(RowRef, EventId)> },
+    /// Asking for the city's offer.
+    Asking { number: u64 },
+}
+
+/// What an outstanding store operation is for.
+#[derive(Debug)]
+enum Purpose {
+    Append(Vec<(Ticket, Prepared)>),
+    Settle(Vec<Settlement>),
+    Redrive(Ticket),
+    Discard(Ticket, EventId),
+    Lead,
+    Aside,
+    Prune,
+}
+
+/// The engine of one outbox.
+#[derive(Debug)]
+pub struct Engine {
+    identity: Identity,
+    jitter: Jitter,
+    open: bool,
+    counter: Counter,
+    epoch: Option<u64>,
+    /// The page holds the lock, whether or not the epoch is ours yet.
+    locked: bool,
+    paused: bool,
+    watched: Watched,
+    link: Link,
+    window: Window,
+    loading: Option<u64>,
+    flight: Option<Flight>,
+    /// Rows under suspicion, the next group last: one of each makes a whole request fail.
+    suspects: Vec<Vec<RowRef>>,
+    /// Rows whose request made the city fail repeatedly; split once the city proves to be well.
+    accused: Option<Vec<RowRef>>,
+    server_faults: u32,
+    failures: u32,
+    not_before_ms: u64,
+    waiting: Waiting,
+    lead_retry_ms: Option<u64>,
+    load_retry_ms: Option<u64>,
+    fresh_credentials: bool,
+    offer: Option<(EdgeConfig, u64)>,
+    batch_limit: usize,
+    group: Vec<(Ticket, Prepared)>,
+    pending: BTreeMap<u64, Purpose>,
+    next_op: u64,
+    next_request: u64,
+    settled_since_prune: u64,
+    oldest_own: Option<UnixMillis>,
+    out: VecDeque<Output>,
+}
+
+impl Engine {
+    /// A closed engine. `seed` feeds the jitter, nothing else.
+    pub fn new(identity: Identity, seed: u64) -> Self {
+        Self {
+            identity,
+            jitter: Jitter::new(seed),
+            open: false,
+            counter: Counter::default(),
+            epoch: None,
+            locked: false,
+            paused: false,
+            watched: Watched::Visible,
+            link: Link::Unknown,
+            window: Window::default(),
+            loading: None,
+            flight: None,
+            suspects: Vec::new(),
+            accused: None,
+            server_faults: 0,
+            failures: 0,
+            not_before_ms: 0,
+            waiting: Waiting::Free,
+            lead_retry_ms: None,
+            load_retry_ms: None,
+            fresh_credentials: false,
+            offer: None,
+            batch_limit: BATCH_EVENTS_MAX,
+            group: Vec::new(),
+            pending: BTreeMap::new(),
+            next_op: 0,
+            next_request: 0,
+            settled_since_prune: PRUNE_EVERY_ROWS,
+            oldest_own: None,
+            out: VecDeque::new(),
+        }
+    }
+
+    // Getters.
+
+    /// Who speaks.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The state at this moment.
+    pub fn snapshot(&self, now: Now) -> Snapshot {
+        let held = match self.waiting {
+            Waiting::Held => self.counter.owed,
+            _ => self.window.lanes.values().filter(|lane| lane.held && lane.due_ms.is_some()).count() as u64,
+        };
+        Snapshot {
+            counter: self.counter,
+            oldest: self.oldest(),
+            unknown: self.window.iter().filter(|row| row.maybe_sent).count() as u64,
+            held,
+            link: self.link,
+            leader: self.epoch.is_some(),
+            paused: self.paused,
+            next_wake: self.next_wake().map(|at| now.wall_of(at)),
+            why: self.why_not_sending(now),
+        }
+    }
+
+    /// Why nothing is being sent.
+    pub fn why_not_sending(&self, now: Now) -> WhyNotSending {
+        if !self.open {
+            WhyNotSending::Opening
+        } else if self.flight.is_some() {
+            WhyNotSending::Sending
+        } else if self.paused {
+            WhyNotSending::Paused
+        } else if self.counter.owed == 0 {
+            WhyNotSending::NothingOwed
+        } else if self.epoch.is_none() {
+            WhyNotSending::NotLeader
+        } else if now.mono_ms < self.not_before_ms {
+            match self.waiting {
+                Waiting::Told => WhyNotSending::WaitingTold,
+                Waiting::Held => WhyNotSending::Held,
+                _ => WhyNotSending::WaitingBackoff,
+            }
+        } else if self.loading.is_some() || self.window.iter().next().is_some() || self.window.more {
+            WhyNotSending::Sending
+        } else if self.window.next_due_ms().is_some() {
+            WhyNotSending::WaitingLane
+        } else {
+            WhyNotSending::NeedsAttention
+        }
+    }
+
+    /// The monotonic time at which to hand in [`Input::Wake`].
+    pub fn next_wake(&self) -> Option<u64> {
+        let leads = self.open && self.epoch.is_some() && !self.paused;
+        let send = (leads && self.flight.is_none() && self.counter.owed > 0 && self.has_work())
+            .then_some(self.not_before_ms);
+        let lane = if leads { self.window.next_due_ms() } else { None };
+        [send, lane, self.lead_retry_ms, self.load_retry_ms].into_iter().flatten().min()
+    }
+
+    fn has_work(&self) -> bool {
+        self.accused.is_some() || self.window.iter().any(|row| row.doing == Doing::Pending)
+    }
+
+    fn oldest(&self) -> Option<UnixMillis> {
+        if self.counter.owed == 0 {
+            return None;
+        }
+        self.window.iter().map(|row| row.stored_at).min().or(self.oldest_own)
+    }
+
+    // Callers' wishes.
+
+    /// Takes an event in. It joins the group of this turn, which the next `poll` writes in one transaction; its
+    /// result comes as [`Output::Emitted`].
+    pub fn emit(&mut self, ticket: Ticket, emit: &Emit, now: Now, entropy: [u8; 10]) {
+        if !self.open {
+            return self.out.push_back(Output::Emitted(ticket, Err(EmitFault::NotOpen)));
+        }
+        match prepare(emit, &self.identity, now.wall, entropy) {
+            Ok(prepared) => self.group.push((ticket, prepared)),
+            Err(problem) => self.out.push_back(Output::Emitted(ticket, Err(EmitFault::Problem(problem)))),
+        }
+    }
+
+    /// Sends a dead letter again as a new event: the next attempt, in the old one's place in its lane. `payload`
+    /// corrects it.
+    pub fn redrive(
+        &mut self,
+        ticket: Ticket,
+        letter: &DeadLetter,
+        payload: Option<String>,
+        now: Now,
+        entropy: [u8; 10],
+    ) {
+        let again = Json::parse(&letter.body).ok().and_then(|value| Envelope::read(&value).ok());
+        let Some(old) = again.filter(|_| letter.closed.is_none()) else {
+            return self.out.push_back(Output::Emitted(ticket, Err(EmitFault::NotRedrivable)));
+        };
+        let payload = payload.unwrap_or_else(|| {
+            let mut text = String::new();
+            old.data.write(&mut text);
+            text
+        });
+        let emit = Emit {
+            topic: old.topic.as_str().to_owned(),
+            kind: old.kind.as_str().to_owned(),
+            key: old.key.as_str().to_owned(),
+            payload,
+            correlation: old.correlation,
+            causation: Some(old.id.to_string()),
+            intent: None,
+            attempt: Some(old.attempt + 1),
+            traceparent: old.traceparent,
+        };
+        match prepare(&emit, &self.identity, now.wall, entropy) {
+            Ok(event) => {
+                let batch =
+                    Batch::Redrive { sequence: letter.row.sequence, event: Box::new(event), at: now.wall };
+                self.apply(batch, Purpose::Redrive(ticket));
+            }
+            Err(problem) => self.out.push_back(Output::Emitted(ticket, Err(EmitFault::Problem(problem)))),
+        }
+    }
+
+    /// Gives a dead letter up for good. Its intent stays closed.
+    pub fn discard(&mut self, ticket: Ticket, sequence: Sequence, id: EventId, reason: &str, now: Now) {
+        let reason = reason.chars().take(REASON_CHARS_MAX).collect();
+        self.apply(Batch::Discard { sequence, reason, at: now.wall }, Purpose::Discard(ticket, id));
+    }
+
+    // What happened.
+
+    /// Takes what happened. Drain `poll` afterwards.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Opened(opened) => self.opened(opened, now),
+            Input::Applied { op, result } => self.applied(op, result, now),
+            Input::Loaded { op, result } => self.loaded(op, result, now),
+            Input::Replied { request, reply } => self.replied(request, &reply, now),
+            Input::Wake => self.wake(now),
+            Input::LinkHint => self.link_hint(now),
+            Input::Watched(watched) => self.watched = watched,
+            Input::LeadGained => {
+                self.locked = true;
+                self.ask_lead();
+            }
+            Input::LeadLost => self.lose_lead(),
+            Input::Changed(counter) => self.changed(counter),
+            Input::Pause(paused) => self.pause(paused),
+            Input::Flush => self.flush(now),
+        }
+        self.pump(now);
+    }
+
+    /// What is to be done next; `None` when all is said. Writes the group of the turn first.
+    pub fn poll(&mut self, now: Now) -> Option<Output> {
+        if !self.group.is_empty() {
+            let group = core::mem::take(&mut self.group);
+            self.append(group, now);
+        }
+        self.out.pop_front()
+    }
+
+    fn opened(&mut self, opened: Opened, now: Now) {
+        self.open = true;
+        self.counter = opened.counter;
+        self.paused = opened.paused;
+        self.failures = opened.pace.failures;
+        let mono_of = |at: UnixMillis| {
+            now.mono_ms + at.0.saturating_sub(now.wall.0).min(crate::limits::RETRY_AFTER_MAX_MS)
+        };
+        self.window.restart(&opened, mono_of);
+        self.not_before_ms = mono_of(opened.pace.not_before);
+        self.waiting = if self.not_before_ms > now.mono_ms { Waiting::Backoff } else { Waiting::Free };
+        self.offer = opened.offer.map(|(offer, at)| {
+            let age = now.wall.0.saturating_sub(at.0);
+            (offer, (now.mono_ms + EDGE_CONFIG_KEEP_MS).saturating_sub(age))
+        });
+        // A store that was opened again interrupted whatever was under way; what was sent stays marked on disk.
+        self.loading = None;
+        self.flight = None;
+        self.epoch = None;
+        self.ask_lead();
+        self.tell(Notice::Changed);
+    }
+
+    fn ask_lead(&mut self) {
+        let asking = self.pending.values().any(|purpose| matches!(purpose, Purpose::Lead));
+        if self.open && self.locked && self.epoch.is_none() && !asking {
+            self.lead_retry_ms = None;
+            self.apply(Batch::Lead, Purpose::Lead);
+        }
+    }
+
+    fn lose_lead(&mut self) {
+        self.locked = false;
+        self.epoch = None;
+        self.flight = None;
+        self.loading = None;
+        self.lead_retry_ms = None;
+        self.load_retry_ms = None;
+        self.suspects.clear();
+        self.accused = None;
+        self.window.forget_rows();
+        self.tell(Notice::Changed);
+    }
+
+    fn changed(&mut self, counter: Counter) {
+        let grew = counter.next > self.counter.next;
+        self.counter = counter;
+        if grew {
+            self.window.grew();
+        }
+        self.tell(Notice::Changed);
+    }
+
+    fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+        self.apply(Batch::Pause(paused), Purpose::Aside);
+        self.tell(Notice::Changed);
+    }
+
+    /// A person's word goes before any wait, once.
+    fn flush(&mut self, now: Now) {
+        self.not_before_ms = now.mono_ms;
+        self.waiting = Waiting::Free;
+        let due: Vec<LaneHash> = self
+            .window
+            .lanes
+            .iter()
+            .filter(|(_, lane)| lane.dead.is_none() && lane.due_ms.is_some())
+            .map(|(lane, _)| *lane)
+            .collect();
+        for lane in due {
+            if let Some(state) = self.window.lanes.get_mut(&lane) {
+                state.due_ms = Some(now.mono_ms);
+            }
+        }
+        self.wake(now);
+    }
+
+    /// The link may be back: try soon, but not all devices at once and never before the city's word.
+    fn link_hint(&mut self, now: Now) {
+        if matches!(self.waiting, Waiting::Backoff | Waiting::Held) && self.not_before_ms > now.mono_ms {
+            let soon = now.mono_ms + self.jitter.up_to(crate::limits::BACKOFF_BASE_MS);
+            self.not_before_ms = self.not_before_ms.min(soon);
+        }
+    }
+
+    fn wake(&mut self, now: Now) {
+        self.window.wake_lanes(now.mono_ms);
+        if self.lead_retry_ms.is_some_and(|at| at <= now.mono_ms) {
+            self.lead_retry_ms = None;
+            self.ask_lead();
+        }
+        if self.load_retry_ms.is_some_and(|at| at <= now.mono_ms) {
+            self.load_retry_ms = None;
+        }
+    }
+
+    // Store results.
+
+    fn append(&mut self, group: Vec<(Ticket, Prepared)>, now: Now) {
+        let events = group.iter().map(|(_, event)| event.clone()).collect();
+        self.apply(Batch::Append { events, at: now.wall }, Purpose::Append(group));
+    }
+
+    fn applied(&mut self, op: u64, result: Applied, now: Now) {
+        if let Some(Flight::Marking { op: marking, .. }) = &self.flight
+            && *marking == op
+        {
+            return self.marked(result, now);
+        }
+        let Some(purpose) = self.pending.remove(&op) else { return };
+        match purpose {
+            Purpose::Append(group) => self.appended(group, result, now),
+            Purpose::Settle(rows) => self.settled(rows, result, now),
+            Purpose::Redrive(ticket) => self.redriven(ticket, result),
+            Purpose::Discard(ticket, id) => self.discarded(ticket, id, result),
+            Purpose::Lead => self.leading(result, now),
+            Purpose::Prune => {
+                if let Ok(Done::Pruned(Some(after))) = result {
+                    self.apply(Batch::Prune { after, at: now.wall }, Purpose::Prune);
+                }
+            }
+            Purpose::Aside => {
+                if let Err(fault) = result
+                    && fault != StoreFault::Refused(Refusal::StaleEpoch)
+                {
+                    self.tell(Notice::Storage(fault));
+                }
+            }
+        }
+    }
+
+    fn appended(&mut self, mut group: Vec<(Ticket, Prepared)>, result: Applied, now: Now) {
+        match result {
+            Ok(Done::Appended(results, counter)) => {
+                self.counter = counter;
+                self.window.grew();
+                self.oldest_own =
+                    self.oldest_own.filter(|_| counter.owed > group.len() as u64).or(Some(now.wall));
+                for ((ticket, _), appended) in group.into_iter().zip(results) {
+                    self.out.push_back(Output::Emitted(ticket, receipt(appended)));
+                }
+                self.tell(Notice::Changed);
+            }
+            // One bad event never fails its neighbours: a full disk may still have room for some.
+            Err(StoreFault::Quota) if group.len() > 1 => {
+                let second = group.split_off(group.len() / 2);
+                self.append(group, now);
+                self.append(second, now);
+            }
+            Err(fault) => {
+                for (ticket, _) in group {
+                    self.out.push_back(Output::Emitted(ticket, Err(EmitFault::Store(fault.clone()))));
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+
+    fn leading(&mut self, result: Applied, now: Now) {
+        match result {
+            Ok(Done::Leading(epoch)) if self.locked => {
+                self.epoch = Some(epoch);
+                self.window.rescan();
+                self.tell(Notice::Changed);
+            }
+            Ok(_) => {}
+            Err(fault) => {
+                self.tell(Notice::Storage(fault));
+                self.lead_retry_ms = Some(now.mono_ms + backoff_ms(3, self.watched, &mut self.jitter));
+            }
+        }
+    }
+
+    fn redriven(&mut self, ticket: Ticket, result: Applied) {
+        let outcome = match result {
+            Ok(Done::Closed(lane, Some(appended), counter)) => {
+                self.counter = counter;
+                let blocked = self.window.lanes.get(&lane).is_some_and(|state| state.dead.is_some());
+                if let (true, Appended::Stored(kept)) = (blocked, &appended) {
+                    let state = LaneState {
+                        front: Some(kept.row.sequence),
+                        skipped: Some(kept.row.sequence),
+                        ..LaneState::default()
+                    };
+                    self.window.lanes.insert(lane, state);
+                }
+                self.window.rescan();
+                self.tell(Notice::Changed);
+                receipt(appended)
+            }
+            Ok(_) => Err(EmitFault::NotRedrivable),
+            Err(StoreFault::Refused(Refusal::NotFound | Refusal::IntentTaken)) => {
+                Err(EmitFault::NotRedrivable)
+            }
+            Err(fault) => Err(EmitFault::Store(fault)),
+        };
+        self.out.push_back(Output::Emitted(ticket, outcome));
+    }
+
+    fn discarded(&mut self, ticket: Ticket, id: EventId, result: Applied) {
+        let outcome = match result {
+            Ok(Done::Closed(lane, _, counter)) => {
+                self.counter = counter;
+                self.window.unblock(lane);
+                self.tell(Notice::Settled { id, verdict: Final::Discarded });
+                self.tell(Notice::Changed);
+                Ok(())
+            }
+            Ok(_) => Err(StoreFault::Refused(Refusal::Broken)),
+            Err(fault) => Err(fault),
+        };
+        self.out.push_back(Output::Closed(ticket, outcome));
+    }
+
+    fn marked(&mut self, result: Applied, now: Now) {
+        let Some(Flight::Marking { rows, .. }) = self.flight.take() else { return };
+        match result {
+            Ok(_) => self.send(rows, now),
+            Err(fault) => {
+                self.revert(rows.iter().map(|row| row.sequence));
+                self.storage_trouble(fault, now);
+            }
+        }
+    }
+
+    fn settled(&mut self, rows: Vec<Settlement>, result: Applied, now: Now) {
+        match result {
+            Ok(Done::Settled(counter)) => {
+                self.counter = counter;
+                self.settled_since_prune += rows.len() as u64;
+                for settlement in rows {
+                    self.settle_row(settlement);
+                }
+                if self.settled_since_prune >= PRUNE_EVERY_ROWS {
+                    self.settled_since_prune = 0;
+                    self.apply(Batch::Prune { after: Sequence(0), at: now.wall }, Purpose::Prune);
+                }
+                self.tell(Notice::Changed);
+            }
+            Ok(_) => {}
+            // The verdicts are not on disk, so the rows are still owed: the same ids go again, and the city knows them.
+            Err(fault) => {
+                self.revert(rows.iter().map(|settlement| settlement.row.sequence));
+                self.storage_trouble(fault, now);
+            }
+        }
+    }
+
+    fn settle_row(&mut self, settlement: Settlement) {
+        if self.loading.is_some() {
+            self.window.settled_meanwhile(settlement.row.sequence);
+        }
+        let Some(row) = self.window.remove(settlement.row.sequence) else { return };
+        let verdict = match settlement.outcome {
+            Outcome::Accepted => Final::Accepted,
+            Outcome::Duplicate => Final::Duplicate,
+            Outcome::Dead { reason, problem, blocks, .. } => {
+                let problem = problem.and_then(|text| Problem::read(&Json::parse(&text).ok()?));
+                let sequence = settlement.row.sequence;
+                if blocks {
+                    self.window.block(row.lane, |lane| {
+                        *lane =
+                            LaneState { dead: Some(sequence), skipped: lane.skipped, ..LaneState::default() };
+                    });
+                }
+                self.tell(Notice::DeadLetter { id: row.id, sequence, reason, problem: problem.clone() });
+                self.tell(Notice::Settled { id: row.id, verdict: Final::Refused(problem) });
+                if !blocks {
+                    self.window.unblock(row.lane);
+                }
+                return;
+            }
+        };
+        self.window.unblock(row.lane);
+        self.tell(Notice::Settled { id: row.id, verdict });
+    }
+
+    /// A store that failed under the sender: step back and wait, or yield to the context that leads by now.
+    fn storage_trouble(&mut self, fault: StoreFault, now: Now) {
+        if fault == StoreFault::Refused(Refusal::StaleEpoch) {
+            self.lose_lead();
+            return self.out.push_back(Output::YieldLead);
+        }
+        self.tell(Notice::Storage(fault));
+        self.back_off(now);
+    }
+
+    fn revert(&mut self, rows: impl Iterator<Item = Sequence>) {
+        for sequence in rows {
+            if let Some(row) = self.window.row_mut(sequence) {
+                row.doing = Doing::Pending;
+            }
+        }
+    }
+
+    fn loaded(&mut self, op: u64, result: Result<Page, StoreFault>, now: Now) {
+        if self.loading != Some(op) {
+            return;
+        }
+        self.loading = None;
+        match result {
+            Ok(Page { rows, last, more }) => self.window.take(rows, last, more),
+            Err(fault) => {
+                self.tell(Notice::Storage(fault));
+                self.load_retry_ms = Some(now.mono_ms + backoff_ms(3, self.watched, &mut self.jitter).max(1));
+            }
+        }
+    }
+
+    // Sending.
+
+    fn pump(&mut self, now: Now) {
+        if !self.open || self.epoch.is_none() || self.paused {
+            return;
+        }
+        if self.loading.is_none()
+            && self.load_retry_ms.is_none()
+            && let Some(after) = self.window.wants()
+        {
+            let op = self.op();
+            self.loading = Some(op);
+            self.window.load_begins();
+            self.out.push_back(Output::Load { op, load: Load { after, segments: LOAD_SEGMENTS_MAX } });
+        }
+        if self.flight.is_some() || now.mono_ms < self.not_before_ms {
+            return;
+        }
+        if self.must_ask(now) {
+            return self.ask(now);
+        }
+        let rows = self.next_rows();
+        if !rows.is_empty() {
+            self.mark(rows);
+        }
+    }
+
+    /// The city's offer is asked for when it is unknown or old and would make a difference, or to learn whether
+    /// the city is well after it failed on the same rows again and again.
+    fn must_ask(&self, now: Now) -> bool {
+        if self.accused.is_some() {
+            return true;
+        }
+        let known = self.offer.as_ref().is_some_and(|(_, until)| *until > now.mono_ms);
+        !known && self.counter.owed > 1 && self.has_work()
+    }
+
+    fn ask(&mut self, now: Now) {
+        let number = self.request_number();
+        self.flight = Some(Flight::Asking { number });
+        self.out.push_back(Output::Send(Request {
+            number,
+            method: "GET",
+            path: "/v1/edge",
+            headers: vec![(headers::SENT_AT, now.wall.0.to_string())],
+            body: None,
+            fresh_credentials: core::mem::take(&mut self.fresh_credentials),
+        }));
+    }
+
+    fn next_rows(&mut self) -> Vec<RowRef> {
+        while let Some(group) = self.suspects.last() {
+            let rows: Vec<RowRef> = group
+                .iter()
+                .filter(|row| self.window.row(row.sequence).is_some_and(|own| own.doing == Doing::Pending))
+                .copied()
+                .collect();
+            if !rows.is_empty() {
+                return rows;
+            }
+            self.suspects.pop();
+        }
+        let (events, bytes) = match &self.offer {
+            Some((offer, _)) => (offer.batch_events_max, offer.batch_bytes_max),
+            None => (1, 0),
+        };
+        let events =
+            usize::try_from(events).unwrap_or(usize::MAX).min(BATCH_EVENTS_MAX).min(self.batch_limit);
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(BATCH_BYTES_MAX);
+        self.window.select(events, bytes)
+    }
+
+    /// The mark goes to the store before the first byte goes to the network.
+    fn mark(&mut self, rows: Vec<RowRef>) {
+        let Some(epoch) = self.epoch else { return };
+        for row in &rows {
+            if let Some(own) = self.window.row_mut(row.sequence) {
+                own.doing = Doing::InFlight;
+            }
+        }
+        let op = self.op();
+        self.flight = Some(Flight::Marking { op, rows: rows.clone() });
+        self.out.push_back(Output::Apply { op, batch: Batch::Sent { epoch, rows } });
+    }
+
+    fn send(&mut self, rows: Vec<RowRef>, now: Now) {
+        let number = self.request_number();
+        let tries = rows.first().and_then(|row| self.window.row(row.sequence)).map_or(0, |row| row.tries);
+        let lowest = self.window.lowest_owed().unwrap_or_default();
+        let mut list = vec![
+            (headers::SENT_AT, now.wall.0.to_string()),
+            (headers::EPOCH, self.epoch.unwrap_or_default().to_string()),
+            (headers::OWED, format!("{}-{}", lowest.0, self.counter.next.0.saturating_sub(1))),
+            (headers::TRIES, tries.to_string()),
+        ];
+        let mut sent = Vec::with_capacity(rows.len());
+        let mut bodies = Vec::with_capacity(rows.len());
+        for at in rows {
+            if let Some(row) = self.window.row_mut(at.sequence) {
+                row.tries = row.tries.saturating_add(1);
+                row.maybe_sent = true;
+                sent.push((at, row.id));
+                bodies.push(row.body.as_str().to_owned());
+            }
+        }
+        let body = match bodies.as_slice() {
+            [single] => {
+                if let Some(intent) = intent_of(single) {
+                    list.push((headers::IDEMPOTENCY_KEY, format!("\"{intent}\"")));
+                }
+                list.push(("content-type", headers::EVENT.to_owned()));
+                single.clone()
+            }
+            many => {
+                list.push(("content-type", headers::BATCH.to_owned()));
+                format!("[{}]", many.join(","))
+            }
+        };
+        self.flight = Some(Flight::Sent { number, rows: sent });
+        self.out.push_back(Output::Send(Request {
+            number,
+            method: "POST",
+            path: "/v1/events",
+            headers: list,
+            body: Some(body),
+            fresh_credentials: core::mem::take(&mut self.fresh_credentials),
+        }));
+        self.tell(Notice::Changed);
+    }
+
+    fn replied(&mut self, request: u64, reply: &Reply, now: Now) {
+        let rows = match self.flight.take() {
+            Some(Flight::Sent { number, rows }) if number == request => rows,
+            Some(Flight::Asking { number }) if number == request => Vec::new(),
+            other => {
+                self.flight = other;
+                return;
+            }
+        };
+        let ids: Vec<EventId> = rows.iter().map(|(_, id)| *id).collect();
+        let class = classify(reply, &ids, now.wall);
+        let refs: Vec<RowRef> = rows.iter().map(|(row, _)| *row).collect();
+        self.note_link(&class);
+        self.revert(refs.iter().map(|row| row.sequence));
+        match class {
+            ReplyClass::Judged(verdicts) => self.judged(&rows, verdicts, now),
+            ReplyClass::Offer(offer) => self.offered(offer, now),
+            ReplyClass::Told(Some(wait)) => self.told(wait, now),
+            ReplyClass::Told(None) => self.back_off(now),
+            ReplyClass::Hold => self.hold(now),
+            ReplyClass::InFlight(wait) => self.told(wait.unwrap_or(LANE_RETRY_BASE_MS), now),
+            ReplyClass::Rejected(_) if refs.is_empty() => self.back_off(now),
+            ReplyClass::Rejected(problem) => self.rejected(&refs, &problem, now),
+            ReplyClass::ServerFault => self.server_fault(refs, now),
+            ReplyClass::Link(unsettled) => {
+                if unsettled == Unsettled::TimedOut {
+                    self.batch_limit = (refs.len() / 2).max(1);
+                }
+                self.back_off(now);
+            }
+        }
+        self.tell(Notice::Changed);
+    }
+
+    fn note_link(&mut self, class: &ReplyClass) {
+        let link = match class {
+            ReplyClass::Link(Unsettled::Captive) => Link::Captive,
+            ReplyClass::Link(Unsettled::Misconfigured) => Link::Misconfigured,
+            ReplyClass::Link(_) => Link::Down,
+            // Missing credentials prove nothing about the link.
+            ReplyClass::Hold => self.link,
+            _ => Link::Up,
+        };
+        if link != self.link {
+            self.link = link;
+            self.tell(Notice::Link(link));
+        }
+    }
+
+    fn judged(&mut self, sent: &[(RowRef, EventId)], verdicts: Vec<Verdict>, now: Now) {
+        self.went_well();
+        let said: BTreeMap<EventId, Verdict> =
+            verdicts.into_iter().map(|verdict| (verdict.id, verdict)).collect();
+        let mut settlements = Vec::new();
+        let mut waits = Vec::new();
+        for (at, id) in sent {
+            match said.get(id) {
+                Some(Verdict { word: VerdictWord::Accepted, .. }) => {
+                    settlements.extend(self.settlement(*at, Outcome::Accepted));
+                }
+                Some(Verdict { word: VerdictWord::Duplicate, .. }) => {
+                    settlements.extend(self.settlement(*at, Outcome::Duplicate));
+                }
+                Some(Verdict { word: VerdictWord::Refused, problem, .. }) => {
+                    settlements.extend(self.death(*at, DeadReason::Refused, problem.as_ref()));
+                }
+                Some(Verdict { word: VerdictWord::Retry, retry_after_ms, .. }) => {
+                    waits.extend(self.lane_waits(*at, *retry_after_ms, false, now));
+                }
+                Some(Verdict { word: VerdictWord::Hold, .. }) => {
+                    self.fresh_credentials = true;
+                    waits.extend(self.lane_waits(*at, None, true, now));
+                }
+                // Its lane waits, so that a city which never answers for it is not asked without pause.
+                None => waits.extend(self.lane_waits(*at, None, false, now)),
+            }
+        }
+        self.settle(settlements, now);
+        if let (false, Some(epoch)) = (waits.is_empty(), self.epoch) {
+            self.apply(Batch::Wait { epoch, lanes: waits }, Purpose::Aside);
+        }
+    }
+
+    fn settlement(&mut self, at: RowRef, outcome: Outcome) -> Option<Settlement> {
+        let lane_recorded =
+            self.window.row(at.sequence).is_some_and(|row| self.window.lanes.contains_key(&row.lane));
+        let row = self.window.row_mut(at.sequence)?;
+        row.doing = Doing::Settling;
+        Some(Settlement { row: at, bytes: row.body.len(), lane: row.lane, lane_recorded, outcome })
+    }
+
+    fn death(&mut self, at: RowRef, reason: DeadReason, problem: Option<&Problem>) -> Option<Settlement> {
+        let row = self.window.row(at.sequence)?;
+        let (body, blocks) = (row.body.clone(), row.on_dead == OnDead::Block);
+        let problem = problem.map(Problem::to_json);
+        self.settlement(at, Outcome::Dead { reason, problem, body, blocks })
+    }
+
+    fn settle(&mut self, rows: Vec<Settlement>, now: Now) {
+        let Some(epoch) = self.epoch else { return };
+        if !rows.is_empty() {
+            self.apply(Batch::Settle { epoch, rows: rows.clone(), at: now.wall }, Purpose::Settle(rows));
+        }
+    }
+
+    fn lane_waits(
+        &mut self,
+        at: RowRef,
+        told: Option<u64>,
+        held: bool,
+        now: Now,
+    ) -> Option<(LaneHash, UnixMillis)> {
+        let lane = self.window.row(at.sequence)?.lane;
+        let waits = self.window.lanes.get(&lane).map_or(0, |state| state.waits) + 1;
+        let wait = match told {
+            Some(told) => told_ms(told, &mut self.jitter),
+            None => backoff_ms(waits, self.watched, &mut self.jitter).max(LANE_RETRY_BASE_MS / 4),
+        };
+        let due = now.mono_ms + wait;
+        self.window.block(lane, |state| {
+            state.due_ms = Some(due);
+            state.waits = waits;
+            state.held = held;
+        });
+        Some((lane, now.wall_of(due)))
+    }
+
+    fn offered(&mut self, offer: EdgeConfig, now: Now) {
+        self.went_well();
+        self.offer = Some((offer.clone(), now.mono_ms + EDGE_CONFIG_KEEP_MS));
+        self.apply(Batch::Offer(offer, now.wall), Purpose::Aside);
+        if let Some(rows) = self.accused.take() {
+            self.server_faults = SERVER_FAULTS_BEFORE_BISECT;
+            self.split(&rows, now);
+        }
+    }
+
+    fn told(&mut self, wait_ms: u64, now: Now) {
+        // A hint from the city resets the ladder (gRPC A6): it knows better than our count of failures.
+        self.failures = 0;
+        let wait = told_ms(wait_ms, &mut self.jitter);
+        self.wait(wait, Waiting::Told, now);
+    }
+
+    fn hold(&mut self, now: Now) {
+        self.fresh_credentials = true;
+        self.failures = self.failures.saturating_add(1);
+        let wait = backoff_ms(self.failures, self.watched, &mut self.jitter);
+        self.wait(wait.max(LANE_RETRY_BASE_MS / 4), Waiting::Held, now);
+    }
+
+    fn back_off(&mut self, now: Now) {
+        self.failures = self.failures.saturating_add(1);
+        let wait = backoff_ms(self.failures, self.watched, &mut self.jitter);
+        self.wait(wait, Waiting::Backoff, now);
+    }
+
+    fn wait(&mut self, wait_ms: u64, waiting: Waiting, now: Now) {
+        self.not_before_ms = now.mono_ms + wait_ms;
+        self.waiting = waiting;
+        let not_before = now.wall_of(self.not_before_ms);
+        self.apply(Batch::Pace(PaceRecord { not_before, failures: self.failures }), Purpose::Aside);
+    }
+
+    fn went_well(&mut self) {
+        if self.failures > 0 || self.waiting != Waiting::Free {
+            self.apply(Batch::Pace(PaceRecord::default()), Purpose::Aside);
+        }
+        self.failures = 0;
+        self.server_faults = if self.suspects.is_empty() { 0 } else { self.server_faults };
+        self.waiting = Waiting::Free;
+        self.not_before_ms = 0;
+        self.batch_limit = (self.batch_limit + self.batch_limit / 4 + 1).min(BATCH_EVENTS_MAX);
+    }
+
+    /// The city cannot take the request as a whole: halve it until the poison stands alone.
+    fn rejected(&mut self, rows: &[RowRef], problem: &Problem, now: Now) {
+        self.failures = 0;
+        self.waiting = Waiting::Free;
+        self.not_before_ms = 0;
+        match rows {
+            [single] => {
+                self.suspects.pop_if(|group| group.contains(single));
+                let reason =
+                    if problem.status == Some(422) { DeadReason::Refused } else { DeadReason::Poison };
+                let settlement = self.death(*single, reason, Some(problem));
+                self.settle(settlement.into_iter().collect(), now);
+            }
+            many => self.halve(many),
+        }
+    }
+
+    fn halve(&mut self, rows: &[RowRef]) {
+        self.suspects.pop_if(|group| rows.iter().all(|row| group.contains(row)));
+        let (first, second) = rows.split_at(rows.len() / 2);
+        self.suspects.push(second.to_vec());
+        self.suspects.push(first.to_vec());
+    }
+
+    /// The city failed. Whether these rows make it fail is only clear once it answers another question.
+    fn server_fault(&mut self, rows: Vec<RowRef>, now: Now) {
+        self.server_faults = self.server_faults.saturating_add(1);
+        if self.server_faults >= SERVER_FAULTS_BEFORE_BISECT && !rows.is_empty() {
+            if self.suspects.is_empty() {
+                self.accused = Some(rows);
+            } else {
+                return self.split(&rows, now);
+            }
+        }
+        self.back_off(now);
+    }
+
+    fn split(&mut self, rows: &[RowRef], now: Now) {
+        match rows {
+            // It makes the city fail all by itself: only its lane waits.
+            [single] => {
+                self.suspects.pop_if(|group| group.contains(single));
+                let waits = self.lane_waits(*single, None, false, now);
+                if let (Some(wait), Some(epoch)) = (waits, self.epoch) {
+                    self.apply(Batch::Wait { epoch, lanes: vec![wait] }, Purpose::Aside);
+                }
+                if self.suspects.is_empty() {
+                    self.server_faults = 0;
+                }
+            }
+            many => self.halve(many),
+        }
+    }
+
+    // Small things.
+
+    fn apply(&mut self, batch: Batch, purpose: Purpose) {
+        let op = self.op();
+        self.pending.insert(op, purpose);
+        self.out.push_back(Output::Apply { op, batch });
+    }
+
+    fn op(&mut self) -> u64 {
+        self.next_op += 1;
+        self.next_op
+    }
+
+    fn request_number(&mut self) -> u64 {
+        self.next_request += 1;
+        self.next_request
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        // One word that something changed is enough for all changes not yet told.
+        if notice == Notice::Changed && self.out.contains(&Output::Notice(Notice::Changed)) {
+            return;
+        }
+        self.out.push_back(Output::Notice(notice));
+    }
+}
+
+fn receipt(appended: Appended) -> Result<Receipt, EmitFault> {
+    match appended {
+        Appended::Stored(kept) => Ok(Receipt { kept, replayed: false }),
+        Appended::Replayed(kept) => Ok(Receipt { kept, replayed: true }),
+        Appended::Conflict(kept) => Err(EmitFault::Conflict(kept)),
+        Appended::Closed(kept) => Err(EmitFault::IntentClosed(kept)),
+        Appended::Full => Err(EmitFault::Full),
+    }
+}
+
+/// The idempotency key of an encoded event.
+fn intent_of(body: &str) -> Option<IntentKey> {
+    IntentKey::parse(Json::parse(body).ok()?.get("idempotencykey")?.as_text()?)
+}
