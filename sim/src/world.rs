@@ -5,7 +5,7 @@ use crate::disk::Disk;
 use crate::oracle::{Broken, Memory, judged_in_order, tables_agree};
 use conch::event::{Device, Emit, EventId, Identity, UnixMillis};
 use conch::outbox::Engine;
-use conch::outbox::engine::{EmitFault, Input, Output, Request, Ticket};
+use conch::outbox::engine::{EmitFault, Input, Output, Receipt, Request, Ticket, WhyNotSending};
 use conch::outbox::port::Load;
 use conch::outbox::transact::Batch;
 use conch::pace::{Jitter, Now};
@@ -142,7 +142,10 @@ impl World {
             for _ in 0..4 {
                 let at = world.chance.up_to(plan.weather_ms);
                 world.schedule(at, index, What::Crash);
+                let at = world.chance.up_to(plan.weather_ms);
+                world.schedule(at, index, What::Decide);
             }
+            world.schedule(plan.weather_ms + 1, index, What::Decide);
         }
         world
     }
@@ -326,7 +329,7 @@ impl World {
         &mut self,
         index: usize,
         ticket: Ticket,
-        outcome: &Result<conch::outbox::engine::Receipt, EmitFault>,
+        outcome: &Result<Receipt, EmitFault>,
     ) -> Result<(), Broken> {
         let page = self.page(index)?;
         let tap = page.taps.remove(&ticket);
@@ -350,9 +353,7 @@ impl World {
         let Some(engine) = &page.engine else { return Ok(()) };
         let snapshot = engine.snapshot(now);
         let wake = engine.next_wake();
-        let busy = page.disk_free_at > now.mono_ms;
-        use conch::outbox::engine::WhyNotSending as Why;
-        let excused = matches!(snapshot.why, Why::Sending | Why::NeedsAttention | Why::NothingOwed) || busy;
+        let excused = engine.is_busy() || snapshot.why == WhyNotSending::NeedsAttention;
         if snapshot.counter.owed > 0 && wake.is_none() && !excused {
             return Err(format!(
                 "always-a-wake: {} owed, {:?}, no wake-up",

@@ -423,6 +423,11 @@ impl Engine {
         }
     }
 
+    /// Whether a store operation or a request is under way, whose end will be handed in.
+    pub fn is_busy(&self) -> bool {
+        self.flight.is_some() || self.loading.is_some() || !self.pending.is_empty()
+    }
+
     /// The monotonic time at which to hand in [`Input::Wake`].
     pub fn next_wake(&self) -> Option<u64> {
         let leads = self.open && self.epoch.is_some() && !self.paused;
