@@ -110,7 +110,7 @@ pub fn tables_agree(tables: &Tables, city: &City) -> Result<(), Broken> {
             let status = marks.status_of(index as u32);
             dead += u64::from(status == Some(Status::Dead));
             let gone = matches!(status, Some(Status::Accepted | Status::Duplicate));
-            if gone && !city.judged.get(&own.id).is_some_and(|taken| !taken.refused) {
+            if gone && city.judged.get(&own.id).is_none_or(|taken| taken.refused) {
                 return Err(format!("settle-in-one: {} left the outbox without the city's verdict", own.id));
             }
         }

@@ -6,7 +6,7 @@ use crate::oracle::{Broken, Memory, judged_in_order, tables_agree};
 use conch::event::{Device, Emit, EventId, Identity, UnixMillis};
 use conch::outbox::Engine;
 use conch::outbox::engine::{EmitFault, Input, Output, Receipt, Request, Ticket, WhyNotSending};
-use conch::outbox::port::Load;
+use conch::outbox::port::{Load, StoreFault};
 use conch::outbox::transact::Batch;
 use conch::pace::{Jitter, Now};
 use conch::wire::classify::Reply;
@@ -63,6 +63,7 @@ enum What {
 enum Work {
     Apply(Box<Batch>),
     Load(Load),
+    Reread,
 }
 
 struct Page {
@@ -145,6 +146,7 @@ impl World {
                 let at = world.chance.up_to(plan.weather_ms);
                 world.schedule(at, index, What::Decide);
             }
+            world.schedule(plan.weather_ms + 1, index, What::Tap);
             world.schedule(plan.weather_ms + 1, index, What::Decide);
         }
         world
@@ -256,6 +258,7 @@ impl World {
             let other = format!("order-{}", self.chance.up_to(40));
             taps.push(free(&other, "{}"));
         }
+        taps.append(&mut self.page(index)?.again);
         for emit in taps {
             self.emit(index, emit)?;
         }
@@ -318,6 +321,7 @@ impl World {
         match output {
             Output::Apply { op, batch } => self.queue_store(index, op, Work::Apply(Box::new(batch))),
             Output::Load { op, load } => self.queue_store(index, op, Work::Load(load)),
+            Output::Reread { op } => self.queue_store(index, op, Work::Reread),
             Output::Send(request) => self.send(index, request),
             Output::Emitted(ticket, outcome) => self.emitted(index, ticket, &outcome),
             Output::YieldLead => Err("one-sender: a single page lost its lead".to_owned()),
@@ -339,6 +343,7 @@ impl World {
             Ok(receipt) if receipt.replayed => self.report.replayed += 1,
             Ok(_) => self.report.stored += 1,
             Err(EmitFault::Conflict(_) | EmitFault::IntentClosed(_) | EmitFault::NotRedrivable) => {}
+            Err(EmitFault::Store(StoreFault::Lost(_))) => page.again.extend(tap),
             // A correction that the contract does not take: the letter stays for the next decision.
             Err(EmitFault::Problem(_)) if tap.is_none() => {}
             Err(fault) => return Err(format!("an emit failed for no reason: {fault:?}")),
@@ -382,9 +387,21 @@ impl World {
 
     fn store_runs(&mut self, index: usize, op: u64, work: Work) -> Result<(), Broken> {
         let later = self.chance.up_to(3);
+        let bad = self.now < self.plan.weather_ms;
+        // The connection is lost before the write, or after it with the answer swallowed.
+        let lost_before = bad && self.one_in(80);
+        let lost_after = bad && self.one_in(80);
         let page = self.page(index)?;
+        let lost = || StoreFault::Lost("the connection is gone".to_owned());
         let input = match work {
-            Work::Apply(batch) => Input::Applied { op, result: page.disk.apply(&batch) },
+            Work::Apply(_) if lost_before => Input::Applied { op, result: Err(lost()) },
+            Work::Apply(batch) => {
+                let result = page.disk.apply(&batch);
+                Input::Applied { op, result: if lost_after { Err(lost()) } else { result } }
+            }
+            Work::Reread if lost_before => Input::Reread { op, result: Err(lost()) },
+            Work::Reread => Input::Reread { op, result: Ok(page.disk.opened()) },
+            Work::Load(_) if lost_before => Input::Loaded { op, result: Err(lost()) },
             Work::Load(load) => Input::Loaded { op, result: Ok(page.disk.load(load)) },
         };
         let tables = page.disk.now.clone();

@@ -24,7 +24,7 @@ use crate::event::{
 };
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, EDGE_CONFIG_KEEP_MS, LANE_RETRY_BASE_MS, LOAD_SEGMENTS_MAX,
-    PRUNE_EVERY_ROWS, REASON_CHARS_MAX, SERVER_FAULTS_BEFORE_BISECT,
+    PRUNE_EVERY_ROWS, REASON_CHARS_MAX, RETRY_AFTER_MAX_MS, SERVER_FAULTS_BEFORE_BISECT,
 };
 use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, told_ms};
 use crate::wire::answer::{EdgeConfig, Problem, Verdict, VerdictWord};
@@ -73,8 +73,15 @@ pub enum Input {
     LeadGained,
     /// This context leads no more.
     LeadLost,
-    /// Another context of the origin wrote; these are the totals now.
-    Changed(Counter),
+    /// Another context of the origin wrote something.
+    Changed,
+    /// The answer to [`Output::Reread`].
+    Reread {
+        /// The operation.
+        op: u64,
+        /// What the store holds now.
+        result: Result<Opened, StoreFault>,
+    },
     /// A person pauses or resumes sending.
     Pause(bool),
     /// A person says "send now".
@@ -97,6 +104,11 @@ pub enum Output {
         op: u64,
         /// The page.
         load: Load,
+    },
+    /// Read again what [`Input::Opened`] told.
+    Reread {
+        /// Hand it back with the result.
+        op: u64,
     },
     /// Send this request.
     Send(Request),
@@ -303,6 +315,10 @@ pub struct Engine {
     open: bool,
     counter: Counter,
     epoch: Option<u64>,
+    /// The epoch we lead with once the lanes are read.
+    elected: Option<u64>,
+    /// Another context wrote while we were busy.
+    reread_when_idle: bool,
     /// The page holds the lock, whether or not the epoch is ours yet.
     locked: bool,
     paused: bool,
@@ -342,6 +358,8 @@ impl Engine {
             open: false,
             counter: Counter::default(),
             epoch: None,
+            elected: None,
+            reread_when_idle: false,
             locked: false,
             paused: false,
             watched: Watched::Visible,
@@ -425,7 +443,8 @@ impl Engine {
 
     /// Whether a store operation or a request is under way, whose end will be handed in.
     pub fn is_busy(&self) -> bool {
-        self.flight.is_some() || self.loading.is_some() || !self.pending.is_empty()
+        let electing = self.elected.is_some() || self.reread_when_idle;
+        electing || self.flight.is_some() || self.loading.is_some() || !self.pending.is_empty()
     }
 
     /// The monotonic time at which to hand in [`Input::Wake`].
@@ -525,7 +544,8 @@ impl Engine {
                 self.ask_lead();
             }
             Input::LeadLost => self.lose_lead(),
-            Input::Changed(counter) => self.changed(counter),
+            Input::Changed => self.reread(),
+            Input::Reread { op, result } => self.was_reread(op, result, now),
             Input::Pause(paused) => self.pause(paused),
             Input::Flush => self.flush(now),
         }
@@ -546,11 +566,7 @@ impl Engine {
         self.counter = opened.counter;
         self.paused = opened.paused;
         self.failures = opened.pace.failures;
-        let mono_of = |at: UnixMillis| {
-            now.mono_ms + at.0.saturating_sub(now.wall.0).min(crate::limits::RETRY_AFTER_MAX_MS)
-        };
-        self.window.restart(&opened, mono_of);
-        self.not_before_ms = mono_of(opened.pace.not_before);
+        self.not_before_ms = mono_of(now)(opened.pace.not_before);
         self.waiting = if self.not_before_ms > now.mono_ms { Waiting::Backoff } else { Waiting::Free };
         self.offer = opened.offer.map(|(offer, at)| {
             let age = now.wall.0.saturating_sub(at.0);
@@ -560,13 +576,14 @@ impl Engine {
         self.loading = None;
         self.flight = None;
         self.epoch = None;
+        self.elected = None;
         self.ask_lead();
         self.tell(Notice::Changed);
     }
 
     fn ask_lead(&mut self) {
         let asking = self.pending.values().any(|purpose| matches!(purpose, Purpose::Lead));
-        if self.open && self.locked && self.epoch.is_none() && !asking {
+        if self.open && self.locked && self.epoch.is_none() && self.elected.is_none() && !asking {
             self.lead_retry_ms = None;
             self.apply(Batch::Lead, Purpose::Lead);
         }
@@ -575,6 +592,7 @@ impl Engine {
     fn lose_lead(&mut self) {
         self.locked = false;
         self.epoch = None;
+        self.elected = None;
         self.flight = None;
         self.loading = None;
         self.lead_retry_ms = None;
@@ -585,11 +603,38 @@ impl Engine {
         self.tell(Notice::Changed);
     }
 
-    fn changed(&mut self, counter: Counter) {
-        let grew = counter.next > self.counter.next;
-        self.counter = counter;
-        if grew {
+    fn reread(&mut self) {
+        if self.open {
+            let op = self.op();
+            self.out.push_back(Output::Reread { op });
+        }
+    }
+
+    /// Lanes are only believed when nothing of ours began since the reading was asked for; else they are read
+    /// again. Before the first page every new leader reads them, for another context may have changed them.
+    fn was_reread(&mut self, op: u64, result: Result<Opened, StoreFault>, now: Now) {
+        let opened = match result {
+            Ok(opened) => opened,
+            Err(fault) => {
+                self.tell(Notice::Storage(fault));
+                self.elected = None;
+                self.lead_retry_ms = Some(now.mono_ms + self.step_back_ms());
+                return;
+            }
+        };
+        if opened.counter.next > self.counter.next {
             self.window.grew();
+        }
+        self.counter = opened.counter;
+        self.paused = opened.paused;
+        let mono_of = mono_of(now);
+        if let Some(epoch) = self.elected.take() {
+            self.window.restart(&opened, mono_of);
+            self.epoch = Some(epoch);
+        } else if self.epoch.is_some() && op == self.next_op && self.pending.is_empty() {
+            self.window.refresh(&opened, mono_of);
+        } else if self.epoch.is_some() {
+            self.reread_when_idle = true;
         }
         self.tell(Notice::Changed);
     }
@@ -631,7 +676,11 @@ impl Engine {
         self.window.wake_lanes(now.mono_ms);
         if self.lead_retry_ms.is_some_and(|at| at <= now.mono_ms) {
             self.lead_retry_ms = None;
-            self.ask_lead();
+            if self.epoch.is_some() {
+                self.reread();
+            } else {
+                self.ask_lead();
+            }
         }
         if self.load_retry_ms.is_some_and(|at| at <= now.mono_ms) {
             self.load_retry_ms = None;
@@ -703,14 +752,13 @@ impl Engine {
     fn leading(&mut self, result: Applied, now: Now) {
         match result {
             Ok(Done::Leading(epoch)) if self.locked => {
-                self.epoch = Some(epoch);
-                self.window.rescan();
-                self.tell(Notice::Changed);
+                self.elected = Some(epoch);
+                self.reread();
             }
             Ok(_) => {}
             Err(fault) => {
                 self.tell(Notice::Storage(fault));
-                self.lead_retry_ms = Some(now.mono_ms + backoff_ms(3, self.watched, &mut self.jitter));
+                self.lead_retry_ms = Some(now.mono_ms + self.step_back_ms());
             }
         }
     }
@@ -846,7 +894,7 @@ impl Engine {
             Ok(Page { rows, last, more }) => self.window.take(rows, last, more),
             Err(fault) => {
                 self.tell(Notice::Storage(fault));
-                self.load_retry_ms = Some(now.mono_ms + backoff_ms(3, self.watched, &mut self.jitter).max(1));
+                self.load_retry_ms = Some(now.mono_ms + self.step_back_ms());
             }
         }
     }
@@ -854,6 +902,10 @@ impl Engine {
     // Sending.
 
     fn pump(&mut self, now: Now) {
+        if self.reread_when_idle && self.pending.is_empty() {
+            self.reread_when_idle = false;
+            self.reread();
+        }
         if !self.open || self.epoch.is_none() || self.paused {
             return;
         }
@@ -1218,6 +1270,11 @@ impl Engine {
         self.out.push_back(Output::Apply { op, batch });
     }
 
+    /// A short wait before a store that failed is asked again.
+    fn step_back_ms(&mut self) -> u64 {
+        LANE_RETRY_BASE_MS / 4 + self.jitter.up_to(LANE_RETRY_BASE_MS)
+    }
+
     fn op(&mut self) -> u64 {
         self.next_op += 1;
         self.next_op
@@ -1235,6 +1292,11 @@ impl Engine {
         }
         self.out.push_back(Output::Notice(notice));
     }
+}
+
+/// Turns a stored wall-clock time into a monotonic one; a wall clock that jumped cannot make it a long wait.
+fn mono_of(now: Now) -> impl Fn(UnixMillis) -> u64 {
+    move |at| now.mono_ms + at.0.saturating_sub(now.wall.0).min(RETRY_AFTER_MAX_MS)
 }
 
 fn receipt(appended: Appended) -> Result<Receipt, EmitFault> {

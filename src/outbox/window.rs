@@ -88,6 +88,34 @@ impl Window {
         }
     }
 
+    /// Takes over what another context decided about lanes: a dead letter closed, a new front.
+    pub(super) fn refresh(&mut self, opened: &Opened, mono_of: impl Fn(UnixMillis) -> u64) {
+        let stored: BTreeMap<LaneHash, &LaneRecord> =
+            opened.lanes.iter().map(|record| (record.lane, record)).collect();
+        let gone: Vec<LaneHash> = self
+            .lanes
+            .iter()
+            .filter(|(lane, state)| {
+                (state.dead.is_some() || state.front.is_some()) && !stored.contains_key(lane)
+            })
+            .map(|(lane, _)| *lane)
+            .collect();
+        for lane in gone {
+            self.unblock(lane);
+        }
+        for record in stored.into_values() {
+            let own = self.lanes.get(&record.lane).map(|state| (state.dead, state.front));
+            if own != Some((record.dead, record.front)) {
+                self.block(record.lane, |state| {
+                    state.dead = record.dead;
+                    state.front = record.front;
+                    state.due_ms = record.due.map(&mono_of);
+                });
+                self.rescan();
+            }
+        }
+    }
+
     /// Forgets all rows but keeps the lanes.
     pub(super) fn forget_rows(&mut self) {
         self.rows.clear();
