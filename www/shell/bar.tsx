@@ -59,7 +59,6 @@ export function StatusBar({ me, busy }: { me: Identity; busy: boolean }): JSX.El
             <span data-testid="outlook" data-why={seen?.whyNotSending ?? "opening"}>
               {outlook}
             </span>
-            <span aria-hidden="true"> · </span>
             <span data-testid="device" title={say.bar.device}>
               {me.device}
             </span>

@@ -5,7 +5,7 @@ import { money, shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import { limits } from "../../shell/limits.ts";
 import { edge } from "../../shell/outbox.ts";
-import { timeOf, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
+import { briefTimeOf, timeOf, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
 import { methods, type Sale, type Standing, standingOf, toneOf } from "./sale.ts";
 import * as till from "./till.ts";
 
@@ -25,7 +25,7 @@ function hintOf(sale: Sale, standing: Standing): string {
     case "saved":
       return sale.resumed ? say.resumed : say.savedHint;
     case "unknown":
-      return code === undefined ? say.unknownHint : `${wordsOfError(code)} ${say.notSavedHint}`;
+      return code === undefined ? say.unknownHint : `${wordsOfError(code)} ${say.uncertainHint}`;
     case "paid":
       return say.paidHint;
     case "promised":
@@ -46,7 +46,7 @@ function SaleCard({ sale }: { sale: Sale }): JSX.Element {
   const canRetry = !stored && till.doubt.value.failed.has(sale.key);
   return (
     <section class={`card tone-${toneOf[standing]}`} data-testid="sale" data-key={sale.key} data-standing={standing}>
-      <div class="card-word" role="status" aria-live="assertive">
+      <div class="card-word">
         <Glyph tone={toneOf[standing]} size="large" />
         <p class="word" data-testid="sale-word">
           {wordOf(standing)}
@@ -75,7 +75,10 @@ function SaleCard({ sale }: { sale: Sale }): JSX.Element {
         </button>
       )}
       <p class="fine">
-        {say.methods[sale.method]} · {timeOf(sale.at)} · {say.number} {shortKey(sale.key)}
+        {say.methods[sale.method]} · {timeOf(sale.at)} ·{" "}
+        <span class="unbroken">
+          {say.number} {shortKey(sale.key)}
+        </span>
       </p>
     </section>
   );
@@ -167,7 +170,7 @@ function Recent(): JSX.Element {
                 </span>
                 <span class="row-main">{money(sale.amount)}</span>
                 <span class="row-word">{wordOf(standing)}</span>
-                <time class="row-time">{timeOf(sale.at)}</time>
+                <time class="row-time">{briefTimeOf(sale.at)}</time>
               </button>
             </li>
           );
@@ -197,8 +200,13 @@ export function TillPage(): JSX.Element {
     return () => removeEventListener("keydown", pressed);
   }, []);
   const sale = till.shown.value;
+  // A live region must be there before its words come, so it is not part of the card.
+  const spoken = sale === null ? "" : `${wordOf(standingOf(sale, till.doubt.value))} ${money(sale.amount)}`;
   return (
     <>
+      <p class="unseen" role="status" aria-live="assertive">
+        {spoken}
+      </p>
       {sale === null ? <Keypad /> : <SaleCard sale={sale} />}
       <Recent />
     </>

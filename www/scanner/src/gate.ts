@@ -7,7 +7,16 @@ import { ticketFrom } from "../../shell/figures.ts";
 import { type Identity, tokenAtHand } from "../../shell/identity.ts";
 import { limits } from "../../shell/limits.ts";
 import { codeOf, edge, followRedriven } from "../../shell/outbox.ts";
-import { afterTicket, afterVerdict, earlierScan, isSameMovement, type Last, type Result, type Scan } from "./scan.ts";
+import {
+  afterTicket,
+  afterVerdict,
+  earlierScan,
+  failedResult,
+  isSameMovement,
+  type Last,
+  type Result,
+  type Scan,
+} from "./scan.ts";
 
 /** What the field holds, typed by a finger or by a keyboard scanner. */
 export const code = signal("");
@@ -32,7 +41,7 @@ export async function submit(me: Identity): Promise<void> {
   if (input.trim() === "" || edge.value === null) return;
   const ticket = ticketFrom(input, limits.keyLength);
   if (ticket === null) {
-    result.value = { kind: "not-ticket" };
+    result.value = failedResult(input, "bad-key");
     return;
   }
   if (isSameMovement(last, ticket, performance.now(), limits.sameTicketMs)) {
@@ -71,7 +80,7 @@ async function take(outbox: Edge, me: Identity, ticket: string): Promise<void> {
   } catch (error) {
     if (mine.key !== null) return;
     if (last === mine) last = null;
-    result.value = { kind: "error", ticket, code: codeOf(error) };
+    result.value = failedResult(ticket, codeOf(error));
   }
 }
 

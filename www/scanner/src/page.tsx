@@ -5,7 +5,7 @@ import { Glyph, type Tone } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
 import { limits } from "../../shell/limits.ts";
 import { edge } from "../../shell/outbox.ts";
-import { timeOf, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
+import { briefTimeOf, timeOf, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
 import * as gate from "./gate.ts";
 import { type Scan, type Standing, standingOf, toneOf } from "./scan.ts";
 
@@ -20,7 +20,7 @@ function hintOf(scan: Scan): string {
     case "saved":
       return scan.accepted ? say.savedWaiting : say.savedHint;
     case "used-here":
-      return `${say.usedHere(timeOf(scan.earlierAt ?? scan.at))} · ${say.usedHereHint}`;
+      return `${say.usedHere(timeOf(scan.earlierAt ?? scan.at))} ${say.usedHereHint}`;
     case "used":
       return scan.first === undefined ? "" : say.usedAt(scan.first.place, timeOf(scan.first.at));
     case "refused":
@@ -51,15 +51,17 @@ function cardNow(): Card | null {
         standing: "not-ticket",
         tone: toneOf["not-ticket"],
         word: say.notTicket,
-        hint: say.notTicketHint,
+        hint: wordsOfError(now.code),
         ticket: "",
       };
-    case "error": {
-      const hint = `${wordsOfError(now.code)} ${say.errorHint}`;
-      // What was scanned may be a bank card: it is not shown again.
-      const ticket = now.code === "pii-in-key" ? "" : now.ticket;
-      return { standing: "error", tone: toneOf.error, word: say.error, hint, ticket };
-    }
+    case "error":
+      return {
+        standing: "error",
+        tone: toneOf.error,
+        word: say.error,
+        hint: `${wordsOfError(now.code)} ${say.errorHint}`,
+        ticket: now.ticket,
+      };
     case "scan":
     case "same": {
       const scan = gate.scanOf(now.key);
@@ -183,7 +185,7 @@ function History(): JSX.Element {
               </span>
               <span class="row-main">{scan.ticket}</span>
               <span class="row-word">{wordOf(standing)}</span>
-              <time class="row-time">{timeOf(scan.at)}</time>
+              <time class="row-time">{briefTimeOf(scan.at)}</time>
             </li>
           );
         })}

@@ -31,7 +31,7 @@ export type Result =
   | { kind: "saving"; ticket: string }
   | { kind: "scan"; key: string }
   | { kind: "same"; key: string }
-  | { kind: "not-ticket" }
+  | { kind: "not-ticket"; code: string }
   | { kind: "error"; ticket: string; code: string };
 
 export const toneOf: Record<Standing | Exclude<Result["kind"], "scan">, Tone> = {
@@ -46,6 +46,13 @@ export const toneOf: Record<Standing | Exclude<Result["kind"], "scan">, Tone> = 
   "not-ticket": "stop",
   error: "stop",
 };
+
+/** Codes that say that what was read can be no ticket. It may be somebody's bank card: it is not shown again. */
+const noTicket: ReadonlySet<string> = new Set(["pii-in-key", "bad-key"]);
+
+export function failedResult(ticket: string, code: string): Result {
+  return noTicket.has(code) ? { kind: "not-ticket", code } : { kind: "error", ticket, code };
+}
 
 /** The last ticket taken, on the page's own monotonic clock. */
 export interface Last {

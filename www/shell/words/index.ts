@@ -13,9 +13,12 @@ const catalogues: Record<Language, Words> = { "zh-Hant": zhHant, en };
 export const language = signal<Language>(recall(NAME) === "en" ? "en" : "zh-Hant");
 export const words = computed(() => catalogues[language.value]);
 
-const clock = computed(
-  () => new Intl.DateTimeFormat(language.value === "en" ? "en-GB" : "zh-TW", { timeStyle: "medium", hourCycle: "h23" }),
-);
+const clocks = computed(() => {
+  const locale = language.value === "en" ? "en-GB" : "zh-TW";
+  const exact = new Intl.DateTimeFormat(locale, { timeStyle: "medium", hourCycle: "h23" });
+  const brief = new Intl.DateTimeFormat(locale, { timeStyle: "short", hourCycle: "h23" });
+  return { exact, brief };
+});
 
 export function switchLanguage(): void {
   language.value = language.value === "en" ? "zh-Hant" : "en";
@@ -29,8 +32,14 @@ export function speakAs(page: keyof Words["title"]): void {
   });
 }
 
+/** To the second, for what a person may have to tell somebody else. */
 export function timeOf(at: number): string {
-  return clock.value.format(at);
+  return clocks.value.exact.format(at);
+}
+
+/** To the minute, for lists. */
+export function briefTimeOf(at: number): string {
+  return clocks.value.brief.format(at);
 }
 
 /** Plain words for a problem document's type, or null when the catalogue has none. */

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Order } from "../../shell/city.ts";
+import { afterOrder, afterVerdict, doubtAfter, type Sale, standingOf } from "./sale.ts";
+
+const begun: Sale = { key: "order-1", at: 1, amount: 12_000, method: "cash", state: "begun" };
+const saved: Sale = { ...begun, state: "saved", eventId: "e1", sequence: 4 };
+const order: Order = {
+  key: "order-1",
+  state: "captured",
+  eventId: "e1",
+  device: "stall-1",
+  amount: 12_000,
+  currency: "TWD",
+  method: "cash",
+  at: 2,
+};
+const noDoubt = { sequence: 0, failed: new Map<string, string>() };
+
+test("accepted is not paid", () => {
+  const after = afterVerdict(saved, { id: "e1", verdict: "accepted" });
+  assert.equal(standingOf(after, noDoubt), "saved");
+});
+
+test("paid only when the books say captured, and a promise stays a promise", () => {
+  assert.equal(afterOrder(saved, order).state, "paid");
+  assert.equal(afterOrder({ ...saved, method: "promise" }, { ...order, state: "open" }).state, "promised");
+});
+
+test("a failed order needs attention and says why", () => {
+  const after = afterOrder(saved, { ...order, state: "failed", reason: "gateway_declined" });
+  assert.deepEqual([after.state, after.reason], ["attention", "gateway_declined"]);
+});
+
+test("an order of another amount is not our payment", () => {
+  const after = afterOrder(saved, { ...order, amount: 1_200 });
+  assert.deepEqual([after.state, after.reason], ["attention", "amount_mismatch"]);
+});
+
+test("an order is no news for a sale that a person gave up", () => {
+  assert.equal(afterOrder({ ...saved, state: "given-up" }, order).state, "given-up");
+});
+
+test("a refusal needs attention, a discard gives the sale up", () => {
+  assert.equal(afterVerdict(saved, { id: "e1", verdict: "refused" }).state, "attention");
+  assert.equal(afterVerdict(saved, { id: "e1", verdict: "discarded" }).state, "given-up");
+});
+
+test("a verdict on an older event of a redriven sale changes nothing", () => {
+  assert.equal(afterVerdict({ ...saved, eventId: "e2" }, { id: "e1", verdict: "refused" }).state, "saved");
+});
+
+test("a sale is called saved only once the outbox has it", () => {
+  assert.equal(standingOf(begun, noDoubt), "saving");
+  assert.equal(standingOf(saved, noDoubt), "saved");
+});
+
+test("a definite error says not saved, an interrupted storage says unknown", () => {
+  const failedWith = (code: string) => ({ sequence: 0, failed: new Map([["order-1", code]]) });
+  assert.equal(standingOf(begun, failedWith("quota")), "not-saved");
+  assert.equal(standingOf(begun, failedWith("storage-lost")), "unknown");
+});
+
+test("doubt covers what was stored when an answer went missing, not what came later", () => {
+  const sequence = doubtAfter({ unknown: 0, sequence: 0 }, 1, 4);
+  assert.equal(standingOf(saved, { ...noDoubt, sequence }), "unknown");
+  assert.equal(standingOf({ ...saved, sequence: 5 }, { ...noDoubt, sequence }), "saved");
+});
+
+test("doubt ends when no answer is missing any more, and does not grow by itself", () => {
+  assert.equal(doubtAfter({ unknown: 2, sequence: 4 }, 1, 9), 4);
+  assert.equal(doubtAfter({ unknown: 1, sequence: 4 }, 0, 9), 0);
+});
