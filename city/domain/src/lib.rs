@@ -1,1 +1,31 @@
-//! All decisions of the city.
+//! Every decision of the city: what is taken in, what it does, and who hears of it.
+//!
+//! **Inbox row, effect and outcome are written through one [`Tx`], so they become durable together or not at all.**
+//!
+//! Nothing here knows a clock, a random source, SQL or HTTP: time and entropy come in as arguments and storage is
+//! the [`Tx`] trait. The city runs it over SQLite, a simulation over [`Memory`].
+
+mod admission;
+mod arrival;
+mod gate;
+mod ingest;
+pub mod limits;
+mod memory;
+mod outcome;
+mod pacer;
+mod payments;
+mod refusal;
+mod role;
+mod tx;
+
+pub use admission::Examined;
+pub use arrival::{Owed, StaleEpoch, enter, note};
+pub use ingest::{City, Judged, Request, ingest};
+pub use memory::Memory;
+pub use pacer::Pacer;
+pub use refusal::Refusal;
+pub use role::{Principal, Role};
+pub use tx::{
+    Admission, Capture, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Order, OrderState,
+    Scan, ScanResult, Scope, Tx,
+};

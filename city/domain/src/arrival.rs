@@ -1,0 +1,179 @@
+//! What a device still owes, as it says itself, against what arrived: a sequence below the lowest owed that never
+//! came is a gap, and a gap is an alarm.
+//!
+//! Only what lies above the scanned mark is held row by row, so the notes stay as small as the device's backlog.
+
+use crate::tx::{Fault, Gap, Incarnation, Tx};
+use conch::event::{Device, UnixMillis};
+use conch::limits::SAFE_INTEGER_MAX;
+
+/// The `conch-owed` header: the lowest owed and the highest given sequence of an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// Everything below is settled, dead or given up on the device.
+    pub lowest: u64,
+    /// The last sequence the device gave out.
+    pub highest: u64,
+}
+
+impl Owed {
+    /// Reads `<lowest>-<highest>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (lowest, highest) = text.trim().split_once('-')?;
+        let number = |digits: &str| {
+            let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            plain.then(|| digits.parse::<u64>().ok()).flatten().filter(|number| *number <= SAFE_INTEGER_MAX)
+        };
+        let owed = Self { lowest: number(lowest)?, highest: number(highest)? };
+        (owed.lowest >= 1 && owed.lowest <= owed.highest.saturating_add(1)).then_some(owed)
+    }
+}
+
+/// The sender's context no longer leads: a later one has spoken with this epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaleEpoch {
+    /// The highest epoch heard.
+    pub highest: u64,
+}
+
+/// Lets a context speak for its outbox, unless a later one has spoken.
+pub fn enter<T: Tx + ?Sized>(
+    tx: &mut T,
+    device: &Device,
+    incarnation: &str,
+    epoch: u64,
+) -> Result<Result<(), StaleEpoch>, Fault> {
+    let mut row = tx.incarnation(device, incarnation)?.unwrap_or_default();
+    if epoch < row.epoch {
+        return Ok(Err(StaleEpoch { highest: row.epoch }));
+    }
+    if epoch > row.epoch {
+        row.epoch = epoch;
+        tx.put_incarnation(device, incarnation, row)?;
+    }
+    Ok(Ok(()))
+}
+
+/// Notes the sequences that came or were given up, and returns how many are newly found missing.
+pub fn note<T: Tx + ?Sized>(
+    tx: &mut T,
+    device: &Device,
+    incarnation: &str,
+    here: &[u64],
+    owed: Owed,
+    now: UnixMillis,
+) -> Result<u64, Fault> {
+    let row = tx.incarnation(device, incarnation)?.unwrap_or_default();
+    for sequence in here {
+        if *sequence > row.scanned {
+            tx.put_arrival(device, incarnation, *sequence)?;
+        } else if let Some(gap) = tx.gap_at(device, incarnation, *sequence)? {
+            fill(tx, device, incarnation, gap, *sequence, now)?;
+        }
+    }
+    if owed.lowest <= row.scanned + 1 {
+        return Ok(0);
+    }
+    let arrived = tx.take_arrivals(device, incarnation, owed.lowest)?;
+    let mut missing = 0;
+    for gap in gaps(row.scanned + 1, owed.lowest - 1, &arrived) {
+        missing += gap.last - gap.first + 1;
+        tx.put_gap(device, incarnation, gap, now)?;
+    }
+    tx.put_incarnation(device, incarnation, Incarnation { scanned: owed.lowest - 1, ..row })?;
+    Ok(missing)
+}
+
+/// A late arrival splits the gap it lay in.
+fn fill<T: Tx + ?Sized>(
+    tx: &mut T,
+    device: &Device,
+    incarnation: &str,
+    gap: Gap,
+    sequence: u64,
+    now: UnixMillis,
+) -> Result<(), Fault> {
+    tx.drop_gap(device, incarnation, gap.first)?;
+    for rest in gaps(gap.first, gap.last, &[sequence]) {
+        tx.put_gap(device, incarnation, rest, now)?;
+    }
+    Ok(())
+}
+
+/// The runs from `first` to `last` that hold none of the rising `arrived`.
+fn gaps(first: u64, last: u64, arrived: &[u64]) -> Vec<Gap> {
+    let mut found = Vec::new();
+    let mut next = first;
+    for sequence in arrived.iter().copied().filter(|sequence| (first..=last).contains(sequence)) {
+        if sequence > next {
+            found.push(Gap { first: next, last: sequence - 1 });
+        }
+        next = sequence + 1;
+    }
+    if next <= last {
+        found.push(Gap { first: next, last });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Memory;
+
+    const NOW: UnixMillis = UnixMillis(1);
+
+    fn device() -> Device {
+        Device::parse("till-1").unwrap()
+    }
+
+    fn hear(store: &mut Memory, here: &[u64], owed: &str) -> u64 {
+        note(store, &device(), "life", here, Owed::parse(owed).unwrap(), NOW).unwrap()
+    }
+
+    #[test]
+    fn the_owed_header_is_read_strictly() {
+        assert_eq!(Owed::parse("0000000000000003-0000000000000009"), Some(Owed { lowest: 3, highest: 9 }));
+        assert_eq!(Owed::parse("10-9"), Some(Owed { lowest: 10, highest: 9 }), "nothing is owed");
+        for bad in ["", "3", "0-9", "11-9", "a-b", "-1-2", "+1-2", "1-9007199254740992", "1-2-3"] {
+            assert_eq!(Owed::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_gap_is_below_the_lowest_owed_and_nowhere_else() {
+        let mut store = Memory::default();
+        assert_eq!(hear(&mut store, &[1, 2, 5], "3-9"), 0, "3 and 4 are still owed");
+        assert_eq!(hear(&mut store, &[9], "7-9"), 3, "3, 4 and 6 are not owed any more and never came");
+        assert_eq!(hear(&mut store, &[], "7-9"), 0, "told once");
+        assert_eq!(store.missing(), 3);
+        assert_eq!(hear(&mut store, &[], "10-9"), 2, "7 and 8");
+    }
+
+    #[test]
+    fn a_late_arrival_closes_its_gap() {
+        let mut store = Memory::default();
+        assert_eq!(hear(&mut store, &[6], "6-6"), 5);
+        hear(&mut store, &[3], "7-6");
+        assert_eq!(store.missing(), 4);
+        hear(&mut store, &[1, 2, 4, 5], "7-6");
+        assert_eq!(store.missing(), 0);
+    }
+
+    #[test]
+    fn a_huge_claim_costs_one_row() {
+        let mut store = Memory::default();
+        assert_eq!(hear(&mut store, &[], "9007199254740991-9007199254740991"), 9_007_199_254_740_990);
+    }
+
+    #[test]
+    fn a_lower_epoch_does_not_speak() {
+        let mut store = Memory::default();
+        let mut speak = |epoch| enter(&mut store, &device(), "life", epoch).unwrap();
+        assert_eq!(speak(3), Ok(()));
+        assert_eq!(speak(3), Ok(()));
+        assert_eq!(speak(2), Err(StaleEpoch { highest: 3 }));
+        assert_eq!(speak(4), Ok(()));
+        assert_eq!(enter(&mut store, &device(), "other life", 1).unwrap(), Ok(()));
+    }
+}

@@ -1,0 +1,71 @@
+//! Every limit of the city in one place, each with its unit and its reason. Numbers appear nowhere else.
+
+/// Most events in one batch, as offered in `GET /v1/edge`.
+pub const BATCH_EVENTS_MAX: usize = 100;
+/// Largest body of a batch, in bytes: a hundred events of ordinary size several times over.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// Largest body of one event, in bytes: CloudEvents 1.0 asks receivers to take 64 KiB.
+pub const EVENT_BYTES_MAX: usize = conch::limits::EVENT_BYTES_MAX;
+/// Largest body of the small requests (enrolment, weather), in bytes.
+pub const SMALL_BYTES_MAX: usize = 4 * 1024;
+/// Longest `source` of an event, in bytes: the device, the incarnation and the prefix.
+pub const SOURCE_BYTES_MAX: usize = 256;
+/// Sequences one `conch-tombstones` header may name; more travel with the next request.
+pub const TOMBSTONES_MAX: usize = 1_000;
+
+/// Requests that may wait for the writer. Beyond it the city answers 503 with a slot.
+pub const QUEUE_REQUESTS: usize = 1_024;
+/// Requests the writer puts into one commit. One fsync serves them all; more would only lengthen the wait.
+pub const GROUP_REQUESTS_MAX: usize = 64;
+/// Requests per second one city is trusted with, unless the operator knows better.
+pub const CAPACITY_PER_S: u32 = 200;
+/// Share of the capacity that slots hand out; the rest absorbs what was not planned.
+pub const SLOT_SHARE: f64 = 0.95;
+/// How much longer than devices / capacity the window is: too short costs far more than too long.
+pub const WINDOW_MARGIN: f64 = 1.2;
+/// A device counts for the window this long after it was last heard, in ms.
+pub const SEEN_MS: u64 = 3_600_000;
+/// When to ask again about an event whose storage failed, in ms.
+pub const FAULT_RETRY_MS: u64 = 2_000;
+/// When to ask again while the same key is being worked on, in s.
+pub const IN_FLIGHT_RETRY_S: u64 = 1;
+/// When a context with a stale epoch may ask again, in s: long enough to notice that it no longer leads.
+pub const STALE_EPOCH_RETRY_S: u64 = 5;
+/// When to come back after the database failed as a whole, in s.
+pub const STORAGE_RETRY_S: u64 = 5;
+
+/// Events in one answer of the feed.
+pub const FEED_EVENTS_MAX: usize = 100;
+/// Longest wait of the feed, in s: under the half minute after which proxies cut idle answers.
+pub const FEED_WAIT_S_MAX: u64 = 25;
+/// A device clock further off than this is told in the log, in ms.
+pub const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
+
+/// Life of a one-time code unless told otherwise, in ms: an evening's set-up.
+pub const CODE_LIFE_MS: u64 = 12 * 3_600_000;
+/// Random bytes of a one-time code: 80 bits, sixteen characters to type.
+pub const CODE_BYTES: usize = 10;
+/// Random bytes of a token.
+pub const TOKEN_BYTES: usize = 32;
+/// Enrolments one address may try at once, and again each minute. Eighty bits need no more protection; the
+/// database does.
+pub const ENROL_TRIES_PER_MIN: u32 = 20;
+/// Addresses whose tries are remembered.
+pub const ENROL_ADDRESSES_MAX: usize = 4_096;
+
+/// Open connections, each up to one body of memory.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// How long a client may take to send its headers, in ms.
+pub const HEADER_TIMEOUT_MS: u64 = 10_000;
+/// How long a client may take to send its body, in ms.
+pub const BODY_TIMEOUT_MS: u64 = 15_000;
+/// How long open requests may take to end at shutdown, in ms.
+pub const SHUTDOWN_MS: u64 = 10_000;
+/// Connections of readers to the database.
+pub const READERS: usize = 4;
+/// How long a connection waits for a lock of another process, in ms.
+pub const BUSY_MS: u64 = 5_000;
+/// Pause after the system refused a new connection, in ms, so that a shortage of files is not a busy loop.
+pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Longest delay the bad weather can impose, in ms.
+pub const WEATHER_DELAY_MS_MAX: u64 = 60_000;

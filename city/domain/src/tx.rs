@@ -1,0 +1,282 @@
+//! What the city keeps, as rows, and the transaction that reads and writes them.
+
+use conch::event::{Device, EventId, EventType, IntentKey, Key, Sequence, Topic, UnixMillis};
+use conch::wire::Verdict;
+
+/// The storage failed. Nothing of the transaction may count; the same question may be asked again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault(pub String);
+
+/// Within which bounds an intent is unique.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// In the whole market, from whatever device.
+    Market,
+    /// On one device.
+    Device(Device),
+}
+
+/// What the city answered for one delivery, so that the same delivery gets the same answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxRow {
+    /// The event's source.
+    pub source: String,
+    /// The verdict, with the event's id.
+    pub verdict: Verdict,
+    /// SHA-256 over type, key, intent and payload: an id stands for one content.
+    pub digest: [u8; 32],
+    /// The pace window that went out with the answer, in ms, so that a replay is the same body.
+    pub window_ms: u64,
+    /// When it arrived, by the city's clock.
+    pub received: UnixMillis,
+}
+
+/// An accepted event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// Its source.
+    pub source: String,
+    /// Its delivery identity.
+    pub id: EventId,
+    /// The device that sent it.
+    pub device: Device,
+    /// Topic with version.
+    pub topic: Topic,
+    /// Type within the topic.
+    pub kind: EventType,
+    /// Business key.
+    pub key: Key,
+    /// What was meant.
+    pub intent: IntentKey,
+    /// Place in the device's outbox, when given.
+    pub sequence: Option<Sequence>,
+    /// When it happened by the device's clock, when given.
+    pub device_time: Option<UnixMillis>,
+    /// When it happened, corrected by how far the device's clock was off when it sent.
+    pub corrected: UnixMillis,
+    /// When it arrived, by the city's clock.
+    pub received: UnixMillis,
+    /// The event as it came, unknown attributes included.
+    pub body: String,
+}
+
+/// The first event that carried an intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntentRow {
+    /// SHA-256 over the payload members that make the meaning.
+    pub fingerprint: [u8; 32],
+    /// The event's source.
+    pub source: String,
+    /// The event.
+    pub id: EventId,
+}
+
+/// How an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderState {
+    /// The money is on the books.
+    Captured,
+    /// Promised: a receivable.
+    Open,
+    /// Nothing was taken; a new attempt may succeed.
+    Failed,
+}
+
+impl OrderState {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Captured => "captured",
+            Self::Open => "open",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Captured, Self::Open, Self::Failed].into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// An order and the event whose effect it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Order id.
+    pub key: Key,
+    /// How it stands.
+    pub state: OrderState,
+    /// The event whose effect this is.
+    pub event: EventId,
+    /// What was meant.
+    pub intent: IntentKey,
+    /// The till.
+    pub device: Device,
+    /// Minor units, when the event said so.
+    pub amount: Option<u64>,
+    /// ISO 4217.
+    pub currency: Option<String>,
+    /// The way it was paid.
+    pub method: Option<String>,
+    /// The city's reference, once captured.
+    pub txn_id: Option<String>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// When it happened, corrected.
+    pub at: UnixMillis,
+}
+
+/// Money that went onto the books, once per order and for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Order id.
+    pub order: Key,
+    /// The city's reference.
+    pub txn_id: String,
+    /// The event that caused it.
+    pub event: EventId,
+    /// Minor units.
+    pub amount: u64,
+    /// ISO 4217.
+    pub currency: String,
+    /// When it happened, corrected.
+    pub at: UnixMillis,
+}
+
+/// The first and only admission of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Ticket id.
+    pub ticket: Key,
+    /// The scan that did it.
+    pub event: EventId,
+    /// The scanner.
+    pub device: Device,
+    /// The gate.
+    pub gate: String,
+    /// When it happened, corrected.
+    pub at: UnixMillis,
+}
+
+/// What became of one scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScanResult {
+    /// The ticket's first admission.
+    Admitted,
+    /// The ticket was used before.
+    Duplicate,
+    /// The gate did not let it in.
+    Refused,
+}
+
+impl ScanResult {
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Duplicate => "duplicate",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// One scan of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Ticket id.
+    pub ticket: Key,
+    /// The event.
+    pub event: EventId,
+    /// The scanner.
+    pub device: Device,
+    /// The gate.
+    pub gate: String,
+    /// What became of it.
+    pub result: ScanResult,
+    /// When it happened, corrected.
+    pub at: UnixMillis,
+}
+
+/// An event from the city to one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedEvent {
+    /// Whom it is for.
+    pub device: Device,
+    /// Place in that device's feed, from 1.
+    pub sequence: u64,
+    /// Its id.
+    pub id: EventId,
+    /// The encoded CloudEvent.
+    pub body: String,
+}
+
+/// One life of a device's database, as far as the city heard of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Incarnation {
+    /// The highest epoch of a leading context.
+    pub epoch: u64,
+    /// Every sequence up to here arrived, was given up, or lies in a recorded gap.
+    pub scanned: u64,
+}
+
+/// Sequences the device no longer owes and the city never saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The first missing sequence.
+    pub first: u64,
+    /// The last missing sequence.
+    pub last: u64,
+}
+
+/// One transaction. Whatever is written through it becomes durable together, or not at all.
+///
+/// `put_*` inserts and fails on a row that is there, except where it says otherwise: the store's unique
+/// constraints are the last line of defence behind the decisions.
+pub trait Tx {
+    /// The answer given to a delivery.
+    fn inbox(&mut self, source: &str, id: EventId) -> Result<Option<InboxRow>, Fault>;
+    /// Records an answer.
+    fn put_inbox(&mut self, row: &InboxRow, device: &Device) -> Result<(), Fault>;
+    /// Keeps an accepted event.
+    fn put_event(&mut self, event: &Kept) -> Result<(), Fault>;
+    /// Notes that an event was refused; a second note of the same is no fault.
+    fn put_refusal(&mut self, device: &Device, id: EventId, code: &str, at: UnixMillis) -> Result<(), Fault>;
+
+    /// The first event of an intent.
+    fn intent(&mut self, scope: &Scope, intent: IntentKey) -> Result<Option<IntentRow>, Fault>;
+    /// Records the first event of an intent.
+    fn put_intent(&mut self, scope: &Scope, intent: IntentKey, row: &IntentRow) -> Result<(), Fault>;
+
+    /// An order.
+    fn order(&mut self, key: &Key) -> Result<Option<Order>, Fault>;
+    /// Writes an order, over an earlier failed one if there is one.
+    fn put_order(&mut self, order: &Order) -> Result<(), Fault>;
+    /// Puts money onto the books.
+    fn put_capture(&mut self, capture: &Capture) -> Result<(), Fault>;
+
+    /// A ticket's admission.
+    fn admission(&mut self, ticket: &Key) -> Result<Option<Admission>, Fault>;
+    /// Admits a ticket.
+    fn put_admission(&mut self, admission: &Admission) -> Result<(), Fault>;
+    /// Records a scan.
+    fn put_scan(&mut self, scan: &Scan) -> Result<(), Fault>;
+
+    /// The last sequence of a device's feed, 0 when empty.
+    fn feed_head(&mut self, device: &Device) -> Result<u64, Fault>;
+    /// Appends to a device's feed.
+    fn put_feed(&mut self, event: &FeedEvent) -> Result<(), Fault>;
+
+    /// One life of a device's database.
+    fn incarnation(&mut self, device: &Device, name: &str) -> Result<Option<Incarnation>, Fault>;
+    /// Writes it, over what was there.
+    fn put_incarnation(&mut self, device: &Device, name: &str, row: Incarnation) -> Result<(), Fault>;
+    /// Notes that a sequence arrived; a second note of the same is no fault.
+    fn put_arrival(&mut self, device: &Device, name: &str, sequence: u64) -> Result<(), Fault>;
+    /// Removes and returns the noted sequences below a bound, in rising order.
+    fn take_arrivals(&mut self, device: &Device, name: &str, below: u64) -> Result<Vec<u64>, Fault>;
+    /// The gap a sequence lies in.
+    fn gap_at(&mut self, device: &Device, name: &str, sequence: u64) -> Result<Option<Gap>, Fault>;
+    /// Records a gap.
+    fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, at: UnixMillis) -> Result<(), Fault>;
+    /// Removes a gap that begins there.
+    fn drop_gap(&mut self, device: &Device, name: &str, first: u64) -> Result<(), Fault>;
+}
