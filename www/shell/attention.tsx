@@ -73,7 +73,13 @@ function Letter({ letter }: { letter: DeadLetter }): JSX.Element {
   const say = words.value.dead;
   const plain = wordsOfProblem(letter.problem?.type) ?? letter.problem?.detail ?? letter.problem?.title;
   return (
-    <li class="letter" data-testid="dead-letter" data-key={letter.key} data-reason={letter.reason}>
+    <li
+      class="letter"
+      data-testid="dead-letter"
+      data-key={letter.key}
+      data-reason={letter.reason}
+      data-attempt={letter.attempt}
+    >
       <p class="letter-head">
         <Glyph tone="warn" size="small" />
         <strong>{subject(letter)}</strong>

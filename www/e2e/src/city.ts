@@ -1,0 +1,117 @@
+// A real city on a free port with an empty database, which a test may kill, restart and look into.
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { until } from "./until.js";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const binary = process.env.CONCH_CITY ?? process.env.CITY_BIN ?? join(root, "target/release/city");
+const pages = process.env.CONCH_PAGES ?? join(root, "www/dist");
+
+/** Rows in the city's database. */
+export interface Counts {
+  events: number;
+  orders: number;
+  captures: number;
+  tickets: number;
+  admissions: number;
+  scans: number;
+}
+
+export type Weather =
+  | { mode: "clear" | "drop-request" | "drop-answer" | "captive-html" | "status-503" | "status-429"; count?: number }
+  | { mode: "delay"; delayMs: number; count?: number };
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no free port");
+  return address.port;
+}
+
+export class City {
+  readonly origin: string;
+  #data: string;
+  #port: number;
+  #child: ChildProcess | null = null;
+  #said = "";
+  #ops: string | null = null;
+
+  private constructor(data: string, port: number) {
+    this.#data = data;
+    this.#port = port;
+    this.origin = `http://127.0.0.1:${port}`;
+  }
+
+  static async start(): Promise<City> {
+    if (!existsSync(binary)) throw new Error(`no city at ${binary}: build it, or name it in CONCH_CITY`);
+    if (!existsSync(join(pages, "pos/index.html"))) throw new Error(`no pages at ${pages}: run npm run build`);
+    const city = new City(await mkdtemp(join(tmpdir(), "conch-city-")), await freePort());
+    await city.run();
+    return city;
+  }
+
+  /** Starts the process, again with the same database after a kill. */
+  async run(): Promise<void> {
+    const listen = `127.0.0.1:${this.#port}`;
+    const child = spawn(binary, ["serve", "--dev", "--listen", listen, "--data", this.#data, "--pages", pages]);
+    const hear = (chunk: Buffer): void => {
+      this.#said += chunk.toString();
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    this.#child = child;
+    await until("the city's health", async () => {
+      if (child.exitCode !== null) throw new Error(`the city ended with ${child.exitCode}:\n${this.#said}`);
+      return (await fetch(`${this.origin}/health`)).ok;
+    });
+  }
+
+  /** No farewell: what a power cut does to the process. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+
+  async end(): Promise<void> {
+    await this.kill();
+    await rm(this.#data, { recursive: true, force: true });
+  }
+
+  async counts(): Promise<Counts> {
+    const { stdout } = await promisify(execFile)(binary, ["inspect", "--data", this.#data]);
+    return JSON.parse(stdout) as Counts;
+  }
+
+  async enrol(device: string, role: "gate" | "vendor" | "ops"): Promise<string> {
+    const answer = await fetch(`${this.origin}/v1/dev/enrol`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ device, role }),
+    });
+    if (answer.status !== 201) throw new Error(`enrolment of ${device}: ${answer.status} ${await answer.text()}`);
+    return ((await answer.json()) as { token: string }).token;
+  }
+
+  async weather(device: string, weather: Weather): Promise<void> {
+    this.#ops ??= await this.enrol("ops-e2e", "ops");
+    const answer = await fetch(`${this.origin}/v1/dev/weather/${device}`, {
+      method: "PUT",
+      headers: { "content-type": "application/json", authorization: `Bearer ${this.#ops}` },
+      body: JSON.stringify(weather),
+    });
+    if (!answer.ok) throw new Error(`weather: ${answer.status} ${await answer.text()}`);
+  }
+}

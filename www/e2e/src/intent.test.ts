@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { Gate, Till } from "./screens.js";
+import { holds, scenario } from "./world.js";
+
+scenario("two taps on one sale are one sale", async ({ city, phone }) => {
+  const till = await Till.open(phone, city, "stall-i1");
+  await till.enter(65);
+  await till.get("charge").evaluate((button: HTMLElement) => {
+    button.click();
+    button.click();
+  });
+  await till.card("paid");
+  await till.next();
+  await till.enter(66);
+  await till.get("charge").dblclick();
+  await till.sales("paid", 2);
+  await till.pending(0);
+  await holds(city, { events: 2, orders: 2, captures: 2 });
+});
+
+scenario("two equal sales, each with its own next, are two sales", async ({ city, phone }) => {
+  const till = await Till.open(phone, city, "stall-i2");
+  const first = await till.sell(30, "paid");
+  await till.next();
+  const second = await till.sell(30, "paid");
+  assert.notEqual(first, second);
+  await holds(city, { events: 2, orders: 2, captures: 2 });
+});
+
+scenario("a promise is recorded as a promise and never called paid", async ({ city, phone }) => {
+  const till = await Till.open(phone, city, "stall-i3");
+  await till.get("method-promise").click();
+  await till.sell(500, "promised");
+  await till.sales("paid", 0);
+  await holds(city, { orders: 1, captures: 0 });
+});
+
+scenario(
+  "the same ticket in the same hand is one scan; on another gate it is already used",
+  async ({ city, phone }) => {
+    const north = await Gate.open(phone, city, "gate-i1");
+    await north.scan("T-7", "admitted");
+    await north.scan("T-7", "same");
+    await holds(city, { scans: 1, admissions: 1 });
+
+    const south = await Gate.open(phone, city, "gate-i2");
+    await south.scan("T-7", "used");
+    assert.match((await south.get("result").textContent()) ?? "", /gate-i1/);
+    await holds(city, { scans: 2, admissions: 1 });
+  },
+);
+
+scenario("a bank card held under the scanner is no ticket and is not kept", async ({ city, phone }) => {
+  const gate = await Gate.open(phone, city, "gate-i3");
+  await gate.scan("T-8", "admitted");
+  await gate.page.keyboard.type("4111111111111111");
+  await gate.page.keyboard.press("Enter");
+  await gate.result("", "not-ticket");
+  await gate.pending(0);
+  assert.doesNotMatch((await gate.page.textContent("body")) ?? "", /4111/);
+  await holds(city, { events: 1 });
+});

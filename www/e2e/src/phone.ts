@@ -1,0 +1,108 @@
+// A person's phone: a real Chromium with a profile on disk that survives being killed.
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+
+const executable = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const flags = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--disable-dev-shm-usage",
+  "--remote-debugging-port=0",
+];
+const VIEWPORT = { width: 390, height: 844 };
+const PATIENCE_MS = 30_000;
+
+/** Requests that fail are what these tests are about; the browser reports each on the console. */
+const EXPECTED_ERROR = /^Failed to load resource/;
+
+export class Phone {
+  /** What a page said that it should not have said: errors, exceptions, broken policy. */
+  readonly complaints: string[] = [];
+  #profile: string;
+  #child: ChildProcess | null = null;
+  #browser: Browser | null = null;
+
+  private constructor(profile: string) {
+    this.#profile = profile;
+  }
+
+  static async start(): Promise<Phone> {
+    const phone = new Phone(await mkdtemp(join(tmpdir(), "conch-phone-")));
+    await phone.boot();
+    return phone;
+  }
+
+  /** Starts the browser, again with the same profile after a kill. */
+  async boot(): Promise<void> {
+    // Its own process group, so that a kill takes every process of the browser at once.
+    const child = spawn(executable, [...flags, `--user-data-dir=${this.#profile}`, "about:blank"], {
+      detached: true,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.#child = child;
+    this.#browser = await chromium.connectOverCDP(await addressOf(child));
+    this.context.setDefaultTimeout(PATIENCE_MS);
+    await this.context.addInitScript(() => {
+      addEventListener("securitypolicyviolation", (event) => {
+        console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+      });
+    });
+  }
+
+  get context(): BrowserContext {
+    const context = this.#browser?.contexts()[0];
+    if (context === undefined) throw new Error("the phone is off");
+    return context;
+  }
+
+  async open(address: string): Promise<Page> {
+    const page = await this.context.newPage();
+    page.on("console", (message) => {
+      if (message.type() === "error" && !EXPECTED_ERROR.test(message.text())) this.complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => this.complaints.push(String(error)));
+    await page.setViewportSize(VIEWPORT);
+    await page.goto(address);
+    return page;
+  }
+
+  /** The system kills the browser in the middle of whatever it does. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, "exit");
+    process.kill(-child.pid, "SIGKILL");
+    await exit;
+    await this.#browser?.close().catch(() => undefined);
+  }
+
+  async end(): Promise<void> {
+    await this.kill();
+    await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+    assert.deepEqual(this.complaints, [], "pages complain about nothing");
+  }
+}
+
+async function addressOf(child: ChildProcess): Promise<string> {
+  let said = "";
+  for await (const chunk of child.stderr ?? []) {
+    said += String(chunk);
+    const address = /DevTools listening on (ws:\S+)/.exec(said)?.[1];
+    if (address !== undefined) {
+      child.stderr?.resume();
+      return address;
+    }
+  }
+  throw new Error(`the browser did not start:\n${said}`);
+}

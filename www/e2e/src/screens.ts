@@ -1,0 +1,117 @@
+// The two pages as a person sees them, by their stable test ids.
+import type { Locator, Page } from "playwright-core";
+import type { City } from "./city.js";
+import type { Phone } from "./phone.js";
+
+class Screen {
+  readonly page: Page;
+
+  constructor(page: Page) {
+    this.page = page;
+  }
+
+  get(id: string): Locator {
+    return this.page.getByTestId(id);
+  }
+
+  /** The badge: what this device owes the city. */
+  async pending(count: number): Promise<void> {
+    await this.page.waitForFunction(
+      (wanted) => document.querySelector("[data-testid=pending]")?.textContent?.trim() === wanted,
+      String(count),
+    );
+  }
+
+  async link(state: string): Promise<void> {
+    await this.page.locator(`[data-testid=link][data-link=${state}]`).waitFor();
+  }
+
+  async attention(count: number): Promise<void> {
+    await this.page.locator(`[data-testid=attention][data-count="${count}"]`).waitFor();
+  }
+
+  async sendNow(): Promise<void> {
+    await this.get("send-now").click();
+  }
+
+  /** Everything for a cold start without network is on the phone. */
+  async shellKept(): Promise<void> {
+    await this.page.evaluate(async () => {
+      await navigator.serviceWorker.ready;
+    });
+  }
+
+  async rows(id: string, standing: string, count: number): Promise<void> {
+    await this.page.waitForFunction(
+      ([selector, wanted]) => document.querySelectorAll(String(selector)).length === wanted,
+      [`[data-testid=${id}][data-standing=${standing}]`, count] as const,
+    );
+  }
+}
+
+export class Till extends Screen {
+  static async open(phone: Phone, city: City, device: string): Promise<Till> {
+    const till = new Till(await phone.open(`${city.origin}/pos/?device=${device}`));
+    await till.ready();
+    return till;
+  }
+
+  async ready(): Promise<void> {
+    await this.page.waitForFunction(() =>
+      /^\d+$/.test(document.querySelector("[data-testid=pending]")?.textContent?.trim() ?? ""),
+    );
+  }
+
+  async enter(dollars: number): Promise<void> {
+    for (const digit of String(dollars)) await this.get(`key-${digit}`).click();
+  }
+
+  /** One sale up to its card, which then says `standing`. Gives the order key. */
+  async sell(dollars: number, standing: string): Promise<string> {
+    await this.enter(dollars);
+    await this.get("charge").click();
+    return this.card(standing);
+  }
+
+  async card(standing: string): Promise<string> {
+    const card = this.page.locator(`[data-testid=sale][data-standing=${standing}]`);
+    await card.waitFor();
+    return (await card.getAttribute("data-key")) ?? "";
+  }
+
+  async next(): Promise<void> {
+    await this.get("next-sale").click();
+    await this.get("charge").waitFor();
+  }
+
+  async sales(standing: string, count: number): Promise<void> {
+    await this.rows("sale-row", standing, count);
+  }
+}
+
+export class Gate extends Screen {
+  static async open(phone: Phone, city: City, device: string): Promise<Gate> {
+    const gate = new Gate(await phone.open(`${city.origin}/scanner/?device=${device}`));
+    await gate.ready();
+    return gate;
+  }
+
+  async ready(): Promise<void> {
+    await this.page.locator("[data-testid=submit]:enabled").waitFor();
+  }
+
+  /** What a keyboard scanner does: it types the code and presses Enter, wherever the focus is. */
+  async scan(ticket: string, standing: string): Promise<void> {
+    await this.page.keyboard.type(ticket);
+    await this.page.keyboard.press("Enter");
+    await this.result(ticket, standing);
+  }
+
+  async result(ticket: string, standing: string): Promise<void> {
+    await this.page.locator(`[data-testid=result][data-standing=${standing}][data-ticket="${ticket}"]`).waitFor();
+  }
+
+  async scans(standing: string, count: number): Promise<void> {
+    await this.rows("scan-row", standing, count);
+  }
+}

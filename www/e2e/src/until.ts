@@ -1,0 +1,22 @@
+// Waiting for a condition. Nothing here waits for time to pass.
+const PATIENCE_MS = 30_000;
+const LOOK_AGAIN_MS = 50;
+
+/** Looks until `look` gives something true, and says what was missing when it never did. */
+export async function until<T>(what: string, look: () => Promise<T | false | null | undefined>): Promise<T> {
+  const end = Date.now() + PATIENCE_MS;
+  let last: unknown;
+  while (Date.now() < end) {
+    try {
+      const seen = await look();
+      if (seen) return seen;
+      last = seen;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  }
+  throw new Error(
+    `waited ${PATIENCE_MS} ms for: ${what} (last: ${last instanceof Error ? last.message : String(last)})`,
+  );
+}

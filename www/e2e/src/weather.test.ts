@@ -1,0 +1,63 @@
+import { Gate, Till } from "./screens.js";
+import { holds, reaches, scenario } from "./world.js";
+
+scenario(
+  "a sale whose answer is lost after the commit reads unknown, then paid, and is charged once",
+  async ({ city, phone }) => {
+    const till = await Till.open(phone, city, "stall-w1");
+    await till.link("up");
+    await city.weather("stall-w1", { mode: "drop-answer" });
+    const key = await till.sell(120, "unknown");
+    await reaches(city, { events: 1, captures: 1 });
+
+    await city.weather("stall-w1", { mode: "clear" });
+    await till.sendNow();
+    await till.page.locator(`[data-testid=sale][data-key="${key}"][data-standing=paid]`).waitFor();
+    await till.pending(0);
+    await holds(city, { events: 1, orders: 1, captures: 1 });
+  },
+);
+
+scenario(
+  "a scan whose answer is lost after the commit is admitted once and not called already used",
+  async ({ city, phone }) => {
+    const gate = await Gate.open(phone, city, "gate-w1");
+    await gate.link("up");
+    await city.weather("gate-w1", { mode: "drop-answer" });
+    await gate.scan("T-41", "saved");
+    await reaches(city, { events: 1, admissions: 1 });
+
+    await city.weather("gate-w1", { mode: "clear" });
+    await gate.sendNow();
+    await gate.result("T-41", "admitted");
+    await holds(city, { events: 1, admissions: 1, scans: 1 });
+  },
+);
+
+scenario(
+  "behind a captive portal nothing is settled and nothing dies; later all is delivered",
+  async ({ city, phone }) => {
+    const till = await Till.open(phone, city, "stall-w2");
+    const gate = await Gate.open(phone, city, "gate-w2");
+    await till.link("up");
+    await gate.link("up");
+    await city.weather("*", { mode: "captive-html" });
+    await till.sell(80, "saved");
+    await gate.scan("T-42", "saved");
+    for (const screen of [till, gate]) {
+      await screen.sendNow();
+      await screen.link("captive");
+      await screen.pending(1);
+      await screen.attention(0);
+    }
+    await till.sales("saved", 1);
+    await holds(city, { events: 0 });
+
+    await city.weather("*", { mode: "clear" });
+    await till.sendNow();
+    await gate.sendNow();
+    await till.card("paid");
+    await gate.result("T-42", "admitted");
+    await holds(city, { events: 2, captures: 1, admissions: 1 });
+  },
+);
