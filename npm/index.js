@@ -1,4 +1,4 @@
-import load, { Edge as Outbox } from "./dist/conch.js";
+import load, { Edge } from "./dist/conch.js";
 
 let loading;
 
@@ -20,9 +20,10 @@ export function isConchError(error) {
   return error instanceof Error && error.name === "ConchError";
 }
 
-export const Edge = {
-  async open(options) {
-    await init();
-    return Outbox.open(options);
-  },
+const openLoaded = Edge.open;
+Edge.open = async (options) => {
+  await init();
+  return openLoaded.call(Edge, options);
 };
+
+export { Edge };

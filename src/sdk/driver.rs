@@ -1,0 +1,524 @@
+//! The only place where the engine's outputs become browser calls.
+//!
+//! No borrow of the engine is held while anything outside runs: outputs are taken out one by one, and what they
+//! start reports back through [`Driver::hand`]. All events of one turn reach the store together, because the
+//! draining of the engine is put off to the end of the turn.
+
+use super::channel::Channel;
+use super::errors;
+use super::health::{self, Health};
+use super::values::{self, NoticeOut};
+use crate::browser::lock::{Lock, LockChange};
+use crate::browser::store::Store;
+use crate::browser::wakes::{Wake, Wakes, is_visible};
+use crate::browser::{clock, fetch};
+use crate::event::EventId;
+use crate::outbox::Engine;
+use crate::outbox::engine::{Final, Input, Notice, Output, Request, Ticket};
+use crate::outbox::port::{Batch, StoreFault};
+use crate::outbox::record::Status;
+use crate::pace::{Link, Now, Watched};
+use crate::wire::Reply;
+use js_sys::{Array, Function, Promise, Reflect};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+/// A promise someone waits for.
+pub(super) struct Waiter {
+    resolve: Function,
+    reject: Function,
+}
+
+impl Waiter {
+    /// A pending promise and the way to end it.
+    pub(super) fn new() -> (Promise, Self) {
+        let mut both = None;
+        let promise = Promise::new(&mut |resolve, reject| both = Some((resolve, reject)));
+        let (resolve, reject) = both.unwrap_or_default();
+        (promise, Self { resolve: resolve.unchecked_into(), reject: reject.unchecked_into() })
+    }
+
+    pub(super) fn resolve(&self, value: &JsValue) {
+        // The functions of a promise never throw.
+        let _ = self.resolve.call1(&JsValue::UNDEFINED, value);
+    }
+
+    pub(super) fn reject(&self, error: &JsValue) {
+        let _ = self.reject.call1(&JsValue::UNDEFINED, error);
+    }
+}
+
+/// What the page set up.
+pub(super) struct Setup {
+    /// Base address of the city, without a trailing slash.
+    pub(super) city: String,
+    /// Asks the page for a token.
+    pub(super) credentials: Option<Function>,
+    /// Name of the database.
+    pub(super) database: String,
+}
+
+/// One open outbox of one context.
+pub(super) struct Driver {
+    pub(super) engine: RefCell<Engine>,
+    pub(super) store: Store,
+    setup: Setup,
+    token: RefCell<Option<String>>,
+    next_ticket: Cell<u64>,
+    waiting: RefCell<BTreeMap<Ticket, Waiter>>,
+    settling: RefCell<Vec<(EventId, u64, Waiter)>>,
+    listeners: RefCell<BTreeMap<u64, Function>>,
+    notice_listeners: RefCell<BTreeMap<u64, Function>>,
+    turn: Cell<bool>,
+    closed: Cell<bool>,
+    health: Cell<Health>,
+    /// Everything that listens to the browser; gone once closed.
+    ears: RefCell<Option<Ears>>,
+}
+
+struct Ears {
+    wakes: Wakes,
+    channel: Channel,
+    lock: Option<Lock>,
+}
+
+impl Driver {
+    pub(super) fn new(engine: Engine, store: Store, setup: Setup) -> Rc<Self> {
+        Rc::new(Self {
+            engine: RefCell::new(engine),
+            store,
+            setup,
+            token: RefCell::new(None),
+            next_ticket: Cell::new(0),
+            waiting: RefCell::default(),
+            settling: RefCell::default(),
+            listeners: RefCell::default(),
+            notice_listeners: RefCell::default(),
+            turn: Cell::new(false),
+            closed: Cell::new(false),
+            health: Cell::default(),
+            ears: RefCell::new(None),
+        })
+    }
+
+    /// Starts to listen and to compete for the lead.
+    pub(super) fn start(self: &Rc<Self>) {
+        let wakes = {
+            let weak = Rc::downgrade(self);
+            Wakes::listen(move |wake| with(&weak, |driver| driver.woken(wake)))
+        };
+        let channel = {
+            let weak = Rc::downgrade(self);
+            Channel::open(&self.setup.database, move || with(&weak, Self::heard))
+        };
+        self.ears.replace(Some(Ears { wakes, channel, lock: None }));
+        self.watch();
+        self.compete();
+        self.spawn(async |driver| driver.health.set(health::ask().await));
+    }
+
+    /// Queues for the lock. Where locks are missing (an insecure page) this context leads alone: the epoch in the
+    /// database still keeps two of them from settling the same row.
+    fn compete(self: &Rc<Self>) {
+        let weak = Rc::downgrade(self);
+        let asked = Lock::request(&self.setup.database, move |change| {
+            with(&weak, |driver| match change {
+                LockChange::Gained => driver.hand(Input::LeadGained),
+                LockChange::Lost => {
+                    driver.hand(Input::LeadLost);
+                    driver.compete();
+                }
+            });
+        });
+        match asked {
+            Ok(lock) => {
+                if let Some(ears) = self.ears.borrow_mut().as_mut() {
+                    ears.lock = Some(lock);
+                }
+            }
+            Err(_) => self.hand(Input::LeadGained),
+        }
+    }
+
+    // What happened.
+
+    /// Hands something to the engine and performs what follows from it.
+    pub(super) fn hand(self: &Rc<Self>, input: Input) {
+        if self.closed.get() {
+            return;
+        }
+        self.engine.borrow_mut().handle(input, now());
+        self.drain();
+    }
+
+    fn woken(self: &Rc<Self>, wake: Wake) {
+        match wake {
+            Wake::Timer => self.hand(Input::Wake),
+            Wake::Hidden => self.watch(),
+            Wake::Online | Wake::Visible | Wake::Shown | Wake::Focused => {
+                self.watch();
+                self.hand(Input::LinkHint);
+                // A timer that slept with the page is late by now.
+                self.hand(Input::Wake);
+            }
+        }
+    }
+
+    fn watch(self: &Rc<Self>) {
+        self.hand(Input::Watched(if is_visible() { Watched::Visible } else { Watched::Hidden }));
+    }
+
+    /// Another context changed the outbox.
+    fn heard(self: &Rc<Self>) {
+        self.hand(Input::Changed);
+        let ids: Vec<EventId> = self.settling.borrow().iter().map(|(id, ..)| *id).collect();
+        for id in ids {
+            self.look_up(id);
+        }
+    }
+
+    // What is to be done.
+
+    /// Performs the outputs at the end of this turn, so that all of its events go into one transaction.
+    pub(super) fn drain_later(self: &Rc<Self>) {
+        if !self.turn.replace(true) {
+            self.spawn(async |driver| {
+                driver.turn.set(false);
+                driver.drain();
+            });
+        }
+    }
+
+    fn drain(self: &Rc<Self>) {
+        let mut changed = false;
+        loop {
+            // The borrow ends with the statement: what is performed may call back into the engine.
+            let output = self.engine.borrow_mut().poll(now());
+            let Some(output) = output else { break };
+            changed |= output == Output::Notice(Notice::Changed);
+            self.perform(output);
+        }
+        self.set_timer();
+        if changed {
+            self.tell_listeners();
+        }
+    }
+
+    fn set_timer(&self) {
+        let wake = self.engine.borrow().next_wake();
+        if let Some(ears) = self.ears.borrow().as_ref() {
+            match wake {
+                Some(at) => ears.wakes.set(at.saturating_sub(clock::monotonic_ms())),
+                None => ears.wakes.clear(),
+            }
+        }
+    }
+
+    fn perform(self: &Rc<Self>, output: Output) {
+        match output {
+            Output::Apply { op, batch } => self.spawn(async move |driver| {
+                let shared = concerns_others(&batch);
+                let result = driver.store.apply(batch).await;
+                if shared && result.is_ok() {
+                    driver.tell_others();
+                }
+                driver.hand(Input::Applied { op, result });
+            }),
+            Output::Load { op, load } => self.spawn(async move |driver| {
+                let result = driver.store.load(load).await;
+                driver.hand(Input::Loaded { op, result });
+            }),
+            Output::Reread { op } => self.spawn(async move |driver| {
+                let result = driver.store.opened().await;
+                driver.hand(Input::Reread { op, result });
+            }),
+            Output::Send(request) => self.spawn(async move |driver| {
+                let number = request.number;
+                let reply = driver.send(request).await;
+                driver.hand(Input::Replied { request: number, reply });
+            }),
+            Output::YieldLead => {
+                if let Some(ears) = self.ears.borrow_mut().as_mut() {
+                    ears.lock = None;
+                }
+                self.compete();
+            }
+            Output::Emitted(ticket, outcome) => {
+                if let Some(waiter) = self.waiting.borrow_mut().remove(&ticket) {
+                    match outcome {
+                        Ok(receipt) => waiter.resolve(&values::receipt(&receipt)),
+                        Err(fault) => waiter.reject(&errors::of_emit(&fault)),
+                    }
+                }
+            }
+            Output::Closed(ticket, outcome) => {
+                if let Some(waiter) = self.waiting.borrow_mut().remove(&ticket) {
+                    match outcome {
+                        Ok(()) => waiter.resolve(&JsValue::UNDEFINED),
+                        Err(fault) => waiter.reject(&errors::of_store(&fault)),
+                    }
+                }
+            }
+            Output::Notice(notice) => self.notice(notice),
+        }
+    }
+
+    async fn send(&self, request: Request) -> Reply {
+        let Request { path, mut headers, body, fresh_credentials, .. } = request;
+        if let Some(ask) = &self.setup.credentials {
+            if fresh_credentials {
+                self.token.replace(None);
+            }
+            let held = self.token.borrow().clone();
+            let token = match held {
+                Some(token) => Some(token),
+                None => ask_token(ask).await,
+            };
+            let Some(token) = token else { return Reply::NoCredentials };
+            headers.push(("authorization", format!("Bearer {token}")));
+            self.token.replace(Some(token));
+        }
+        let url = format!("{}{path}", self.setup.city);
+        fetch::send(&fetch::Request { url, headers, body }).await
+    }
+
+    // Who waits.
+
+    /// A ticket whose promise ends with the engine's word.
+    pub(super) fn ticket(&self) -> (Ticket, Promise) {
+        let number = self.next_ticket.get() + 1;
+        self.next_ticket.set(number);
+        let (promise, waiter) = Waiter::new();
+        self.waiting.borrow_mut().insert(Ticket(number), waiter);
+        (Ticket(number), promise)
+    }
+
+    /// Waits for an event's verdict. Returns the number by which the wait can be given up.
+    pub(super) fn await_verdict(self: &Rc<Self>, id: EventId) -> (u64, Promise) {
+        let number = self.next_ticket.get() + 1;
+        self.next_ticket.set(number);
+        let (promise, waiter) = Waiter::new();
+        self.settling.borrow_mut().push((id, number, waiter));
+        self.look_up(id);
+        (number, promise)
+    }
+
+    /// Gives a wait for a verdict up.
+    pub(super) fn give_up(&self, number: u64, error: &JsValue) {
+        let found = {
+            let mut settling = self.settling.borrow_mut();
+            let place = settling.iter().position(|(_, own, _)| *own == number);
+            place.map(|place| settling.swap_remove(place))
+        };
+        if let Some((_, _, waiter)) = found {
+            waiter.reject(error);
+        }
+    }
+
+    /// Looks on disk for the verdict of an event someone waits for.
+    fn look_up(self: &Rc<Self>, id: EventId) {
+        self.spawn(async move |driver| match driver.store.find(id.to_bytes()).await {
+            Ok(Some(fate)) if fate.kept.id == id => {
+                if let Some(verdict) = final_of(fate.status, fate.note.as_deref()) {
+                    driver.settled(id, &verdict);
+                }
+            }
+            Ok(_) => driver.end_waits(id, |waiter| {
+                let text =
+                    "This outbox holds no event with this id: it was never stored here, or settled long ago.";
+                waiter.reject(&errors::error("not-found", text, errors::Retry::IsVain));
+            }),
+            Err(fault) => driver.end_waits(id, |waiter| waiter.reject(&errors::of_store(&fault))),
+        });
+    }
+
+    fn settled(&self, id: EventId, verdict: &Final) {
+        self.end_waits(id, |waiter| waiter.resolve(&values::verdict(id, verdict)));
+    }
+
+    fn end_waits(&self, id: EventId, end: impl Fn(&Waiter)) {
+        let mut ended = Vec::new();
+        self.settling.borrow_mut().retain_mut(|(own, _, waiter)| {
+            if *own != id {
+                return true;
+            }
+            ended.push(Waiter { resolve: waiter.resolve.clone(), reject: waiter.reject.clone() });
+            false
+        });
+        ended.iter().for_each(end);
+    }
+
+    // Who listens.
+
+    pub(super) fn listen(&self, listener: Function) -> u64 {
+        self.add_listener(&self.listeners, listener)
+    }
+
+    pub(super) fn listen_notices(&self, listener: Function) -> u64 {
+        self.add_listener(&self.notice_listeners, listener)
+    }
+
+    fn add_listener(&self, list: &RefCell<BTreeMap<u64, Function>>, listener: Function) -> u64 {
+        let number = self.next_ticket.get() + 1;
+        self.next_ticket.set(number);
+        list.borrow_mut().insert(number, listener);
+        number
+    }
+
+    pub(super) fn forget_listener(&self, number: u64) {
+        self.listeners.borrow_mut().remove(&number);
+        self.notice_listeners.borrow_mut().remove(&number);
+    }
+
+    pub(super) fn snapshot(&self) -> JsValue {
+        let now = now();
+        values::snapshot(&self.engine.borrow().snapshot(now), now.wall.0, self.health.get())
+    }
+
+    fn tell_listeners(&self) {
+        let listeners: Vec<Function> = self.listeners.borrow().values().cloned().collect();
+        if !listeners.is_empty() {
+            call_all(&listeners, &self.snapshot());
+        }
+    }
+
+    fn notice(self: &Rc<Self>, notice: Notice) {
+        let told = match notice {
+            Notice::Changed => return,
+            Notice::Settled { id, verdict } => return self.settled(id, &verdict),
+            Notice::DeadLetter { id, sequence, reason, problem } => NoticeOut {
+                kind: "dead-letter",
+                code: problem
+                    .as_ref()
+                    .map_or_else(|| reason.as_str().to_owned(), |problem| problem.code().to_owned()),
+                detail: format!(
+                    "Event {} will not be sent again by itself ({}).",
+                    sequence.0,
+                    reason.as_str()
+                ),
+                id: Some(id.to_string()),
+            },
+            Notice::Link(link) => NoticeOut {
+                kind: "link",
+                code: link.as_str().to_owned(),
+                detail: link_text(link).to_owned(),
+                id: None,
+            },
+            Notice::Storage(fault) => storage_notice(&fault),
+        };
+        let listeners: Vec<Function> = self.notice_listeners.borrow().values().cloned().collect();
+        if !listeners.is_empty() {
+            call_all(&listeners, &values::notice(&told));
+        }
+    }
+
+    fn tell_others(&self) {
+        if let Some(ears) = self.ears.borrow().as_ref() {
+            ears.channel.tell();
+        }
+    }
+
+    // The end.
+
+    /// Stops everything of this context. What is owed stays on disk.
+    pub(super) fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        self.ears.replace(None);
+        let error = errors::closed();
+        for waiter in core::mem::take(&mut *self.waiting.borrow_mut()).into_values() {
+            waiter.reject(&error);
+        }
+        for (_, _, waiter) in core::mem::take(&mut *self.settling.borrow_mut()) {
+            waiter.reject(&error);
+        }
+        self.listeners.borrow_mut().clear();
+        self.notice_listeners.borrow_mut().clear();
+        self.store.close();
+    }
+
+    /// Whether it was closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    pub(super) fn spawn<F>(self: &Rc<Self>, work: F)
+    where
+        F: AsyncFnOnce(Rc<Self>) + 'static,
+    {
+        let driver = Rc::clone(self);
+        spawn_local(async move { work(driver).await });
+    }
+}
+
+/// The moment by both clocks.
+pub(super) fn now() -> Now {
+    Now { mono_ms: clock::monotonic_ms(), wall: clock::wall() }
+}
+
+fn with(weak: &Weak<Driver>, call: impl FnOnce(&Rc<Driver>)) {
+    if let Some(driver) = weak.upgrade() {
+        call(&driver);
+    }
+}
+
+async fn ask_token(ask: &Function) -> Option<String> {
+    let answer = ask.call0(&JsValue::UNDEFINED).ok()?;
+    JsFuture::from(Promise::resolve(&answer)).await.ok()?.as_string().filter(|token| !token.is_empty())
+}
+
+/// Whether other contexts must look again after this write.
+fn concerns_others(batch: &Batch) -> bool {
+    !matches!(
+        batch,
+        Batch::Sent { .. } | Batch::Pace(_) | Batch::Offer(..) | Batch::Prune { .. } | Batch::Lead
+    )
+}
+
+fn final_of(status: Status, note: Option<&str>) -> Option<Final> {
+    match status {
+        Status::Owed => None,
+        Status::Accepted => Some(Final::Accepted),
+        Status::Duplicate => Some(Final::Duplicate),
+        Status::Dead | Status::Redriven => Some(Final::Refused(note.and_then(values::problem_of))),
+        Status::Discarded => Some(Final::Discarded),
+    }
+}
+
+fn link_text(link: Link) -> &'static str {
+    match link {
+        Link::Unknown => "Nothing was sent yet.",
+        Link::Up => "The city answers.",
+        Link::Down => "The city does not answer.",
+        Link::Captive => "A portal or proxy answers in the city's place: sign in to the network.",
+        Link::Misconfigured => "What answers at this address is not the city: check the `city` option.",
+    }
+}
+
+fn storage_notice(fault: &StoreFault) -> NoticeOut {
+    let error = errors::of_store(fault);
+    let text = |name: &str| {
+        Reflect::get(&error, &name.into()).ok().and_then(|value| value.as_string()).unwrap_or_default()
+    };
+    NoticeOut { kind: "storage", code: text("code"), detail: text("message"), id: None }
+}
+
+/// Calls every listener; one that throws is the page's fault and reported as such, and spoils no other.
+fn call_all(listeners: &[Function], value: &JsValue) {
+    for listener in listeners {
+        if let Err(thrown) = listener.call1(&JsValue::UNDEFINED, value) {
+            report(&thrown);
+        }
+    }
+}
+
+fn report(thrown: &JsValue) {
+    let report = Reflect::get(&js_sys::global(), &"reportError".into()).ok();
+    if let Some(report) = report.and_then(|value| value.dyn_into::<Function>().ok()) {
+        let _ = report.apply(&JsValue::UNDEFINED, &Array::of1(thrown));
+    }
+}

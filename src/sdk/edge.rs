@@ -1,0 +1,263 @@
+//! `Edge`: the outbox as JavaScript sees it. Its types for TypeScript stand in `npm/index.d.ts`.
+
+use super::driver::{Driver, Setup, now};
+use super::errors::{self, Retry, error};
+use super::values::{self, Options};
+use crate::browser::entropy;
+use crate::browser::store::Store;
+use crate::event::json::Json;
+use crate::event::{Device, EventId, Identity, Key, Sequence};
+use crate::limits::SAFE_INTEGER_MAX;
+use crate::outbox::Engine;
+use crate::outbox::engine::Input;
+use crate::outbox::record::DeadLetter;
+use crate::wire::cloudevents::Envelope;
+use js_sys::{Array, Function, Promise, Reflect};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+/// Letters of a made key: no 0, 1, I, L, O and U, which people mix up or misread.
+const KEY_LETTERS: &[u8; 30] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Random letters of a made key: 26 of 30 are more than 127 bits.
+const KEY_RANDOM_LETTERS: usize = 26;
+
+/// An open outbox.
+#[wasm_bindgen(skip_typescript)]
+pub struct Edge {
+    driver: Rc<Driver>,
+}
+
+#[wasm_bindgen]
+impl Edge {
+    /// Opens the outbox, creating it the first time, and starts to deliver what it owes.
+    pub async fn open(options: JsValue) -> Result<Edge, JsValue> {
+        let (setup, device) = read_options(&options)?;
+        let fault = |fault| errors::of_store(&fault);
+        let (store, opened) = Store::open(&setup.database).await.map_err(fault)?;
+        let identity = Identity { device, incarnation: store.life().to_owned() };
+        let seed = entropy::bytes().map_err(|_| no_entropy())?;
+        let engine = Engine::new(identity, u64::from_be_bytes(seed));
+        let driver = Driver::new(engine, store, setup);
+        driver.hand(Input::Opened(opened));
+        driver.start();
+        Ok(Self { driver })
+    }
+
+    /// Takes an event; resolves once it is safely on disk.
+    pub fn emit(&self, event: &JsValue) -> Result<Promise, JsValue> {
+        rejecting(|| {
+            self.check_open()?;
+            let emit = values::read_emit(event)?;
+            let bytes = entropy::bytes().map_err(|_| no_entropy())?;
+            let (ticket, promise) = self.driver.ticket();
+            self.driver.engine.borrow_mut().emit(ticket, &emit, now(), bytes);
+            self.driver.drain_later();
+            Ok(promise)
+        })
+    }
+
+    /// Resolves with the city's verdict for an event, also after a reload.
+    pub fn settled(&self, id: &str, options: &JsValue) -> Result<Promise, JsValue> {
+        rejecting(|| {
+            self.check_open()?;
+            let id = EventId::parse(id).ok_or_else(|| {
+                error("not-found", "This is not an event id: take it from a receipt.", Retry::IsVain)
+            })?;
+            let signal = Reflect::get(options, &"signal".into()).unwrap_or(JsValue::UNDEFINED);
+            let aborted = |signal: &web_sys::AbortSignal| {
+                errors::error_caused("aborted", "The wait was given up.", Retry::Helps, &signal.reason())
+            };
+            let signal = signal.dyn_into::<web_sys::AbortSignal>().ok();
+            if let Some(signal) = signal.as_ref().filter(|signal| signal.aborted()) {
+                return Err(aborted(signal));
+            }
+            let (number, promise) = self.driver.await_verdict(id);
+            if let Some(signal) = signal {
+                let (driver, own) = (Rc::downgrade(&self.driver), signal.clone());
+                // Freed by the browser with the signal; a wait that has ended ignores it.
+                let given_up = Closure::once_into_js(move || {
+                    if let Some(driver) = driver.upgrade() {
+                        driver.give_up(number, &aborted(&own));
+                    }
+                });
+                signal.add_event_listener_with_callback("abort", given_up.unchecked_ref())?;
+            }
+            Ok(promise)
+        })
+    }
+
+    /// The state at this moment.
+    pub fn snapshot(&self) -> JsValue {
+        self.driver.snapshot()
+    }
+
+    /// Calls the listener at once and after every change; returns the way to stop.
+    pub fn subscribe(&self, listener: Function) -> Result<Function, JsValue> {
+        self.check_open()?;
+        let number = self.driver.listen(listener.clone());
+        listener.call1(&JsValue::UNDEFINED, &self.driver.snapshot())?;
+        Ok(self.stop(number))
+    }
+
+    /// Calls the listener with what is worth telling; returns the way to stop.
+    pub fn notices(&self, listener: Function) -> Result<Function, JsValue> {
+        self.check_open()?;
+        let number = self.driver.listen_notices(listener);
+        Ok(self.stop(number))
+    }
+
+    /// Dead letters that wait for a person, oldest first.
+    #[wasm_bindgen(js_name = deadLetters)]
+    pub async fn dead_letters(&self, limit: Option<u32>) -> Result<Array, JsValue> {
+        self.check_open()?;
+        let driver = Rc::clone(&self.driver);
+        let letters = driver
+            .store
+            .dead_letters(limit.unwrap_or(100))
+            .await
+            .map_err(|fault| errors::of_store(&fault))?;
+        Ok(letters.iter().filter_map(values::dead_letter).collect())
+    }
+
+    /// Sends a dead letter again as a new event, which `payload` may correct.
+    pub async fn redrive(&self, sequence: f64, payload: JsValue) -> Result<JsValue, JsValue> {
+        self.check_open()?;
+        let payload = if payload.is_undefined() { None } else { Some(values::read_payload(&payload)?) };
+        let driver = Rc::clone(&self.driver);
+        let letter = open_letter(&driver, sequence).await?;
+        let bytes = entropy::bytes().map_err(|_| no_entropy())?;
+        let (ticket, promise) = driver.ticket();
+        driver.engine.borrow_mut().redrive(ticket, &letter, payload, now(), bytes);
+        driver.drain_later();
+        wasm_bindgen_futures::JsFuture::from(promise).await
+    }
+
+    /// Gives a dead letter up for good. Its intent stays closed.
+    pub async fn discard(&self, sequence: f64, reason: String) -> Result<JsValue, JsValue> {
+        self.check_open()?;
+        if reason.trim().is_empty() {
+            return Err(error("bad-option", "Say why it is discarded: the reason is kept.", Retry::IsVain));
+        }
+        let driver = Rc::clone(&self.driver);
+        let letter = open_letter(&driver, sequence).await?;
+        let id =
+            Json::parse(&letter.body).ok().and_then(|body| Envelope::read(&body).ok()).map(|event| event.id);
+        let id = id.ok_or_else(|| {
+            error("not-redrivable", "This dead letter cannot be read any more.", Retry::IsVain)
+        })?;
+        let (ticket, promise) = driver.ticket();
+        driver.engine.borrow_mut().discard(ticket, letter.row.sequence, id, reason.trim(), now());
+        driver.drain_later();
+        wasm_bindgen_futures::JsFuture::from(promise).await
+    }
+
+    /// Stops sending, also across reloads.
+    pub async fn pause(&self) -> Result<(), JsValue> {
+        self.check_open()?;
+        self.driver.hand(Input::Pause(true));
+        Ok(())
+    }
+
+    /// Goes on sending.
+    pub async fn resume(&self) -> Result<(), JsValue> {
+        self.check_open()?;
+        self.driver.hand(Input::Pause(false));
+        Ok(())
+    }
+
+    /// A person says "send now": skips the wait once.
+    pub fn flush(&self) {
+        self.driver.hand(Input::Flush);
+    }
+
+    /// A safe random key: the prefix, a dash and 26 letters that people do not mix up.
+    #[wasm_bindgen(js_name = newKey)]
+    pub fn new_key(&self, prefix: &str) -> Result<String, JsValue> {
+        let mut key = format!("{prefix}-");
+        while key.len() < prefix.len() + 1 + KEY_RANDOM_LETTERS {
+            let bytes: [u8; 32] = entropy::bytes().map_err(|_| no_entropy())?;
+            // 240 is the highest multiple of 30 in a byte: beyond it letters would not be equally likely.
+            for byte in bytes.iter().filter(|byte| **byte < 240) {
+                let letter = KEY_LETTERS.get(usize::from(*byte % 30)).copied().unwrap_or(b'2');
+                key.push(char::from(letter));
+            }
+            key.truncate(prefix.len() + 1 + KEY_RANDOM_LETTERS);
+        }
+        match Key::parse(&key) {
+            Ok(_) => Ok(key),
+            Err(_) => Err(error(
+                "bad-key",
+                "The prefix must be printable ASCII without spaces and without personal data.",
+                Retry::IsVain,
+            )),
+        }
+    }
+
+    /// Stops everything of this page. What is owed stays on disk.
+    pub async fn close(&self) -> Result<(), JsValue> {
+        self.driver.close();
+        Ok(())
+    }
+}
+
+impl Edge {
+    fn check_open(&self) -> Result<(), JsValue> {
+        if self.driver.is_closed() { Err(errors::closed()) } else { Ok(()) }
+    }
+
+    fn stop(&self, number: u64) -> Function {
+        let driver = Rc::downgrade(&self.driver);
+        let stop = Closure::<dyn Fn()>::new(move || {
+            if let Some(driver) = driver.upgrade() {
+                driver.forget_listener(number);
+            }
+        });
+        stop.into_js_value().unchecked_into()
+    }
+}
+
+/// A mistake of the caller rejects the promise; nothing is thrown past it.
+fn rejecting(work: impl FnOnce() -> Result<Promise, JsValue>) -> Result<Promise, JsValue> {
+    Ok(work().unwrap_or_else(|error| Promise::reject(&error)))
+}
+
+fn no_entropy() -> JsValue {
+    error(
+        "fault",
+        "This browser has no crypto.getRandomValues, so no safe identity can be made.",
+        Retry::IsVain,
+    )
+}
+
+async fn open_letter(driver: &Rc<Driver>, sequence: f64) -> Result<DeadLetter, JsValue> {
+    let missing = || error("not-found", "There is no open dead letter with this sequence.", Retry::IsVain);
+    if sequence.fract() != 0.0 || !(1.0..=SAFE_INTEGER_MAX as f64).contains(&sequence) {
+        return Err(missing());
+    }
+    let found = driver.store.dead_letter(Sequence(sequence as u64)).await;
+    found.map_err(|fault| errors::of_store(&fault))?.ok_or_else(missing)
+}
+
+fn read_options(value: &JsValue) -> Result<(Setup, Device), JsValue> {
+    let wrong = |text: &str| error("bad-option", text, Retry::IsVain);
+    if !value.is_object() {
+        return Err(wrong("Edge.open takes one object: { city, device, credentials }."));
+    }
+    let options: &Options = value.unchecked_ref();
+    let city = options
+        .city()
+        .as_string()
+        .ok_or_else(|| wrong("`city` must be the city's address, \"/\" for this origin."))?;
+    let device = options.device().as_string().ok_or_else(|| wrong("`device` must be this device's name."))?;
+    let device = Device::parse(&device)
+        .map_err(|_| wrong("`device` is 1 to 64 of a-z, 0-9 and -, for example \"gate-n1\"."))?;
+    let database = match options.database() {
+        name if name.is_undefined() => format!("conch-{device}"),
+        name => name
+            .as_string()
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| wrong("`database` must be a name."))?,
+    };
+    let credentials = values::callback(options.credentials(), "credentials")?;
+    Ok((Setup { city: city.trim_end_matches('/').to_owned(), credentials, database }, device))
+}

@@ -1,0 +1,168 @@
+//! `ConchError`: a real JavaScript `Error` with a `code`, and whether the same call may succeed later.
+
+use crate::event::contract::TermsProblem;
+use crate::event::names::NameProblem;
+use crate::event::{EmitProblem, pii};
+use crate::limits::{BACKLOG_EVENTS_MAX, EVENT_BYTES_MAX};
+use crate::outbox::engine::EmitFault;
+use crate::outbox::port::StoreFault;
+use crate::outbox::transact::Refusal;
+use js_sys::{Error, Reflect};
+use wasm_bindgen::JsValue;
+
+/// Whether the same call may succeed later without a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// It may.
+    Helps,
+    /// It will not.
+    IsVain,
+}
+
+/// Makes the error.
+pub(super) fn error(code: &str, message: &str, retry: Retry) -> JsValue {
+    let error = Error::new(message);
+    error.set_name("ConchError");
+    // Setting a property of a fresh error cannot fail.
+    let _ = Reflect::set(&error, &"code".into(), &code.into());
+    let _ = Reflect::set(&error, &"retryable".into(), &(retry == Retry::Helps).into());
+    error.into()
+}
+
+/// The same with what caused it.
+pub(super) fn error_caused(code: &str, message: &str, retry: Retry, cause: &JsValue) -> JsValue {
+    let error = error(code, message, retry);
+    let _ = Reflect::set(&error, &"cause".into(), cause);
+    error
+}
+
+/// The outbox was closed by the page.
+pub(super) fn closed() -> JsValue {
+    error("closed", "This outbox is closed: open it again with Edge.open.", Retry::IsVain)
+}
+
+/// Why an event was not taken.
+pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
+    match fault {
+        EmitFault::Problem(problem) => of_problem(problem),
+        EmitFault::Conflict(kept) => error(
+            "conflict",
+            &format!(
+                "This key already stands in the outbox as event {} with another meaning (other amount, currency or method). \
+                 Use a new key for a new sale: edge.newKey(\"order\").",
+                kept.id
+            ),
+            Retry::IsVain,
+        ),
+        EmitFault::IntentClosed(kept) => error(
+            "intent-closed",
+            &format!("A person gave this intent up (event {}). Use a new key if it is meant anew.", kept.id),
+            Retry::IsVain,
+        ),
+        EmitFault::Full => error(
+            "quota",
+            &format!(
+                "The outbox owes {BACKLOG_EVENTS_MAX} events and takes no more until some are delivered."
+            ),
+            Retry::Helps,
+        ),
+        EmitFault::NotRedrivable => error(
+            "not-redrivable",
+            "This dead letter cannot be sent again: it was decided already, or its next attempt is in the outbox.",
+            Retry::IsVain,
+        ),
+        EmitFault::NotOpen => closed(),
+        EmitFault::Store(fault) => of_store(fault),
+    }
+}
+
+/// Why the store could not.
+pub(super) fn of_store(fault: &StoreFault) -> JsValue {
+    match fault {
+        StoreFault::Quota => error(
+            "quota",
+            "The disk or this site's storage is full. Nothing was stored: free space, or deliver what is owed first.",
+            Retry::Helps,
+        ),
+        StoreFault::Lost(detail) => error(
+            "storage-lost",
+            &format!(
+                "The browser closed the database and it could not be opened again ({detail}). Call again with the same key: it is safe."
+            ),
+            Retry::Helps,
+        ),
+        StoreFault::Newer => error(
+            "storage-newer",
+            "A newer version of this page wrote the outbox. Reload to get that version; nothing was changed.",
+            Retry::IsVain,
+        ),
+        StoreFault::Unavailable(detail) => error(
+            "no-storage",
+            &format!(
+                "This browser gives the page no IndexedDB ({detail}), so nothing can be kept safe. Leave private mode or use another browser."
+            ),
+            Retry::IsVain,
+        ),
+        StoreFault::Refused(Refusal::NotFound) => {
+            error("not-found", "There is no open dead letter with this sequence.", Retry::IsVain)
+        }
+        StoreFault::Refused(_) => {
+            error("fault", "The outbox refused its own write. Reload the page.", Retry::Helps)
+        }
+    }
+}
+
+fn of_problem(problem: &EmitProblem) -> JsValue {
+    let vain = |code: &str, message: &str| error(code, message, Retry::IsVain);
+    match problem {
+        EmitProblem::Topic(name) => vain("bad-topic", &name_text("The topic", name)),
+        EmitProblem::Type(name) => vain("bad-type", &name_text("The type", name)),
+        EmitProblem::Key(NameProblem::Personal(kind)) => vain("pii-in-key", &personal("The key", *kind)),
+        EmitProblem::Key(name) => vain("bad-key", &name_text("The key", name)),
+        EmitProblem::Reference(which, NameProblem::Personal(kind)) => {
+            vain("pii-in-key", &personal(which, *kind))
+        }
+        EmitProblem::Reference(which, name) => vain("bad-key", &name_text(which, name)),
+        EmitProblem::Terms(TermsProblem::UnknownType) => {
+            vain("bad-type", "The contract of this topic has no such type.")
+        }
+        EmitProblem::Terms(TermsProblem::UnknownVersion) => {
+            vain("bad-topic", "This topic is under contract, but not in this version.")
+        }
+        EmitProblem::NotForDevices => vain("bad-type", "Only the city says this type."),
+        EmitProblem::IntentByContract => {
+            vain("bad-intent", "The contract of this type forms the intent itself: leave `intent` out.")
+        }
+        EmitProblem::Attempt => vain("bad-intent", "`attempt` is a whole number from 1 to 1000."),
+        EmitProblem::NotJson(what) => vain("bad-payload", &format!("The payload is not JSON: {what}.")),
+        EmitProblem::Number(text) => vain(
+            "bad-number",
+            &format!(
+                "{text} is beyond 2^53 - 1 and cannot be held exactly. Send amounts in minor units and long numbers as text."
+            ),
+        ),
+        EmitProblem::Payload(found) if found.member.is_empty() => {
+            vain("bad-payload", &format!("The payload {}.", found.what))
+        }
+        EmitProblem::Payload(found) => {
+            vain("bad-payload", &format!("payload.{} {}.", found.member, found.what))
+        }
+        EmitProblem::TooLarge(bytes) => vain(
+            "too-large",
+            &format!(
+                "The event has {bytes} bytes, the limit is {EVENT_BYTES_MAX}. Send a reference instead of the content."
+            ),
+        ),
+    }
+}
+
+fn name_text(which: &str, problem: &NameProblem) -> String {
+    match problem {
+        NameProblem::Malformed(form) => format!("{which} is malformed: {form}."),
+        NameProblem::Personal(kind) => personal(which, *kind),
+    }
+}
+
+fn personal(which: &str, kind: pii::Kind) -> String {
+    format!("{which} holds {}. Keys travel and are logged: use edge.newKey(\"order\") instead.", kind.word())
+}
