@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,14 +41,19 @@ async function freePort(): Promise<number> {
 
 export class City {
   readonly origin: string;
+  #home: string;
   #data: string;
   #port: number;
   #child: ChildProcess | null = null;
   #said = "";
   #ops: string | null = null;
+  /** Where this city reads the pages from: its own copy, so that a test may publish a new version. */
+  readonly pages: string;
 
-  private constructor(data: string, port: number) {
-    this.#data = data;
+  private constructor(home: string, port: number) {
+    this.#home = home;
+    this.#data = join(home, "data");
+    this.pages = join(home, "pages");
     this.#port = port;
     this.origin = `http://127.0.0.1:${port}`;
   }
@@ -57,6 +62,7 @@ export class City {
     if (!existsSync(binary)) throw new Error(`no city at ${binary}: build it, or name it in CONCH_CITY`);
     if (!existsSync(join(pages, "pos/index.html"))) throw new Error(`no pages at ${pages}: run npm run build`);
     const city = new City(await mkdtemp(join(tmpdir(), "conch-city-")), await freePort());
+    await cp(pages, city.pages, { recursive: true });
     await city.run();
     return city;
   }
@@ -64,7 +70,7 @@ export class City {
   /** Starts the process, again with the same database after a kill. */
   async run(): Promise<void> {
     const listen = `127.0.0.1:${this.#port}`;
-    const child = spawn(binary, ["serve", "--dev", "--listen", listen, "--data", this.#data, "--pages", pages]);
+    const child = spawn(binary, ["serve", "--dev", "--listen", listen, "--data", this.#data, "--pages", this.pages]);
     const hear = (chunk: Buffer): void => {
       this.#said += chunk.toString();
     };
@@ -87,7 +93,7 @@ export class City {
 
   async end(): Promise<void> {
     await this.kill();
-    await rm(this.#data, { recursive: true, force: true });
+    await rm(this.#home, { recursive: true, force: true });
   }
 
   async counts(): Promise<Counts> {

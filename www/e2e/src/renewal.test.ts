@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { City } from "./city.js";
+import { Till } from "./screens.js";
+import { scenario } from "./world.js";
+
+/** Publishes the same page under another version, as a new build would. */
+async function publish(city: City): Promise<void> {
+  const worker = join(city.pages, "pos/worker.js");
+  const source = await readFile(worker, "utf8");
+  const next = source.replace(/"version":"[0-9a-f]{16}"/, '"version":"ffffffffffffffff"');
+  assert.notEqual(next, source, "the worker names its version");
+  await writeFile(worker, next);
+}
+
+scenario("a new version waits while a sale is open and comes when a person takes it", async ({ city, phone }) => {
+  const till = await Till.open(phone, city, "stall-r1");
+  await till.shellKept();
+  // The first worker must be in charge, or nothing would be replaced.
+  await till.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  await till.enter(45);
+  await publish(city);
+  await phone.context.setOffline(true);
+  await phone.context.setOffline(false);
+
+  const offer = till.get("new-version");
+  await offer.waitFor();
+  assert.equal(await offer.isDisabled(), true, "not in the middle of a sale");
+  assert.match((await till.get("amount").textContent()) ?? "", /45/);
+  await till.get("charge").click();
+  await till.card("paid");
+  await till.page.locator("[data-testid=new-version]:enabled").click();
+  await till.page.waitForFunction(async () => (await caches.keys()).some((name) => name.endsWith("ffffffffffffffff")));
+  await till.ready();
+  await till.sales("paid", 1);
+  await offer.waitFor({ state: "detached" });
+  assert.deepEqual(await till.page.evaluate(() => caches.keys()), ["conch-pos-ffffffffffffffff"]);
+});
+
+scenario("a portal's page in place of a file does not get into the cold-start cache", async ({ city, phone }) => {
+  const manifest = join(city.pages, "pos/manifest.webmanifest");
+  const genuine = await readFile(manifest, "utf8");
+  await writeFile(manifest, "<html>please sign in</html>");
+  const till = await Till.open(phone, city, "stall-r2");
+  const ending = await till.page.evaluate(async () => {
+    const registration = await navigator.serviceWorker.register("worker.js");
+    const worker = registration.installing ?? registration.waiting ?? registration.active;
+    while (worker && worker.state !== "redundant" && worker.state !== "activated") {
+      await new Promise((changed) => worker.addEventListener("statechange", changed, { once: true }));
+    }
+    return worker?.state;
+  });
+  assert.equal(ending, "redundant", "a worker with a foreign file is not installed");
+  await writeFile(manifest, genuine);
+  await till.page.reload();
+  await till.shellKept();
+  await phone.context.setOffline(true);
+  await till.page.reload();
+  await till.ready();
+});
