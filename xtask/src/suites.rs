@@ -1,7 +1,7 @@
 //! The test suites: which there are, what each needs, how each is run and judged.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use crate::browser::{self, Browser};
@@ -95,8 +95,7 @@ fn list(place: &Place) -> Result<Vec<Suite>, Fault> {
 
 fn browser_suites(tests: &Path) -> Result<Vec<Suite>, Fault> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(tests).map_err(Fault::io("cannot read tests/"))? {
-        let path = entry.map_err(Fault::io("cannot read tests/"))?.path();
+    for path in entries(tests)? {
         let is_suite =
             path.extension().is_some_and(|ending| ending == "rs") || path.join("main.rs").is_file();
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -112,9 +111,18 @@ fn browser_suites(tests: &Path) -> Result<Vec<Suite>, Fault> {
     Ok(names.into_iter().map(|name| Suite { name, kind: Kind::Browser }).collect())
 }
 
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+        .map_err(Fault::io(format!("cannot read {}", folder.display())))
+}
+
 impl Kind {
     fn needs_build(&self) -> bool {
-        matches!(self, Self::Script | Self::Workspace(_))
+        matches!(self, Self::Workspace(_))
     }
 
     fn needs_browser(&self) -> bool {
@@ -131,10 +139,14 @@ impl Kind {
 }
 
 impl Suite {
+    /// The command, once all it needs is there.
     fn command(&self, place: &Place, browser: Option<&Browser>) -> Result<Command, Fault> {
         let mut command = match &self.kind {
             Kind::Native => place.cargo(&["test", "--workspace", "--no-fail-fast"]),
-            Kind::Script => place.npm(&["run", &self.name]),
+            Kind::Script => {
+                build::node_modules(place)?;
+                place.npm(&["run", &self.name])
+            }
             Kind::Workspace(folder) => {
                 let mut command = place.npm(&["test", "--workspace", folder]);
                 command.env("CONCH_CITY", place.city()).env("CONCH_PAGES", place.pages());
@@ -170,7 +182,7 @@ fn judge(kind: &Kind, status: ExitStatus, mut counts: Counts) -> Outcome {
     let complaint = if !status.success() && counts.failed == 0 {
         Some(match kind {
             Kind::Script => format!("failed ({})", child::how(status)),
-            _ => format!("{} without a test that failed", child::how(status)),
+            _ => format!("broke outside its tests ({}): its own message is above", child::how(status)),
         })
     } else if kind.format() != Format::Nothing && counts.passed + counts.failed == 0 {
         Some("ran no test".to_owned())
