@@ -1,3 +1,156 @@
-//! The city.
+//! The city: takes events in over HTTP, decides each once, and keeps everything in one SQLite file.
+//!
+//! An event's way: `http/` (who asks, limits, parsing) → `writer` (one thread, one commit for many) → `city-domain`
+//! (every decision) → `store/` (rows). Answers leave after the commit, never before.
 
-fn main() {}
+mod bells;
+mod clock;
+mod http;
+mod secret;
+mod serve;
+mod store;
+mod throttle;
+mod writer;
+
+use city_domain::{Role, limits};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use conch::event::{Device, UnixMillis};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// Takes in the events of gates and stalls, decides each exactly once, and answers questions about them.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "\
+First steps:
+  city serve --dev                                   a city to try things with: devices enrol by themselves
+  city serve --data /var/lib/city --pages www/dist   a city for an evening
+  city codes new --role gate --device gate-n1 --data /var/lib/city
+                                                     a one-time code for the scanner at gate N1
+  city inspect --data /var/lib/city                  what it holds, also while it runs"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the city until SIGTERM or Ctrl-C; open requests are finished first.
+    Serve(ServeOptions),
+    /// One-time codes with which devices enrol.
+    #[command(subcommand)]
+    Codes(Codes),
+    /// Print what the database holds as JSON: counts of events, orders, captures, tickets, admissions, scans,
+    /// duplicate deliveries and refused deliveries.
+    Inspect {
+        /// The city's data directory.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct ServeOptions {
+    /// Address and port to listen on; port 0 picks a free one and prints it.
+    #[arg(long, default_value = "127.0.0.1:8787")]
+    listen: SocketAddr,
+    /// Directory of the database; made when missing.
+    #[arg(long, default_value = "data")]
+    data: PathBuf,
+    /// Directory of the built pages, served as they are.
+    #[arg(long)]
+    pages: Option<PathBuf>,
+    /// Development: devices enrol without a code, and ops can make bad weather.
+    #[arg(long)]
+    dev: bool,
+    /// Requests per second this machine is trusted with; sets the pace devices are told.
+    #[arg(long, default_value_t = limits::CAPACITY_PER_S, value_parser = clap::value_parser!(u32).range(1..))]
+    capacity: u32,
+    /// How the log on standard error is written. It holds no payloads, keys or tokens.
+    #[arg(long, value_enum, default_value_t = LogForm::Text)]
+    log: LogForm,
+    /// How much is logged: error, warn, info or debug.
+    #[arg(long, default_value_t = Level::INFO)]
+    log_level: Level,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogForm {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Codes {
+    /// Make a code and print it. It works once, for this device and role, also while the city runs.
+    New {
+        /// gate, vendor or ops.
+        #[arg(long, value_parser = |word: &str| Role::parse(word).ok_or("a role is gate, vendor or ops"))]
+        role: Role,
+        /// The device's name: 1 to 64 of a-z, 0-9 and -.
+        #[arg(long, value_parser = |name: &str| Device::parse(name).map_err(|_| "a device is 1 to 64 of a-z, 0-9 and -"))]
+        device: Device,
+        /// How many hours it can be used.
+        #[arg(long, default_value_t = limits::CODE_LIFE_MS / 3_600_000, value_parser = clap::value_parser!(u64).range(1..=720))]
+        hours: u64,
+        /// The city's data directory.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(options) => {
+            log(&options);
+            serve::serve(&options).map_err(|problem| problem.to_string())
+        }
+        Command::Codes(Codes::New { role, device, hours, data }) => new_code(role, &device, hours, &data),
+        Command::Inspect { data } => inspect(&data),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("city: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Only the city's own words are logged: libraries at debug level print headers.
+fn log(options: &ServeOptions) {
+    let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), options.log_level);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
+    let layer = match options.log {
+        LogForm::Text => lines.boxed(),
+        LogForm::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(own)).init();
+}
+
+fn new_code(role: Role, device: &Device, hours: u64, data: &std::path::Path) -> Result<(), String> {
+    let connection = store::open(data).map_err(|problem| problem.to_string())?;
+    let code = secret::new_code().map_err(|error| format!("the random source failed: {error}"))?;
+    let expires = UnixMillis(clock::now().0 + hours * 3_600_000);
+    writer::make_code(&connection, device, role, &secret::hash_code(&code), expires)
+        .map_err(|error| format!("the code could not be kept: {error}"))?;
+    println!("{code}");
+    Ok(())
+}
+
+fn inspect(data: &std::path::Path) -> Result<(), String> {
+    let connection = store::open_to_read(data).map_err(|problem| problem.to_string())?;
+    let totals =
+        store::totals(&connection).map_err(|error| format!("the database cannot be read: {error}"))?;
+    let text = serde_json::to_string(&totals).map_err(|error| error.to_string())?;
+    println!("{text}");
+    Ok(())
+}

@@ -25,6 +25,8 @@ pub const SLOT_SHARE: f64 = 0.95;
 pub const WINDOW_MARGIN: f64 = 1.2;
 /// A device counts for the window this long after it was last heard, in ms.
 pub const SEEN_MS: u64 = 3_600_000;
+/// How stale the stored time of a device's last visit may be, in ms.
+pub const SEEN_STEP_MS: i64 = 60_000;
 /// When to ask again about an event whose storage failed, in ms.
 pub const FAULT_RETRY_MS: u64 = 2_000;
 /// When to ask again while the same key is being worked on, in s.

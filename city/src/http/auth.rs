@@ -1,0 +1,44 @@
+//! Who asks: a bearer token, looked up before anything of the body is read.
+
+use super::App;
+use super::problem::Trouble;
+use crate::clock;
+use crate::secret::hash;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use city_domain::Principal;
+use conch::event::Device;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The address a connection came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// The device an answer is for, noted on it for the log.
+#[derive(Clone, Debug)]
+pub(super) struct Asker(pub(super) Device);
+
+/// Lets only enrolled devices through, and tells the handlers who it is.
+pub(super) async fn require(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let Some(principal) = bearer(request.headers()).and_then(|token| app.keys.find(&hash(token))) else {
+        return Trouble::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid token is needed")
+            .detail("send authorization: Bearer <token>; POST /v1/enrol gives one for a one-time code")
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            .into_response();
+    };
+    app.pacer().hear(&principal.device, clock::now());
+    let asker = Asker(principal.device.clone());
+    request.extensions_mut().insert::<Principal>(principal);
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(asker);
+    response
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,74 @@
+//! `GET /v1/feed`: what the city has to say to one device, by long poll.
+
+use super::problem::Trouble;
+use super::{App, json_text};
+use crate::store::{Cursor, Feed, feed_after};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use city_domain::{Principal, limits};
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    after: Option<String>,
+    wait: Option<u64>,
+}
+
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let Ok(Query(wanted)) = wanted else {
+        return Trouble::new(StatusCode::BAD_REQUEST, "bad-query", "The question cannot be read")
+            .detail("after is a cursor of this city, wait a whole number of seconds")
+            .into_response();
+    };
+    match listen(&app, principal, wanted).await {
+        Ok(feed) => json_text(StatusCode::OK, body(&feed)),
+        Err(trouble) => trouble.into_response(),
+    }
+}
+
+async fn listen(app: &App, principal: Principal, wanted: Wanted) -> Result<Feed, Trouble> {
+    let start = Cursor::start(app.city.id);
+    let after = match wanted.after.as_deref() {
+        None | Some("") => start,
+        Some(text) => Cursor::parse(app.city.id, text).ok_or_else(gone)?,
+    };
+    let wait = Duration::from_secs(wanted.wait.unwrap_or(0).min(limits::FEED_WAIT_S_MAX));
+    let until = Instant::now() + wait;
+    let bell = app.bells.of(&principal.device);
+    let mut closing = app.closing.clone();
+    loop {
+        let rung = bell.notified();
+        tokio::pin!(rung);
+        // From here on a ring is heard, so an event committed after the read below is not missed.
+        rung.as_mut().enable();
+        let device = principal.device.clone();
+        let read = app.readers.ask(move |connection| feed_after(connection, &device, after)).await;
+        let feed = read.map_err(|_| Trouble::storage())?.ok_or_else(gone)?;
+        if !feed.events.is_empty() || Instant::now() >= until || *closing.borrow() {
+            return Ok(feed);
+        }
+        tokio::select! {
+            () = rung => {}
+            () = tokio::time::sleep_until(until) => {}
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+    }
+}
+
+fn gone() -> Trouble {
+    Trouble::new(StatusCode::GONE, "cursor-gone", "This cursor is not of this city's feed")
+        .detail("ask the city how things stand, then listen again without a cursor")
+}
+
+fn body(feed: &Feed) -> String {
+    format!("{{\"events\":[{}],\"cursor\":\"{}\"}}", feed.events.join(","), feed.cursor)
+}

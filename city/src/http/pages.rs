@@ -1,0 +1,114 @@
+//! The static pages, and every address that is nothing else.
+
+use super::App;
+use super::problem::Trouble;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use std::path::Path;
+use std::sync::Arc;
+use tower::ServiceExt;
+use tower_http::services::ServeDir;
+
+/// Nothing from elsewhere, nothing inline; wasm may be compiled, the camera's picture and made images shown.
+const CSP: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+    img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; worker-src 'self'; \
+    manifest-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+pub(super) async fn front() -> Redirect {
+    Redirect::to("/pages")
+}
+
+pub(super) async fn index(State(app): State<Arc<App>>) -> Response {
+    let names = match &app.pages {
+        Some(directory) => page_names(directory).await,
+        None => Vec::new(),
+    };
+    let links: String = names.iter().map(|name| format!("<li><a href=\"/{name}/\">{name}</a>")).collect();
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Conch</title><h1>Conch</h1><ul>{links}</ul>"
+    );
+    dressed(Html(page).into_response(), "/pages")
+}
+
+/// The folders that hold a page. Only plain names, so that none needs escaping.
+async fn page_names(directory: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    let Ok(mut entries) = tokio::fs::read_dir(directory).await else { return names };
+    while let Ok(Some(entry)) = entries.next_entry().await {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        if plain && tokio::fs::try_exists(entry.path().join("index.html")).await.unwrap_or(false) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    names
+}
+
+pub(super) async fn any(State(app): State<Arc<App>>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let api = path == "/v1" || path.starts_with("/v1/");
+    let Some(directory) = app.pages.as_ref().filter(|_| !api) else {
+        return Trouble::not_found("There is nothing at this address").into_response();
+    };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Trouble::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Pages are only read")
+            .header(header::ALLOW, HeaderValue::from_static("GET,HEAD"))
+            .into_response();
+    }
+    match ServeDir::new(directory).oneshot(request).await {
+        Ok(response) if response.status() == StatusCode::NOT_FOUND => {
+            Trouble::not_found("There is nothing at this address").into_response()
+        }
+        Ok(response) => dressed(response.map(Body::new), &path),
+        Err(never) => match never {},
+    }
+}
+
+fn dressed(mut response: Response, path: &str) -> Response {
+    let cache = if is_hashed(path) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, cache),
+        (header::CONTENT_SECURITY_POLICY, CSP),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Whether the file's name holds a hash of its content, as the bundler names what lies in `assets`:
+/// `assets/index-DkQ3x_9a.js`.
+fn is_hashed(path: &str) -> bool {
+    let Some((folder, file)) = path.rsplit_once('/') else { return false };
+    let Some((stem, _)) = file.rsplit_once('.') else { return false };
+    let hash = stem.len().checked_sub(8).and_then(|from| stem.get(from..));
+    let parted = stem.len().checked_sub(9).and_then(|at| stem.as_bytes().get(at)) == Some(&b'-');
+    let shaped = hash.is_some_and(|hash| {
+        hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    });
+    folder.ends_with("/assets") && parted && shaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_bundler_hashed_is_immutable() {
+        for (path, hashed) in [
+            ("/scanner/assets/index-DkQ3x_9a.js", true),
+            ("/pos/assets/conch_bg-Bv9-2kQz.wasm", true),
+            ("/scanner/assets/logo.svg", false),
+            ("/scanner/sw.js", false),
+            ("/scanner/", false),
+            ("/scanner/index-DkQ3x_9a.js", false),
+        ] {
+            assert_eq!(is_hashed(path), hashed, "{path}");
+        }
+    }
+}

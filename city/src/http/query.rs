@@ -1,0 +1,97 @@
+//! Questions: what the city offers, how an order or a ticket stands, whether it is well.
+
+use super::problem::Trouble;
+use super::{App, json};
+use crate::clock;
+use crate::store;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use city_domain::limits;
+use conch::event::Key;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+pub(super) async fn edge(State(app): State<Arc<App>>) -> Response {
+    let window_ms = app.pacer().window_ms();
+    let offer = json!({
+        "city": app.city.id.to_string(),
+        "batch": { "maxEvents": limits::BATCH_EVENTS_MAX, "maxBytes": limits::BATCH_BYTES_MAX },
+        "pace": { "windowMs": window_ms },
+        "now": clock::now().0,
+    });
+    json(StatusCode::OK, &offer)
+}
+
+pub(super) async fn order(State(app): State<Arc<App>>, key: Result<Path<String>, PathRejection>) -> Response {
+    let unknown = || Trouble::not_found("The city knows no such order").into_response();
+    let Some(key) = key.ok().and_then(|Path(text)| Key::parse(&text).ok()) else { return unknown() };
+    let order = match app.readers.ask(move |connection| store::order(connection, &key)).await {
+        Ok(Some(order)) => order,
+        Ok(None) => return unknown(),
+        Err(error) => return failed(&error),
+    };
+    let mut answer = Map::new();
+    let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
+    put("key", json!(order.key.as_str()));
+    put("state", json!(order.state.as_str()));
+    put("eventId", json!(order.event.to_string()));
+    put("intent", json!(order.intent.to_string()));
+    put("device", json!(order.device.as_str()));
+    put("amount", json!(order.amount));
+    put("currency", json!(order.currency));
+    put("method", json!(order.method));
+    if let Some(txn_id) = order.txn_id {
+        put("txnId", json!(txn_id));
+    }
+    if let Some(reason) = order.reason {
+        put("reason", json!(reason));
+    }
+    put("at", json!(order.at.0));
+    json(StatusCode::OK, &Value::Object(answer))
+}
+
+pub(super) async fn ticket(
+    State(app): State<Arc<App>>,
+    key: Result<Path<String>, PathRejection>,
+) -> Response {
+    let unknown = || Trouble::not_found("The ticket was never scanned").into_response();
+    let Some(key) = key.ok().and_then(|Path(text)| Key::parse(&text).ok()) else { return unknown() };
+    let ticket = match app.readers.ask(move |connection| store::ticket(connection, &key)).await {
+        Ok(Some(ticket)) => ticket,
+        Ok(None) => return unknown(),
+        Err(error) => return failed(&error),
+    };
+    let first = ticket.first;
+    let answer = json!({
+        "key": first.ticket.as_str(),
+        "state": if ticket.admitted { "admitted" } else { "refused" },
+        "eventId": first.event.to_string(),
+        "device": first.device.as_str(),
+        "gateId": first.gate,
+        "at": first.at.0,
+        "scans": ticket.scans,
+    });
+    json(StatusCode::OK, &answer)
+}
+
+pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
+    let gaps = match app.readers.ask(store::missing).await {
+        Ok(gaps) => gaps,
+        Err(error) => return failed(&error),
+    };
+    let answer = json!({
+        "status": "ok",
+        "city": app.city.id.to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "queued": app.writer.queued(),
+        "gaps": gaps,
+    });
+    json(StatusCode::OK, &answer)
+}
+
+fn failed(error: &rusqlite::Error) -> Response {
+    tracing::error!(%error, "a question could not be answered");
+    Trouble::storage().into_response()
+}

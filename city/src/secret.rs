@@ -1,0 +1,76 @@
+//! Tokens and one-time codes. Only their SHA-256 is kept: both are random, so a slow hash would add nothing.
+
+use city_domain::limits;
+use sha2::{Digest, Sha256};
+
+/// What is stored of a secret.
+pub(crate) type Hash = [u8; 32];
+
+/// Crockford's base 32: no letter that is mistaken for a digit.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// Bytes from the system's random source.
+pub(crate) fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// A new token: 256 bits in hexadecimal.
+pub(crate) fn new_token() -> std::io::Result<String> {
+    let bytes: [u8; limits::TOKEN_BYTES] = random()?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A new one-time code in groups of four, to be read aloud and typed.
+pub(crate) fn new_code() -> std::io::Result<String> {
+    let bytes: [u8; limits::CODE_BYTES] = random()?;
+    let mut code = String::new();
+    let mut held = (0u32, 0u32);
+    for byte in bytes {
+        held = (held.0 << 8 | u32::from(byte), held.1 + 8);
+        while held.1 >= 5 {
+            held.1 -= 5;
+            if code.len() % 5 == 4 {
+                code.push('-');
+            }
+            let digit = (held.0 >> held.1) as usize & 31;
+            code.push(ALPHABET.get(digit).copied().map_or('0', char::from));
+        }
+    }
+    Ok(code)
+}
+
+/// The hash of a token.
+pub(crate) fn hash(secret: &str) -> Hash {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// The hash of a code, however it was typed.
+pub(crate) fn hash_code(typed: &str) -> Hash {
+    let code: String = typed
+        .chars()
+        .filter(|sign| !matches!(sign, ' ' | '-'))
+        .map(|sign| match sign.to_ascii_uppercase() {
+            'O' => '0',
+            'I' | 'L' => '1',
+            other => other,
+        })
+        .collect();
+    hash(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_survives_the_way_people_type() {
+        let code = new_code().unwrap();
+        assert_eq!(code.len(), 19, "{code}");
+        assert_ne!(code, new_code().unwrap());
+        assert_eq!(hash_code(&code), hash_code(&code.to_lowercase().replace('-', " ")));
+        assert_eq!(hash_code("10-O1l"), hash_code("100 1 1"));
+        assert_eq!(new_token().unwrap().len(), 64);
+    }
+}

@@ -1,0 +1,226 @@
+//! A running city: everything is opened in order, served, and closed in the reverse order.
+
+use crate::bells::Bells;
+use crate::http::{App, Keys, Peer, Severed, router};
+use crate::store::{self, OpenProblem, Readers};
+use crate::throttle::Throttle;
+use crate::writer::Writer;
+use crate::{ServeOptions, clock};
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use city_domain::{City, Pacer, limits};
+use conch::event::UnixMillis;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use std::fs::{File, TryLockError};
+use std::future::Future;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tower::ServiceExt;
+
+/// Why the city did not start or did not end well.
+#[derive(Debug)]
+pub(crate) enum ServeProblem {
+    Open(OpenProblem),
+    /// Another city holds the directory.
+    Taken,
+    Io(&'static str, std::io::Error),
+}
+
+impl std::fmt::Display for ServeProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Open(problem) => problem.fmt(f),
+            Self::Taken => {
+                f.write_str("another city runs on this data directory; stop it or give another --data")
+            }
+            Self::Io(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeProblem {}
+
+impl From<OpenProblem> for ServeProblem {
+    fn from(problem: OpenProblem) -> Self {
+        Self::Open(problem)
+    }
+}
+
+/// Serves until a signal says stop.
+pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
+    let lock = lock(&options.data)?;
+    let connection = store::open(&options.data)?;
+    let city = City { id: store::city_id(&connection, clock::now())? };
+    let keys = Keys::load(store::tokens(&connection).map_err(OpenProblem::Sql)?);
+    let mut pacer = Pacer::new(options.capacity);
+    let since = UnixMillis(clock::now().0.saturating_sub(limits::SEEN_MS));
+    for (device, at) in store::seen_since(&connection, since).map_err(OpenProblem::Sql)? {
+        pacer.hear(&device, at);
+    }
+    let readers = Readers::open(&options.data)?;
+    let bells = Arc::new(Bells::default());
+    let (writer, thread) = Writer::start(connection, city, bells.clone())
+        .map_err(|error| ServeProblem::Io("the writer's thread cannot start", error))?;
+    let (close, closing) = watch::channel(false);
+    let app = Arc::new(App {
+        city,
+        writer,
+        readers,
+        keys,
+        bells,
+        pacer: Mutex::new(pacer),
+        in_flight: Default::default(),
+        enrolments: Throttle::default(),
+        weather: options.dev.then(Default::default),
+        pages: options.pages.clone(),
+        closing,
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ServeProblem::Io("the runtime cannot start", error))?;
+    let served = runtime.block_on(listen(options, app, &close));
+    // Whatever still holds the way to the writer goes with the runtime, so that the writer comes to its end.
+    runtime.shutdown_timeout(Duration::from_millis(limits::SHUTDOWN_MS));
+    let ended =
+        thread.join().map_err(|_| ServeProblem::Io("the writer", std::io::Error::other("it panicked")));
+    drop(lock);
+    tracing::info!("the city is closed");
+    served.and(ended)
+}
+
+fn lock(data: &Path) -> Result<File, ServeProblem> {
+    let io = |error| ServeProblem::Io("the data directory cannot be locked", error);
+    std::fs::create_dir_all(data).map_err(io)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(data.join("city.lock")).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ServeProblem::Taken),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+async fn listen(
+    options: &ServeOptions,
+    app: Arc<App>,
+    close: &watch::Sender<bool>,
+) -> Result<(), ServeProblem> {
+    let io = |error| ServeProblem::Io("the address cannot be listened on", error);
+    let stop = stop_signal().map_err(|error| ServeProblem::Io("signals cannot be heard", error))?;
+    let listener = TcpListener::bind(options.listen).await.map_err(io)?;
+    let address = listener.local_addr().map_err(io)?;
+    announce(options, &app, address);
+    let connections = accept(listener, router(app), stop).await;
+    tracing::info!("closing: open requests are finished, nothing new is taken");
+    close.send_replace(true);
+    let patience = Duration::from_millis(limits::SHUTDOWN_MS);
+    if tokio::time::timeout(patience, connections.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not end and are cut");
+    }
+    Ok(())
+}
+
+fn announce(options: &ServeOptions, app: &App, address: SocketAddr) {
+    let pages = options.pages.as_ref().map(|path| path.display().to_string());
+    tracing::info!(
+        city = %app.city.id, %address, data = %options.data.display(), pages, dev = options.dev,
+        capacity_per_s = options.capacity, queue = limits::QUEUE_REQUESTS, batch_events = limits::BATCH_EVENTS_MAX,
+        batch_bytes = limits::BATCH_BYTES_MAX, "the city is open"
+    );
+    if options.dev && !address.ip().is_loopback() {
+        tracing::warn!("--dev lets anybody who reaches this address become any device");
+    }
+    let mut out = std::io::stdout().lock();
+    // Whoever started the city may have closed its end; the log says the same.
+    let _ = writeln!(out, "city listening on http://{address}").and_then(|()| out.flush());
+}
+
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Takes connections until told to stop.
+async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) -> GracefulShutdown {
+    let connections = GracefulShutdown::new();
+    let free = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return connections,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let Ok(permit) = free.clone().try_acquire_owned() else {
+                    tracing::warn!("too many connections: one was turned away");
+                    continue;
+                };
+                let connection = connections.watch(connection(stream, peer, router.clone()));
+                tokio::spawn(async move {
+                    // A connection that breaks is the link's affair.
+                    let _ = connection.await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(Duration::from_millis(limits::ACCEPT_PAUSE_MS)).await;
+            }
+        }
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+    let answer = service_fn(move |request: Request<Incoming>| respond(router.clone(), peer, request));
+    // Answers are small and waited for.
+    let _ = stream.set_nodelay(true);
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits::HEADER_TIMEOUT_MS))
+        .serve_connection(TokioIo::new(stream), answer)
+}
+
+/// The connection ends without an answer.
+#[derive(Debug)]
+struct Cut;
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("cut by the weather")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+async fn respond(router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Cut> {
+    let mut request = request.map(axum::body::Body::new);
+    request.extensions_mut().insert(Peer(peer.ip()));
+    let response = match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    if response.extensions().get::<Severed>().is_some() { Err(Cut) } else { Ok(response) }
+}

@@ -1,0 +1,214 @@
+//! The city's one SQLite file: opening, its layout by version, and the connections to it.
+//!
+//! One connection writes, on the writer's thread; readers have their own and can only read. `synchronous=FULL`
+//! with WAL means that an answered event survives a power cut.
+
+mod read;
+mod tx;
+
+pub(crate) use read::{Cursor, Feed, feed_after, missing, order, ticket, totals};
+pub(crate) use tx::SqlTx;
+
+use crate::secret::{Hash, random};
+use city_domain::{Principal, Role, limits};
+use conch::event::{Device, EventId, UnixMillis};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// One step per version, applied in order; `PRAGMA user_version` counts them. A step never changes once released.
+const STEPS: &[&str] = &[include_str!("001.sql")];
+
+/// Why the file could not be used, and what to do.
+#[derive(Debug)]
+pub(crate) enum OpenProblem {
+    /// The directory cannot be made or read.
+    Directory(PathBuf, std::io::Error),
+    /// There is no database in the directory.
+    Missing(PathBuf),
+    /// The file was written by a newer city.
+    Newer(i64),
+    /// SQLite refused.
+    Sql(rusqlite::Error),
+}
+
+impl std::fmt::Display for OpenProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(path, error) => {
+                write!(f, "the data directory {} cannot be used: {error}", path.display())
+            }
+            Self::Missing(path) => {
+                write!(f, "there is no city in {}: start one with `city serve --data {0}`", path.display())
+            }
+            Self::Newer(version) => {
+                write!(
+                    f,
+                    "the database has layout {version}, this city knows {}: use the newer binary",
+                    STEPS.len()
+                )
+            }
+            Self::Sql(error) => write!(f, "the database cannot be opened: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenProblem {}
+
+impl From<rusqlite::Error> for OpenProblem {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// Where the file lies in a data directory.
+fn file(data: &Path) -> PathBuf {
+    data.join("city.sqlite")
+}
+
+/// Opens the file for writing, made and brought to the present layout as needed.
+pub(crate) fn open(data: &Path) -> Result<Connection, OpenProblem> {
+    std::fs::create_dir_all(data).map_err(|error| OpenProblem::Directory(data.to_owned(), error))?;
+    let mut connection = Connection::open(file(data))?;
+    connection.busy_timeout(Duration::from_millis(limits::BUSY_MS))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens the file for reading only, as it is.
+pub(crate) fn open_to_read(data: &Path) -> Result<Connection, OpenProblem> {
+    let file = file(data);
+    if !file.exists() {
+        return Err(OpenProblem::Missing(data.to_owned()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(Duration::from_millis(limits::BUSY_MS))?;
+    let version = layout(&connection)?;
+    if version > STEPS.len() as i64 {
+        return Err(OpenProblem::Newer(version));
+    }
+    Ok(connection)
+}
+
+fn layout(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), OpenProblem> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version = layout(&transaction)?;
+    let known = STEPS.len() as i64;
+    if version > known {
+        return Err(OpenProblem::Newer(version));
+    }
+    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The city's id, made at its first start.
+pub(crate) fn city_id(connection: &Connection, now: UnixMillis) -> Result<EventId, OpenProblem> {
+    let found =
+        connection.query_row("SELECT id FROM city", [], |row| row.get::<_, [u8; 16]>(0)).optional()?;
+    if let Some(bytes) = found {
+        return Ok(EventId::from_bytes(bytes));
+    }
+    let entropy =
+        random().map_err(|error| OpenProblem::Directory(PathBuf::from("(random source)"), error))?;
+    let id = EventId::mint(now, entropy);
+    connection.execute(
+        "INSERT INTO city (one, id, made_at) VALUES (1, ?1, ?2)",
+        params![id.to_bytes(), int(now.0)],
+    )?;
+    Ok(id)
+}
+
+/// All valid tokens, by hash.
+pub(crate) fn tokens(connection: &Connection) -> rusqlite::Result<Vec<(Hash, Principal)>> {
+    let mut statement =
+        connection.prepare("SELECT hash, device, role FROM tokens JOIN devices USING (device)")?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get::<_, Hash>(0)?, Principal { device: device(row, 1)?, role: role(row, 2)? }))
+    })?;
+    rows.collect()
+}
+
+/// The devices heard since a time.
+pub(crate) fn seen_since(
+    connection: &Connection,
+    since: UnixMillis,
+) -> rusqlite::Result<Vec<(Device, UnixMillis)>> {
+    let mut statement = connection.prepare("SELECT device, seen_at FROM devices WHERE seen_at >= ?1")?;
+    let rows =
+        statement.query_map([int(since.0)], |row| Ok((device(row, 0)?, UnixMillis(whole(row, 1)?))))?;
+    rows.collect()
+}
+
+/// SQLite's integers are signed; our numbers stay far below the limit.
+fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn whole(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(index)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(index, number))
+}
+
+/// A column whose text is not what the city wrote: the file was changed by someone else.
+fn strange(index: usize, what: &str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, what.to_owned().into())
+}
+
+fn device(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Device> {
+    Device::parse(&row.get::<_, String>(index)?).map_err(|_| strange(index, "not a device name"))
+}
+
+fn role(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Role> {
+    Role::parse(&row.get::<_, String>(index)?).ok_or_else(|| strange(index, "not a role"))
+}
+
+/// The readers' connections.
+#[derive(Clone)]
+pub(crate) struct Readers {
+    free: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// Opens all of them.
+    pub(crate) fn open(data: &Path) -> Result<Self, OpenProblem> {
+        let connections = (0..limits::READERS).map(|_| open_to_read(data)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            free: Arc::new(Mutex::new(connections)),
+            permits: Arc::new(Semaphore::new(limits::READERS)),
+        })
+    }
+
+    /// Runs a question on a free connection, away from the threads that serve requests.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> rusqlite::Result<T> {
+        let gone = || rusqlite::Error::InvalidQuery;
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| gone())?;
+        let free = self.free.clone();
+        let answered = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let connection = free.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or_else(gone)?;
+            let answer = question(&connection);
+            free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            answer
+        });
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+}

@@ -1,0 +1,162 @@
+//! What is asked of the file besides decisions: orders, tickets, feeds and totals.
+
+use super::tx::{ADMISSION, ORDER, read_admission, read_order};
+use super::{int, strange, whole};
+use city_domain::{Admission, Order, limits};
+use conch::event::{Device, EventId, Key};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+
+/// An order, if there is one.
+pub(crate) fn order(connection: &Connection, key: &Key) -> rusqlite::Result<Option<Order>> {
+    connection.prepare_cached(ORDER)?.query_row([key.as_str()], read_order).optional()
+}
+
+/// How a ticket stands.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    /// Whether it was admitted; else every scan so far was refused at its gate.
+    pub(crate) admitted: bool,
+    /// The admission, or else the first refused scan in its place.
+    pub(crate) first: Admission,
+    /// All scans.
+    pub(crate) scans: u64,
+}
+
+/// A ticket, if it was ever scanned.
+pub(crate) fn ticket(connection: &Connection, key: &Key) -> rusqlite::Result<Option<Ticket>> {
+    let scans = connection
+        .prepare_cached("SELECT count(*) FROM scans WHERE ticket = ?1")?
+        .query_row([key.as_str()], |row| whole(row, 0))?;
+    if scans == 0 {
+        return Ok(None);
+    }
+    let admission =
+        connection.prepare_cached(ADMISSION)?.query_row([key.as_str()], read_admission).optional()?;
+    if let Some(first) = admission {
+        return Ok(Some(Ticket { admitted: true, first, scans }));
+    }
+    let first = connection
+        .prepare_cached(
+            "SELECT ticket, event, device, gate, at FROM scans WHERE ticket = ?1 ORDER BY position LIMIT 1",
+        )?
+        .query_row([key.as_str()], read_admission)?;
+    Ok(Some(Ticket { admitted: false, first, scans }))
+}
+
+/// A place in a feed. It names the city, so that the cursor of a city that lost its file is recognised as such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    city: EventId,
+    sequence: u64,
+}
+
+impl Cursor {
+    /// The beginning of every feed of a city.
+    pub(crate) fn start(city: EventId) -> Self {
+        Self { city, sequence: 0 }
+    }
+
+    /// Reads a cursor of this city; one of another city, or junk, is `None`.
+    pub(crate) fn parse(city: EventId, text: &str) -> Option<Self> {
+        let (own, sequence) = text.split_once('.')?;
+        if EventId::parse(own)? != city || !sequence.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        Some(Self { city, sequence: sequence.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.city, self.sequence)
+    }
+}
+
+/// Events of a feed after a cursor.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    /// The encoded events, in order.
+    pub(crate) events: Vec<String>,
+    /// Where to go on.
+    pub(crate) cursor: Cursor,
+}
+
+/// The next events of a device's feed; `None` when the cursor lies beyond its end.
+pub(crate) fn feed_after(
+    connection: &Connection,
+    device: &Device,
+    after: Cursor,
+) -> rusqlite::Result<Option<Feed>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT sequence, body FROM feed WHERE device = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
+    )?;
+    let values = params![device.as_str(), int(after.sequence), limits::FEED_EVENTS_MAX as i64];
+    let rows: Vec<(u64, String)> = statement
+        .query_map(values, |row| Ok((whole(row, 0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    if rows.is_empty() && after.sequence > 0 {
+        let known = connection
+            .prepare_cached("SELECT 1 FROM feed WHERE device = ?1 AND sequence = ?2")?
+            .exists(params![device.as_str(), int(after.sequence)])?;
+        if !known {
+            return Ok(None);
+        }
+    }
+    let sequence = rows.last().map_or(after.sequence, |(sequence, _)| *sequence);
+    let events = rows.into_iter().map(|(_, body)| body).collect();
+    Ok(Some(Feed { events, cursor: Cursor { sequence, ..after } }))
+}
+
+/// How many sequences of all devices are missing.
+pub(crate) fn missing(connection: &Connection) -> rusqlite::Result<u64> {
+    // A float on purpose: one absurd claim of a device must not overflow the sum and hide the rest.
+    let sum: f64 = connection
+        .prepare_cached("SELECT total(last - first + 1) FROM gaps")?
+        .query_row([], |row| row.get(0))?;
+    if sum.is_finite() && sum >= 0.0 { Ok(sum as u64) } else { Err(strange(0, "not a count")) }
+}
+
+/// What the city holds, for people and tests.
+#[derive(Debug, Serialize)]
+pub(crate) struct Totals {
+    /// Accepted events.
+    pub(crate) events: u64,
+    /// Orders in any state.
+    pub(crate) orders: u64,
+    /// Orders with money on the books.
+    pub(crate) captures: u64,
+    /// Tickets ever scanned.
+    pub(crate) tickets: u64,
+    /// Tickets admitted.
+    pub(crate) admissions: u64,
+    /// Scans of any result.
+    pub(crate) scans: u64,
+    /// Deliveries of an intent the city had under another id.
+    pub(crate) duplicates: u64,
+    /// Deliveries refused.
+    pub(crate) refused: u64,
+}
+
+/// Counts everything, at one moment.
+pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
+    connection.query_row(
+        "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM orders), (SELECT count(*) FROM captures),
+                (SELECT count(DISTINCT ticket) FROM scans), (SELECT count(*) FROM admissions), (SELECT count(*) FROM scans),
+                (SELECT count(*) FROM inbox WHERE verdict = 'duplicate'),
+                (SELECT count(*) FROM (SELECT DISTINCT device, id FROM refusals))",
+        [],
+        |row| {
+            Ok(Totals {
+                events: whole(row, 0)?,
+                orders: whole(row, 1)?,
+                captures: whole(row, 2)?,
+                tickets: whole(row, 3)?,
+                admissions: whole(row, 4)?,
+                scans: whole(row, 5)?,
+                duplicates: whole(row, 6)?,
+                refused: whole(row, 7)?,
+            })
+        },
+    )
+}

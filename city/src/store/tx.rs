@@ -1,0 +1,327 @@
+//! The domain's transaction over SQLite.
+
+use super::{device, int, strange, whole};
+use city_domain::{
+    Admission, Capture, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Order, OrderState,
+    Scan, Scope, Tx,
+};
+use conch::event::json::Json;
+use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
+use conch::wire::{Problem, Verdict, VerdictWord};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+
+/// Writes into whatever transaction its connection is in.
+pub(crate) struct SqlTx<'a>(pub(crate) &'a Connection);
+
+fn fault(error: rusqlite::Error) -> Fault {
+    Fault(error.to_string())
+}
+
+impl SqlTx<'_> {
+    fn write(&self, sql: &str, values: impl Params) -> Result<(), Fault> {
+        self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(fault)?;
+        Ok(())
+    }
+
+    fn find<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Fault> {
+        let mut statement = self.0.prepare_cached(sql).map_err(fault)?;
+        statement.query_row(values, read).optional().map_err(fault)
+    }
+}
+
+fn scope_text(scope: &Scope) -> &str {
+    match scope {
+        Scope::Market => "",
+        Scope::Device(device) => device.as_str(),
+    }
+}
+
+fn verdict_word(row: &Row<'_>, index: usize) -> rusqlite::Result<VerdictWord> {
+    match row.get_ref(index)?.as_str()? {
+        "accepted" => Ok(VerdictWord::Accepted),
+        "duplicate" => Ok(VerdictWord::Duplicate),
+        "refused" => Ok(VerdictWord::Refused),
+        _ => Err(strange(index, "not a verdict")),
+    }
+}
+
+fn problem(text: Option<String>) -> Option<Problem> {
+    Problem::read(&Json::parse(&text?).ok()?)
+}
+
+/// Reads an order from a row of its columns in the order of the table.
+pub(super) fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {
+    Ok(Order {
+        key: Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?,
+        state: OrderState::parse(row.get_ref(1)?.as_str()?)
+            .ok_or_else(|| strange(1, "not an order state"))?,
+        event: EventId::from_bytes(row.get(2)?),
+        intent: IntentKey::from_bytes(row.get(3)?),
+        device: device(row, 4)?,
+        amount: row.get::<_, Option<i64>>(5)?.and_then(|amount| u64::try_from(amount).ok()),
+        currency: row.get(6)?,
+        method: row.get(7)?,
+        txn_id: row.get(8)?,
+        reason: row.get(9)?,
+        at: UnixMillis(whole(row, 10)?),
+    })
+}
+
+pub(super) const ORDER: &str = "SELECT key, state, event, intent, device, amount, currency, method, txn_id, reason, at FROM orders WHERE key = ?1";
+
+/// Reads an admission from a row of its columns in the order of the table.
+pub(super) fn read_admission(row: &Row<'_>) -> rusqlite::Result<Admission> {
+    Ok(Admission {
+        ticket: Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?,
+        event: EventId::from_bytes(row.get(1)?),
+        device: device(row, 2)?,
+        gate: row.get(3)?,
+        at: UnixMillis(whole(row, 4)?),
+    })
+}
+
+pub(super) const ADMISSION: &str = "SELECT ticket, event, device, gate, at FROM admissions WHERE ticket = ?1";
+
+impl Tx for SqlTx<'_> {
+    fn inbox(&mut self, source: &str, id: EventId) -> Result<Option<InboxRow>, Fault> {
+        self.find(
+            "SELECT verdict, problem, digest, window_ms, received FROM inbox WHERE source = ?1 AND id = ?2",
+            params![source, id.to_bytes()],
+            |row| {
+                let verdict = Verdict {
+                    id,
+                    word: verdict_word(row, 0)?,
+                    problem: problem(row.get(1)?),
+                    retry_after_ms: None,
+                };
+                Ok(InboxRow {
+                    source: source.to_owned(),
+                    verdict,
+                    digest: row.get(2)?,
+                    window_ms: whole(row, 3)?,
+                    received: UnixMillis(whole(row, 4)?),
+                })
+            },
+        )
+    }
+
+    fn put_inbox(&mut self, row: &InboxRow, device: &Device) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO inbox (source, id, device, verdict, problem, digest, window_ms, received) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                row.source,
+                row.verdict.id.to_bytes(),
+                device.as_str(),
+                row.verdict.word.as_str(),
+                row.verdict.problem.as_ref().map(Problem::to_json),
+                row.digest,
+                int(row.window_ms),
+                int(row.received.0),
+            ],
+        )
+    }
+
+    fn put_event(&mut self, event: &Kept) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO events (source, id, device, topic, type, key, intent, sequence, device_time, corrected, received, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            params![
+                event.source,
+                event.id.to_bytes(),
+                event.device.as_str(),
+                event.topic.as_str(),
+                event.kind.as_str(),
+                event.key.as_str(),
+                event.intent.to_bytes(),
+                event.sequence.map(|sequence| int(sequence.0)),
+                event.device_time.map(|time| int(time.0)),
+                int(event.corrected.0),
+                int(event.received.0),
+                event.body,
+            ],
+        )
+    }
+
+    fn put_refusal(&mut self, device: &Device, id: EventId, code: &str, at: UnixMillis) -> Result<(), Fault> {
+        self.write(
+            "INSERT OR IGNORE INTO refusals (device, id, code, at) VALUES (?1, ?2, ?3, ?4)",
+            params![device.as_str(), id.to_bytes(), code, int(at.0)],
+        )
+    }
+
+    fn intent(&mut self, scope: &Scope, intent: IntentKey) -> Result<Option<IntentRow>, Fault> {
+        self.find(
+            "SELECT fingerprint, source, id FROM intents WHERE scope = ?1 AND intent = ?2",
+            params![scope_text(scope), intent.to_bytes()],
+            |row| {
+                Ok(IntentRow {
+                    fingerprint: row.get(0)?,
+                    source: row.get(1)?,
+                    id: EventId::from_bytes(row.get(2)?),
+                })
+            },
+        )
+    }
+
+    fn put_intent(&mut self, scope: &Scope, intent: IntentKey, row: &IntentRow) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO intents (scope, intent, fingerprint, source, id) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![scope_text(scope), intent.to_bytes(), row.fingerprint, row.source, row.id.to_bytes()],
+        )
+    }
+
+    fn order(&mut self, key: &Key) -> Result<Option<Order>, Fault> {
+        self.find(ORDER, [key.as_str()], read_order)
+    }
+
+    fn put_order(&mut self, order: &Order) -> Result<(), Fault> {
+        // The condition makes an effect unchangeable; a write that changes no row is a wrong decision.
+        let sql = "INSERT INTO orders (key, state, event, intent, device, amount, currency, method, txn_id, reason, at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+            ON CONFLICT (key) DO UPDATE SET state = ?2, event = ?3, intent = ?4, device = ?5, amount = ?6,
+            currency = ?7, method = ?8, txn_id = ?9, reason = ?10, at = ?11 WHERE orders.state = 'failed'";
+        let values = params![
+            order.key.as_str(),
+            order.state.as_str(),
+            order.event.to_bytes(),
+            order.intent.to_bytes(),
+            order.device.as_str(),
+            order.amount.map(int),
+            order.currency,
+            order.method,
+            order.txn_id,
+            order.reason,
+            int(order.at.0),
+        ];
+        let changed =
+            self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(fault)?;
+        if changed == 1 { Ok(()) } else { Err(Fault("orders: an effect cannot be overwritten".to_owned())) }
+    }
+
+    fn put_capture(&mut self, capture: &Capture) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO captures (order_key, txn_id, event, amount, currency, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                capture.order.as_str(),
+                capture.txn_id,
+                capture.event.to_bytes(),
+                int(capture.amount),
+                capture.currency,
+                int(capture.at.0),
+            ],
+        )
+    }
+
+    fn admission(&mut self, ticket: &Key) -> Result<Option<Admission>, Fault> {
+        self.find(ADMISSION, [ticket.as_str()], read_admission)
+    }
+
+    fn put_admission(&mut self, admission: &Admission) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO admissions (ticket, event, device, gate, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                admission.ticket.as_str(),
+                admission.event.to_bytes(),
+                admission.device.as_str(),
+                admission.gate,
+                int(admission.at.0),
+            ],
+        )
+    }
+
+    fn put_scan(&mut self, scan: &Scan) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO scans (ticket, position, event, device, gate, result, at)
+             VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM scans WHERE ticket = ?1), ?2, ?3, ?4, ?5, ?6)",
+            params![
+                scan.ticket.as_str(),
+                scan.event.to_bytes(),
+                scan.device.as_str(),
+                scan.gate,
+                scan.result.as_str(),
+                int(scan.at.0),
+            ],
+        )
+    }
+
+    fn feed_head(&mut self, device: &Device) -> Result<u64, Fault> {
+        let head = self.find(
+            "SELECT coalesce(max(sequence), 0) FROM feed WHERE device = ?1",
+            [device.as_str()],
+            |row| whole(row, 0),
+        )?;
+        Ok(head.unwrap_or(0))
+    }
+
+    fn put_feed(&mut self, event: &FeedEvent) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO feed (device, sequence, id, body) VALUES (?1, ?2, ?3, ?4)",
+            params![event.device.as_str(), int(event.sequence), event.id.to_bytes(), event.body],
+        )
+    }
+
+    fn incarnation(&mut self, device: &Device, name: &str) -> Result<Option<Incarnation>, Fault> {
+        self.find(
+            "SELECT epoch, scanned FROM incarnations WHERE device = ?1 AND name = ?2",
+            [device.as_str(), name],
+            |row| Ok(Incarnation { epoch: whole(row, 0)?, scanned: whole(row, 1)? }),
+        )
+    }
+
+    fn put_incarnation(&mut self, device: &Device, name: &str, row: Incarnation) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO incarnations (device, name, epoch, scanned) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (device, name) DO UPDATE SET epoch = ?3, scanned = ?4",
+            params![device.as_str(), name, int(row.epoch), int(row.scanned)],
+        )
+    }
+
+    fn put_arrival(&mut self, device: &Device, name: &str, sequence: u64) -> Result<(), Fault> {
+        self.write(
+            "INSERT OR IGNORE INTO arrivals (device, name, sequence) VALUES (?1, ?2, ?3)",
+            params![device.as_str(), name, int(sequence)],
+        )
+    }
+
+    fn take_arrivals(&mut self, device: &Device, name: &str, below: u64) -> Result<Vec<u64>, Fault> {
+        let values = params![device.as_str(), name, int(below)];
+        let found: rusqlite::Result<Vec<u64>> = self
+            .0
+            .prepare_cached(
+                "SELECT sequence FROM arrivals WHERE device = ?1 AND name = ?2 AND sequence < ?3 ORDER BY sequence",
+            )
+            .and_then(|mut statement| statement.query_map(values, |row| whole(row, 0))?.collect());
+        self.write(
+            "DELETE FROM arrivals WHERE device = ?1 AND name = ?2 AND sequence < ?3",
+            params![device.as_str(), name, int(below)],
+        )?;
+        found.map_err(fault)
+    }
+
+    fn gap_at(&mut self, device: &Device, name: &str, sequence: u64) -> Result<Option<Gap>, Fault> {
+        let last = self.find(
+            "SELECT first, last FROM gaps WHERE device = ?1 AND name = ?2 AND first <= ?3 ORDER BY first DESC LIMIT 1",
+            params![device.as_str(), name, int(sequence)],
+            |row| Ok(Gap { first: whole(row, 0)?, last: whole(row, 1)? }),
+        )?;
+        Ok(last.filter(|gap| gap.last >= sequence))
+    }
+
+    fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, at: UnixMillis) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO gaps (device, name, first, last, found_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![device.as_str(), name, int(gap.first), int(gap.last), int(at.0)],
+        )
+    }
+
+    fn drop_gap(&mut self, device: &Device, name: &str, first: u64) -> Result<(), Fault> {
+        self.write(
+            "DELETE FROM gaps WHERE device = ?1 AND name = ?2 AND first = ?3",
+            params![device.as_str(), name, int(first)],
+        )
+    }
+}

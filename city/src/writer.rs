@@ -1,0 +1,376 @@
+//! The one thread that writes. Requests wait in a bounded queue; it takes as many as are there, gives each event a
+//! savepoint of its own, commits once, and only then are they answered.
+
+use crate::bells::Bells;
+use crate::clock;
+use crate::secret::{Hash, hash, new_token, random};
+use crate::store::SqlTx;
+use city_domain::{
+    City, Examined, Judged, Owed, Principal, Request, Role, StaleEpoch, enter, ingest, limits, note,
+};
+use conch::event::{Device, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// What a device says about its outbox in the headers of a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outbox {
+    /// The epoch of the context that leads.
+    pub(crate) epoch: Option<u64>,
+    /// What it still owes.
+    pub(crate) owed: Option<Owed>,
+    /// Sequences that will never come.
+    pub(crate) tombstones: Vec<u64>,
+}
+
+/// One delivery of one or many events.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) request: Request,
+    pub(crate) events: Vec<Examined>,
+    pub(crate) outbox: Outbox,
+}
+
+/// Who wants to become whom.
+#[derive(Debug)]
+pub(crate) struct Enrolment {
+    pub(crate) device: Device,
+    pub(crate) proof: Proof,
+}
+
+/// Why it may.
+#[derive(Debug)]
+pub(crate) enum Proof {
+    /// A one-time code, by hash.
+    Code(Hash),
+    /// The city runs in development and the role is taken at its word.
+    Development(Role),
+}
+
+/// A device's new credential. `replaced` tells that its older tokens are void.
+#[derive(Debug)]
+pub(crate) struct Enrolled {
+    pub(crate) principal: Principal,
+    pub(crate) token: String,
+    pub(crate) replaced: bool,
+}
+
+/// Why the writer did not do it. Nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotWritten {
+    /// The queue is full.
+    Full,
+    /// The database failed, or the city is going down.
+    Storage,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, NotWritten>>;
+
+enum Job {
+    Deliver(Box<Delivery>, Reply<Result<Vec<Judged>, StaleEpoch>>),
+    Enrol(Enrolment, Reply<Option<Enrolled>>),
+}
+
+/// The way to the writer.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// Starts the thread. It ends, with everything committed and checkpointed, when the last `Writer` is dropped.
+    pub(crate) fn start(
+        connection: Connection,
+        city: City,
+        bells: Arc<Bells>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (queue, jobs) = mpsc::channel(limits::QUEUE_REQUESTS);
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || run(&connection, city, &bells, jobs))?;
+        Ok((Self { queue }, thread))
+    }
+
+    /// Requests that wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// Whether one more would be turned away.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.capacity() == 0
+    }
+
+    /// Has a delivery judged; the answer comes after the commit.
+    pub(crate) async fn deliver(
+        &self,
+        delivery: Delivery,
+    ) -> Result<Result<Vec<Judged>, StaleEpoch>, NotWritten> {
+        self.put(|reply| Job::Deliver(Box::new(delivery), reply)).await
+    }
+
+    /// Gives a device a token; `None` when the code does not allow it.
+    pub(crate) async fn enrol(&self, enrolment: Enrolment) -> Result<Option<Enrolled>, NotWritten> {
+        self.put(|reply| Job::Enrol(enrolment, reply)).await
+    }
+
+    async fn put<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, NotWritten> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(job(reply)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NotWritten::Full,
+            mpsc::error::TrySendError::Closed(_) => NotWritten::Storage,
+        })?;
+        answer.await.unwrap_or(Err(NotWritten::Storage))
+    }
+}
+
+fn run(connection: &Connection, city: City, bells: &Bells, mut jobs: mpsc::Receiver<Job>) {
+    while let Some(first) = jobs.blocking_recv() {
+        let mut group = vec![first];
+        while group.len() < limits::GROUP_REQUESTS_MAX
+            && let Ok(next) = jobs.try_recv()
+        {
+            group.push(next);
+        }
+        write_group(connection, &city, bells, group);
+    }
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+        tracing::warn!(%error, "the log file was not folded into the database; the next start does it");
+    }
+}
+
+/// An answer that waits for the commit.
+enum Done {
+    Delivered(Result<Vec<Judged>, StaleEpoch>, Device, Reply<Result<Vec<Judged>, StaleEpoch>>),
+    Enrolled(Option<Enrolled>, Reply<Option<Enrolled>>),
+}
+
+fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<Job>) {
+    let mut begun = connection.execute_batch("BEGIN IMMEDIATE");
+    let mut done = Vec::with_capacity(group.len());
+    for job in group {
+        // A failure such as a full disk ends the whole transaction; what follows must not run outside of it.
+        if begun.is_ok() && connection.is_autocommit() {
+            begun = Err(rusqlite::Error::InvalidQuery);
+        }
+        match (job, &begun) {
+            (Job::Deliver(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Enrol(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Deliver(delivery, reply), Ok(())) => match deliver(connection, city, &delivery) {
+                Ok(judged) => done.push(Done::Delivered(judged, delivery.request.principal.device, reply)),
+                Err(error) => fail(&error, reply),
+            },
+            (Job::Enrol(enrolment, reply), Ok(())) => {
+                match savepoint(connection, || enrol(connection, &enrolment)) {
+                    Ok(enrolled) => done.push(Done::Enrolled(enrolled, reply)),
+                    Err(error) => fail(&error, reply),
+                }
+            }
+        }
+    }
+    let committed = begun.and_then(|()| connection.execute_batch("COMMIT"));
+    if let Err(error) = &committed {
+        tracing::error!(%error, "the database took nothing of this group");
+        if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
+            tracing::error!("the failed transaction could not be rolled back");
+        }
+    }
+    for answer in done {
+        answer_after_commit(answer, committed.is_ok(), bells);
+    }
+}
+
+fn fail<T>(problem: &Problem, reply: Reply<T>) {
+    tracing::error!(%problem, "a request was not written");
+    drop(reply.send(Err(NotWritten::Storage)));
+}
+
+/// Whoever asked may have gone away; that is its own affair.
+fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
+    match done {
+        Done::Delivered(_, _, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Enrolled(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Delivered(judged, device, reply) => {
+            if judged.as_ref().is_ok_and(|judged| judged.iter().any(|event| event.told)) {
+                bells.ring(&device);
+            }
+            drop(reply.send(Ok(judged)));
+        }
+        Done::Enrolled(enrolled, reply) => drop(reply.send(Ok(enrolled))),
+    }
+}
+
+/// What went wrong inside one savepoint.
+#[derive(Debug)]
+enum Problem {
+    Sql(rusqlite::Error),
+    Fault(city_domain::Fault),
+    Random(std::io::Error),
+    Panicked,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sql(error) => write!(f, "{error}"),
+            Self::Fault(fault) => f.write_str(&fault.0),
+            Self::Random(error) => write!(f, "{error}"),
+            Self::Panicked => f.write_str("a decision panicked"),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Problem {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<city_domain::Fault> for Problem {
+    fn from(fault: city_domain::Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Runs a piece of work that leaves nothing behind when it fails, and does not take its neighbours along.
+fn savepoint<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+    connection.prepare_cached("SAVEPOINT piece")?.execute([])?;
+    let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Problem::Panicked));
+    if result.is_err() && !connection.is_autocommit() {
+        connection.prepare_cached("ROLLBACK TO piece")?.execute([])?;
+    }
+    if !connection.is_autocommit() {
+        connection.prepare_cached("RELEASE piece")?.execute([])?;
+    }
+    result
+}
+
+fn deliver(
+    connection: &Connection,
+    city: &City,
+    delivery: &Delivery,
+) -> Result<Result<Vec<Judged>, StaleEpoch>, Problem> {
+    let Delivery { request, events, outbox } = delivery;
+    let device = &request.principal.device;
+    let incarnation = events.iter().find_map(Examined::incarnation);
+    if let (Some(epoch), Some(incarnation)) = (outbox.epoch, incarnation) {
+        let entered =
+            savepoint(connection, || Ok(enter(&mut SqlTx(connection), device, incarnation, epoch)?))?;
+        if let Err(stale) = entered {
+            return Ok(Err(stale));
+        }
+    }
+    let mut judged = Vec::with_capacity(events.len());
+    let mut here = outbox.tombstones.clone();
+    for event in events {
+        match savepoint(connection, || judge(connection, city, request, event)) {
+            Ok(verdict) => {
+                here.extend(event.sequence().map(|sequence| sequence.0));
+                judged.push(verdict);
+            }
+            Err(_) if connection.is_autocommit() => return Err(Problem::Sql(rusqlite::Error::InvalidQuery)),
+            Err(problem) => {
+                tracing::error!(%problem, %device, "an event could not be judged; it is to come again");
+                judged.push(Judged::postponed(event.id(), limits::FAULT_RETRY_MS, request.window_ms));
+            }
+        }
+    }
+    if let (Some(owed), Some(incarnation)) = (outbox.owed, incarnation) {
+        take_note(connection, request, incarnation, &here, owed);
+    }
+    see(connection, device, request.received)?;
+    Ok(Ok(judged))
+}
+
+fn judge(
+    connection: &Connection,
+    city: &City,
+    request: &Request,
+    event: &Examined,
+) -> Result<Judged, Problem> {
+    let dry = Cell::new(None);
+    let mut entropy = || {
+        random().unwrap_or_else(|error| {
+            dry.set(Some(error));
+            [0; 10]
+        })
+    };
+    let judged = ingest(&mut SqlTx(connection), city, request, event, &mut entropy)?;
+    match dry.take() {
+        Some(error) => Err(Problem::Random(error)),
+        None => Ok(judged),
+    }
+}
+
+/// The alarm is about the events, not part of them: if it cannot be noted, the events count all the same.
+fn take_note(connection: &Connection, request: &Request, incarnation: &str, here: &[u64], owed: Owed) {
+    let device = &request.principal.device;
+    let noted = savepoint(connection, || {
+        Ok(note(&mut SqlTx(connection), device, incarnation, here, owed, request.received)?)
+    });
+    match noted {
+        Ok(0) => {}
+        Ok(missing) => tracing::warn!(%device, missing, below = owed.lowest, "events never arrived"),
+        Err(problem) => tracing::error!(%problem, %device, "arrivals were not noted"),
+    }
+}
+
+/// Coarse on purpose: one write a minute keeps the pace right after a restart.
+fn see(connection: &Connection, device: &Device, now: UnixMillis) -> Result<(), Problem> {
+    let now = i64::try_from(now.0).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached("UPDATE devices SET seen_at = ?2 WHERE device = ?1 AND seen_at < ?2 - ?3")?
+        .execute(params![device.as_str(), now, limits::SEEN_STEP_MS])?;
+    Ok(())
+}
+
+fn enrol(connection: &Connection, enrolment: &Enrolment) -> Result<Option<Enrolled>, Problem> {
+    let now = i64::try_from(clock::now().0).unwrap_or(i64::MAX);
+    let device = &enrolment.device;
+    let (role, replaced) = match &enrolment.proof {
+        Proof::Development(role) => (*role, false),
+        Proof::Code(code) => {
+            let role: Option<String> = connection
+                .prepare_cached(
+                    "UPDATE codes SET used_at = ?3 WHERE hash = ?1 AND device = ?2 AND used_at IS NULL AND expires_at > ?3 RETURNING role",
+                )?
+                .query_row(params![code, device.as_str(), now], |row| row.get(0))
+                .optional()?;
+            let Some(role) = role.as_deref().and_then(Role::parse) else { return Ok(None) };
+            connection.execute("DELETE FROM tokens WHERE device = ?1", [device.as_str()])?;
+            (role, true)
+        }
+    };
+    let token = new_token().map_err(Problem::Random)?;
+    connection.execute(
+        "INSERT INTO devices (device, role, enrolled_at, seen_at) VALUES (?1, ?2, ?3, ?3)
+         ON CONFLICT (device) DO UPDATE SET role = ?2, enrolled_at = ?3",
+        params![device.as_str(), role.as_str(), now],
+    )?;
+    connection.execute(
+        "INSERT INTO tokens (hash, device, made_at) VALUES (?1, ?2, ?3)",
+        params![hash(&token), device.as_str(), now],
+    )?;
+    Ok(Some(Enrolled { principal: Principal { device: device.clone(), role }, token, replaced }))
+}
+
+/// Makes a one-time code; called by the command line beside a running city.
+pub(crate) fn make_code(
+    connection: &Connection,
+    device: &Device,
+    role: Role,
+    code: &Hash,
+    expires: UnixMillis,
+) -> rusqlite::Result<()> {
+    let now = i64::try_from(clock::now().0).unwrap_or(i64::MAX);
+    connection.execute("DELETE FROM codes WHERE expires_at <= ?1", [now])?;
+    connection.execute(
+        "INSERT INTO codes (hash, device, role, expires_at) VALUES (?1, ?2, ?3, ?4)",
+        params![code, device.as_str(), role.as_str(), i64::try_from(expires.0).unwrap_or(i64::MAX)],
+    )?;
+    Ok(())
+}
