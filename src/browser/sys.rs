@@ -3,9 +3,9 @@
 //! Only what the hands use is bound, and only its shape: no decision is made here. Every object that may be
 //! missing in some context (a worker has no document) is an `Option`.
 
-use js_sys::{Function, Object, Promise};
+use js_sys::{Array, Function, Object, Promise};
 use wasm_bindgen::prelude::*;
-use web_sys::{AbortSignal, Crypto, EventTarget, Headers, Performance};
+use web_sys::{AbortSignal, Crypto, EventTarget, Headers, IdbFactory, IdbTransaction, Performance};
 
 #[wasm_bindgen]
 extern "C" {
@@ -22,6 +22,40 @@ extern "C" {
     pub(super) fn crypto(this: &Scope) -> Option<Crypto>;
     #[wasm_bindgen(method, catch)]
     pub(super) fn fetch(this: &Scope, url: &str, options: &FetchOptions) -> Result<Promise, JsValue>;
+
+    /// Reading the property itself throws where storage is forbidden.
+    #[wasm_bindgen(method, getter, catch, js_name = indexedDB)]
+    pub(super) fn indexed_db(this: &Scope) -> Result<Option<IdbFactory>, JsValue>;
+
+    /// An `IDBDatabase` whose transactions take the options of Indexed Database API 3.0.
+    #[wasm_bindgen(js_name = IDBDatabase)]
+    pub(super) type Database;
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn transaction(
+        this: &Database,
+        stores: &Array,
+        mode: &str,
+        options: &TransactionOptions,
+    ) -> Result<IdbTransaction, JsValue>;
+
+    #[wasm_bindgen(extends = Object)]
+    pub(super) type TransactionOptions;
+    #[wasm_bindgen(method, setter)]
+    pub(super) fn set_durability(this: &TransactionOptions, durability: &str);
+
+    /// An `IDBTransaction` that can be told that nothing more will come.
+    #[wasm_bindgen(js_name = IDBTransaction)]
+    pub(super) type Committable;
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn commit(this: &Committable) -> Result<(), JsValue>;
+
+    /// A plain object as a dictionary.
+    #[wasm_bindgen(extends = Object)]
+    pub(super) type Members;
+    #[wasm_bindgen(method, indexing_getter)]
+    pub(super) fn get(this: &Members, name: &str) -> JsValue;
+    #[wasm_bindgen(method, indexing_setter)]
+    pub(super) fn set(this: &Members, name: &str, value: &JsValue);
 
     #[wasm_bindgen(extends = EventTarget)]
     pub(super) type Document;

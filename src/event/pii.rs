@@ -192,7 +192,7 @@ fn is_email(text: &str) -> bool {
         && domain.rsplit_once('.').is_some_and(|(host, end)| !host.is_empty() && end.len() >= 2)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
 

@@ -14,7 +14,7 @@ use crate::limits::{
     BACKLOG_EVENTS_MAX, INTENT_KEEP_EVENTS, INTENT_KEEP_MS, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX,
 };
 use crate::wire::EdgeConfig;
-use std::collections::BTreeMap;
+use crate::flat::FlatMap;
 
 /// One transaction's worth of intent.
 #[derive(Clone, Debug, PartialEq)]
@@ -308,7 +308,7 @@ struct Append {
     /// Indices of the events to be stored, in order.
     fresh: Vec<usize>,
     /// For a twin within the turn: index of the event it repeats.
-    twins: BTreeMap<usize, usize>,
+    twins: FlatMap<usize, usize>,
     segments: Vec<Intents>,
     looked: bool,
 }
@@ -317,6 +317,11 @@ impl Transaction {
     /// Starts the machine of a batch.
     pub fn new(batch: Batch) -> Self {
         Self { batch, state: State::Start }
+    }
+
+    /// What it is to do, for another try after the store failed under it.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
     }
 
     /// Goes on with what the last step asked for; the first call takes an empty list.
@@ -424,10 +429,13 @@ impl Transaction {
 
     fn looked(&mut self, append: Append, found: Vec<Found>) -> Step {
         let Some((events, at)) = self.appending() else { return Step::Abort(Refusal::Broken) };
-        let holders: Vec<(Intents, Marks)> = found
+        let mut holders: Vec<(Intents, Marks)> = found
             .into_iter()
             .filter_map(|one| if let Found::Segment(holder) = one { holder } else { None })
             .collect();
+        // A replayed burst finds the same few segments again and again.
+        holders.sort_unstable_by_key(|(intents, _)| intents.first);
+        holders.dedup_by_key(|(intents, _)| intents.first);
         let next = append.without_known(&events, at, &holders);
         self.add(next)
     }
@@ -470,20 +478,18 @@ impl Transaction {
 }
 
 fn segments_of(rows: impl Iterator<Item = RowRef>) -> impl Iterator<Item = Sequence> {
-    let mut segments: Vec<Sequence> = rows.map(|row| row.segment).collect();
-    segments.sort_unstable();
-    segments.dedup();
-    segments.into_iter()
+    let segments: FlatMap<Sequence, Sequence> = rows.map(|row| (row.segment, row.segment)).collect();
+    segments.into_values()
 }
 
 impl Append {
     fn plan(events: &[Prepared], counter: Counter, at: UnixMillis) -> Self {
-        let mut first_of: BTreeMap<IntentKey, usize> = BTreeMap::new();
+        let mut first_of: FlatMap<IntentKey, usize> = FlatMap::new();
         let mut append = Self {
             counter,
             results: vec![None; events.len()],
             fresh: Vec::new(),
-            twins: BTreeMap::new(),
+            twins: FlatMap::new(),
             segments: Vec::new(),
             looked: false,
         };
@@ -626,7 +632,7 @@ fn epoch_is(epoch: u64, found: &[Found]) -> bool {
     matches!(found.first(), Some(Found::Epoch(stored)) if *stored == epoch)
 }
 
-fn marks_in(found: &[Found]) -> BTreeMap<Sequence, Marks> {
+fn marks_in(found: &[Found]) -> FlatMap<Sequence, Marks> {
     found
         .iter()
         .filter_map(|one| {

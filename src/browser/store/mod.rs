@@ -1,1 +1,163 @@
-//! The outbox on IndexedDB.
+//! The outbox on IndexedDB: each batch one transaction, each question one transaction, nothing awaited inside.
+//!
+//! The store decides nothing. What a batch reads and writes is decided by the machine in `outbox::transact`, run
+//! by [`conversation`](self) inside the browser's transaction; the layout on disk is frozen in `layout`.
+//!
+//! What happens to
+//! - **a group of 100 with one duplicate**: the unique index refuses the segment, the store takes the group's
+//!   other segments back, looks the identities up and stores the 99 as one segment, all in the same transaction;
+//!   the duplicate gets the receipt it had.
+//! - **twins in one turn**: the index does not see twins inside one record, so the machine finds them in memory;
+//!   one is stored, the other is its replay, or a conflict if it means something else.
+//! - **an abort**: nothing of the batch is on disk, and the sequences are given out again.
+//! - **a lost connection**: the handle is dropped, the database opened again and the batch applied once more with
+//!   the same ids. If the first try had completed after all, the events are found by their own ids and not stored
+//!   twice. If that fails too, the fault is [`StoreFault::Lost`].
+
+mod batch;
+mod connection;
+mod conversation;
+mod ending;
+mod fault;
+mod layout;
+mod query;
+mod records;
+mod upgrade;
+mod value;
+
+use crate::event::Sequence;
+use crate::outbox::port::{Applied, Batch, Load, Opened, Page, StoreFault};
+use crate::outbox::record::{Counter, DeadLetter};
+use crate::outbox::transact::{Done, Refusal};
+use batch::Running;
+use connection::Connection;
+use conversation::{Access, Script, converse};
+use fault::Fault;
+use query::{Beginning, DeadLetters, FateOf, OneDeadLetter, Question, Totals};
+use std::cell::RefCell;
+use std::rc::Rc;
+use web_sys::IdbDatabase;
+
+pub use query::Fate;
+
+/// One outbox on disk. Several stores, also in several tabs, may share one database.
+pub struct Store {
+    connection: Rc<Connection>,
+}
+
+impl Store {
+    /// Opens the database of this name, creating it the first time.
+    pub async fn open(name: &str) -> Result<(Self, Opened), StoreFault> {
+        let store = Self { connection: Connection::open(name).await? };
+        let opened = store.opened().await?;
+        Ok((store, opened))
+    }
+
+    /// The incarnation: made once when the database was created, so a wiped or restored one differs.
+    pub fn life(&self) -> &str {
+        self.connection.incarnation()
+    }
+
+    /// What the engine needs to begin, or to see what other contexts did.
+    pub async fn opened(&self) -> Result<Opened, StoreFault> {
+        self.ask(Beginning).await
+    }
+
+    /// Applies a batch in one transaction and resolves when that has completed.
+    ///
+    /// On a dead connection it is tried once more on a new one, with the same ids.
+    pub async fn apply(&self, batch: Batch) -> Applied {
+        // A decision of a person is no longer open once it was taken, so a second try cannot tell whose it was.
+        let once = matches!(batch, Batch::Redrive { .. } | Batch::Discard { .. });
+        let (batch, fault) = match self.attempt(batch).await? {
+            Attempt::Done(done) => return Ok(done),
+            Attempt::Dead(batch, fault) => (batch, fault),
+        };
+        match self.attempt(batch).await {
+            Ok(Attempt::Done(done)) => Ok(done),
+            Ok(Attempt::Dead(_, fault)) => Err(fault.into_lost()),
+            Err(StoreFault::Refused(Refusal::NotFound | Refusal::IntentTaken)) if once => {
+                Err(fault.into_lost())
+            }
+            Err(known) => Err(known),
+        }
+    }
+
+    /// One page of owed rows.
+    pub async fn load(&self, load: Load) -> Result<Page, StoreFault> {
+        self.ask(load).await
+    }
+
+    /// The running totals.
+    pub async fn counter(&self) -> Result<Counter, StoreFault> {
+        self.ask(Totals).await
+    }
+
+    /// The dead letters that wait for a person, oldest first, at most so many.
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreFault> {
+        self.ask(DeadLetters { limit }).await
+    }
+
+    /// The dead letter of a sequence: the open one, or the record of what was decided.
+    pub async fn dead_letter(&self, sequence: Sequence) -> Result<Option<DeadLetter>, StoreFault> {
+        self.ask(OneDeadLetter { sequence }).await
+    }
+
+    /// What became of an event, by its id (or its intent), for as long as the device remembers it.
+    pub async fn find(&self, identity: [u8; 16]) -> Result<Option<Fate>, StoreFault> {
+        self.ask(FateOf { identity }).await
+    }
+
+    /// Closes the database for good; what is under way still ends.
+    pub fn close(&self) {
+        self.connection.close();
+    }
+
+    async fn attempt(&self, batch: Batch) -> Result<Attempt, StoreFault> {
+        let database = self.connection.database().await?;
+        let (stores, access) = (batch::stores(&batch), Access::Write(batch.durability()));
+        let running = Rc::new(RefCell::new(Running::new(batch)));
+        let ended = converse(&database, stores, access, Rc::clone(&running) as Rc<RefCell<dyn Script>>).await;
+        let result = running.borrow_mut().result();
+        match (ended, result) {
+            (_, Some(Err(refusal))) => Err(StoreFault::Refused(refusal)),
+            (Ok(()), Some(Ok(done))) => Ok(Attempt::Done(done)),
+            (Ok(()), None) => Err(StoreFault::Refused(Refusal::Broken)),
+            (Err(fault), _) => {
+                let fault = self.survive(&database, fault)?;
+                let batch = running.borrow().batch();
+                Ok(Attempt::Dead(batch, fault))
+            }
+        }
+    }
+
+    async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, StoreFault> {
+        let database = self.connection.database().await?;
+        match query::ask(&database, question).await {
+            Ok(answer) => Ok(answer),
+            Err(fault) => {
+                self.survive(&database, fault)?;
+                let database = self.connection.database().await?;
+                query::ask(&database, question).await.map_err(Fault::into_lost)
+            }
+        }
+    }
+
+    /// After a failure: a full disk stays full, but anything else may be a dead connection, which is let go.
+    fn survive(&self, database: &IdbDatabase, fault: Fault) -> Result<Fault, StoreFault> {
+        match fault.into_known() {
+            Ok(known) => Err(known),
+            Err(fault) => {
+                self.connection.abandon(database);
+                Ok(fault)
+            }
+        }
+    }
+}
+
+/// How one try at a batch ended.
+enum Attempt {
+    Done(Done),
+    /// The connection failed under it; the batch may be tried again.
+    Dead(Batch, Fault),
+}

@@ -1,0 +1,193 @@
+//! One IndexedDB transaction from its first request to its end, driven by the browser's events alone.
+//!
+//! **Nothing awaits inside a transaction.** A [`Script`] is asked for requests; when they are answered it is asked
+//! again, in the same event, so the transaction never falls idle. One handler serves all events of a
+//! transaction and is freed when it ends. The conversation goes on when nobody waits for it any more: half of it
+//! must never become durable.
+
+use super::ending::Ending;
+use super::fault::Fault;
+use crate::browser::sys::{self, Committable, Database, TransactionOptions};
+use crate::outbox::port::Durability;
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, IdbDatabase, IdbRequest, IdbTransaction};
+
+/// What a script wants next.
+pub(super) enum Next {
+    /// Answer all of these; one that fails ends the transaction.
+    Ask(Vec<IdbRequest>),
+    /// Answer all of these additions; one that clashes fails alone.
+    Attempt(Vec<IdbRequest>),
+    /// Let it complete.
+    Complete,
+    /// Take everything back.
+    Abort,
+}
+
+/// Says what a transaction does, step by step.
+pub(super) trait Script {
+    /// `answered` are the requests of the step before. An error takes everything back.
+    fn next(&mut self, transaction: &IdbTransaction, answered: &[IdbRequest]) -> Result<Next, JsValue>;
+}
+
+/// What a transaction may do.
+#[derive(Clone, Copy)]
+pub(super) enum Access {
+    Read,
+    Write(Durability),
+}
+
+/// Opens the transaction and makes its first requests at once; the future resolves when it has completed or was
+/// taken back.
+pub(super) fn converse(
+    database: &IdbDatabase,
+    stores: &[&str],
+    access: Access,
+    script: Rc<RefCell<dyn Script>>,
+) -> Ending<Result<(), Fault>> {
+    let end = Ending::new();
+    match open(database, stores, access) {
+        Ok(transaction) => start(transaction, script, end.clone()),
+        Err(thrown) => end.tell(Err(Fault::of(&thrown))),
+    }
+    end
+}
+
+fn open(database: &IdbDatabase, stores: &[&str], access: Access) -> Result<IdbTransaction, JsValue> {
+    let names: js_sys::Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
+    let options: TransactionOptions = sys::options();
+    let mode = match access {
+        Access::Read => "readonly",
+        Access::Write(durability) => {
+            options.set_durability(match durability {
+                Durability::Strict => "strict",
+                Durability::Relaxed => "relaxed",
+            });
+            "readwrite"
+        }
+    };
+    database.unchecked_ref::<Database>().transaction(&names, mode, &options)
+}
+
+struct Conversation {
+    transaction: IdbTransaction,
+    script: Rc<RefCell<dyn Script>>,
+    asked: Vec<IdbRequest>,
+    /// Events still to come before the script is asked again.
+    waiting: usize,
+    fault: Option<Fault>,
+    /// The one handler; it holds this conversation, and is let go at the end.
+    handler: Option<Closure<dyn Fn(Event)>>,
+    end: Ending<Result<(), Fault>>,
+}
+
+fn start(transaction: IdbTransaction, script: Rc<RefCell<dyn Script>>, end: Ending<Result<(), Fault>>) {
+    let conversation = Rc::new(RefCell::new(Conversation {
+        transaction,
+        script,
+        asked: Vec::new(),
+        waiting: 0,
+        fault: None,
+        handler: None,
+        end,
+    }));
+    let heard = Rc::clone(&conversation);
+    let handler = Closure::<dyn Fn(Event)>::new(move |event: Event| heard.borrow_mut().hear(&event));
+    let mut begun = conversation.borrow_mut();
+    let function = handler.as_ref().unchecked_ref();
+    begun.transaction.set_oncomplete(Some(function));
+    begun.transaction.set_onabort(Some(function));
+    begun.handler = Some(handler);
+    begun.go_on();
+}
+
+impl Conversation {
+    fn hear(&mut self, event: &Event) {
+        match event.type_().as_str() {
+            "complete" => self.finish(Ok(())),
+            "abort" => {
+                // The browser's own reason comes before what its abort made us stumble over.
+                let reason = self.transaction.error().map(|exception| Fault::of_exception(&exception));
+                let fault = reason.or_else(|| self.fault.take());
+                self.finish(Err(
+                    fault.unwrap_or_else(|| Fault::new("AbortError", "the transaction was aborted"))
+                ));
+            }
+            "error" if !clashed(event) => {
+                // The browser is about to take everything back; the script is not asked again.
+                self.waiting = 0;
+                self.asked.clear();
+            }
+            _ => {
+                self.waiting = self.waiting.saturating_sub(1);
+                if self.waiting == 0 && !self.asked.is_empty() {
+                    self.go_on();
+                }
+            }
+        }
+    }
+
+    /// Asks the script and makes what it wants happen.
+    fn go_on(&mut self) {
+        let answered = core::mem::take(&mut self.asked);
+        let next = self.script.borrow_mut().next(&self.transaction, &answered);
+        let Some(function) = self.handler.as_ref().map(|handler| handler.as_ref().unchecked_ref()) else {
+            return;
+        };
+        match next {
+            Ok(Next::Ask(requests)) => {
+                // Requests are answered in order, so the last answer tells that all are there.
+                if let Some(last) = requests.last() {
+                    last.set_onsuccess(Some(function));
+                }
+                self.waiting = 1;
+                self.asked = requests;
+            }
+            Ok(Next::Attempt(requests)) => {
+                for request in &requests {
+                    request.set_onsuccess(Some(function));
+                    request.set_onerror(Some(function));
+                }
+                self.waiting = requests.len();
+                self.asked = requests;
+            }
+            Ok(Next::Complete) => {
+                // It would complete by itself; saying so saves a turn. An error here means that it has ended.
+                let _ = self.transaction.unchecked_ref::<Committable>().commit();
+            }
+            Ok(Next::Abort) => self.take_back(None),
+            Err(thrown) => self.take_back(Some(Fault::of(&thrown))),
+        }
+    }
+
+    fn take_back(&mut self, fault: Option<Fault>) {
+        self.fault = fault;
+        if self.transaction.abort().is_err() && self.transaction.error().is_none() {
+            // It ended before we could end it, so no event may come any more.
+            let fault = self.fault.take().unwrap_or_else(|| Fault::new("InvalidStateError", "it had ended"));
+            self.finish(Err(fault));
+        }
+    }
+
+    fn finish(&mut self, end: Result<(), Fault>) {
+        self.transaction.set_oncomplete(None);
+        self.transaction.set_onabort(None);
+        // While the handler runs the browser's glue keeps it; it goes when this event is over.
+        self.handler = None;
+        self.end.tell(end);
+    }
+}
+
+/// Whether a failed request is a clash that only concerns itself; then the transaction lives on.
+fn clashed(event: &Event) -> bool {
+    let request = event.target().and_then(|target| target.dyn_into::<IdbRequest>().ok());
+    let fault = request.and_then(|request| request.error().ok().flatten());
+    let clash = fault.is_some_and(|exception| Fault::of_exception(&exception).is_constraint());
+    if clash {
+        event.prevent_default();
+        event.stop_propagation();
+    }
+    clash
+}

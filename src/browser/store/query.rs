@@ -1,0 +1,292 @@
+//! Questions: each one readonly transaction of one or two rounds of requests, and what its answers mean.
+
+use super::batch::{held, segments};
+use super::conversation::{Access, Next, Script, converse};
+use super::fault::Fault;
+use super::layout::{
+    BODIES, COUNTER, DEAD, EPOCH, HOLDER, INTENTS, LANES, LIFE, MARKS, META, OFFER, OWED, PACE, PAUSED,
+};
+use super::records;
+use super::value::{self, Value};
+use crate::event::Sequence;
+use crate::limits::BLOCKED_LANES_MAX;
+use crate::outbox::port::{Load, LoadedRow, Opened, Page};
+use crate::outbox::record::{Counter, DeadLetter, Intents, MAYBE_SENT, Marks, RowRef, Status};
+use crate::outbox::transact::Kept;
+use js_sys::Array;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+use web_sys::{IdbDatabase, IdbKeyRange, IdbRequest, IdbTransaction};
+
+type Asked = Result<Vec<IdbRequest>, JsValue>;
+
+/// A question that can be asked again on another connection.
+pub(super) trait Question: Copy + 'static {
+    type Answer;
+    /// The stores it reads.
+    const STORES: &'static [&'static str];
+    /// The first requests.
+    fn ask(self, transaction: &IdbTransaction) -> Asked;
+    /// The requests that follow from the first answers, if any do.
+    fn ask_on(self, _transaction: &IdbTransaction, _first: &[JsValue]) -> Asked {
+        Ok(Vec::new())
+    }
+    /// What both rounds of answers mean.
+    fn read(self, first: &[JsValue], second: &[JsValue]) -> Self::Answer;
+}
+
+/// Asks in one transaction.
+pub(super) async fn ask<Q: Question>(database: &IdbDatabase, question: Q) -> Result<Q::Answer, Fault> {
+    let asking = Rc::new(RefCell::new(Asking { question, rounds: Vec::new() }));
+    converse(database, Q::STORES, Access::Read, Rc::clone(&asking) as Rc<RefCell<dyn Script>>).await?;
+    let rounds = core::mem::take(&mut asking.borrow_mut().rounds);
+    let round = |index: usize| rounds.get(index).map_or(&[][..], Vec::as_slice);
+    Ok(question.read(round(0), round(1)))
+}
+
+struct Asking<Q> {
+    question: Q,
+    rounds: Vec<Vec<JsValue>>,
+}
+
+impl<Q: Question> Script for Asking<Q> {
+    fn next(&mut self, transaction: &IdbTransaction, answered: &[IdbRequest]) -> Result<Next, JsValue> {
+        if answered.is_empty() {
+            return Ok(Next::Ask(self.question.ask(transaction)?));
+        }
+        self.rounds.push(answered.iter().map(IdbRequest::result).collect::<Result<_, _>>()?);
+        let more = match self.rounds.as_slice() {
+            [first] => self.question.ask_on(transaction, first)?,
+            _ => Vec::new(),
+        };
+        Ok(if more.is_empty() { Next::Complete } else { Next::Ask(more) })
+    }
+}
+
+fn meta(transaction: &IdbTransaction, names: &[&str]) -> Asked {
+    let store = transaction.object_store(META)?;
+    names.iter().map(|name| store.get(&JsValue::from_str(name))).collect()
+}
+
+fn at(answers: &[JsValue], index: usize) -> JsValue {
+    answers.get(index).cloned().unwrap_or(JsValue::UNDEFINED)
+}
+
+/// Which life of the database this is.
+#[derive(Clone, Copy)]
+pub(super) struct Life;
+
+impl Question for Life {
+    type Answer = Option<String>;
+    const STORES: &'static [&'static str] = &[META];
+
+    fn ask(self, transaction: &IdbTransaction) -> Asked {
+        meta(transaction, &[LIFE])
+    }
+
+    fn read(self, first: &[JsValue], _second: &[JsValue]) -> Option<String> {
+        Value::of(&at(first, 0))?.text("incarnation")
+    }
+}
+
+/// What the engine needs to begin.
+#[derive(Clone, Copy)]
+pub(super) struct Beginning;
+
+impl Question for Beginning {
+    type Answer = Opened;
+    const STORES: &'static [&'static str] = &[META, LANES];
+
+    fn ask(self, transaction: &IdbTransaction) -> Asked {
+        let mut requests = meta(transaction, &[COUNTER, EPOCH, PAUSED, PACE, OFFER])?;
+        let (lanes, limit) = (transaction.object_store(LANES)?, BLOCKED_LANES_MAX as u32);
+        requests.push(lanes.get_all_keys_with_key_and_limit(&JsValue::UNDEFINED, limit)?);
+        requests.push(lanes.get_all_with_key_and_limit(&JsValue::UNDEFINED, limit)?);
+        Ok(requests)
+    }
+
+    fn read(self, first: &[JsValue], _second: &[JsValue]) -> Opened {
+        let (keys, lanes) = (Array::from(&at(first, 5)), Array::from(&at(first, 6)));
+        Opened {
+            counter: records::counter_of(&at(first, 0)).unwrap_or_default(),
+            epoch: value::as_whole(&at(first, 1)).unwrap_or(0),
+            paused: at(first, 2).is_truthy(),
+            pace: records::pace_of(&at(first, 3)).unwrap_or_default(),
+            offer: records::offer_of(&at(first, 4)),
+            lanes: keys
+                .iter()
+                .zip(lanes.iter())
+                .filter_map(|(key, lane)| records::lane_of(records::lane_of_key(&key)?, &lane))
+                .collect(),
+        }
+    }
+}
+
+/// The running totals.
+#[derive(Clone, Copy)]
+pub(super) struct Totals;
+
+impl Question for Totals {
+    type Answer = Counter;
+    const STORES: &'static [&'static str] = &[META];
+
+    fn ask(self, transaction: &IdbTransaction) -> Asked {
+        meta(transaction, &[COUNTER])
+    }
+
+    fn read(self, first: &[JsValue], _second: &[JsValue]) -> Counter {
+        records::counter_of(&at(first, 0)).unwrap_or_default()
+    }
+}
+
+impl Question for Load {
+    type Answer = Page;
+    const STORES: &'static [&'static str] = &[MARKS, BODIES, INTENTS];
+
+    fn ask(self, transaction: &IdbTransaction) -> Asked {
+        let after = IdbKeyRange::lower_bound_with_open(&value::whole(self.after.0), true)?;
+        let owed = transaction.object_store(MARKS)?.index(OWED)?;
+        Ok(vec![owed.get_all_with_key_and_limit(&after, self.segments)?])
+    }
+
+    fn ask_on(self, transaction: &IdbTransaction, first: &[JsValue]) -> Asked {
+        let (intents, bodies) = (transaction.object_store(INTENTS)?, transaction.object_store(BODIES)?);
+        let mut requests = Vec::new();
+        for marks in owed_marks(first) {
+            let key = value::whole(marks.first.0);
+            requests.push(intents.get(&key)?);
+            requests.push(bodies.get(&key)?);
+        }
+        Ok(requests)
+    }
+
+    fn read(self, first: &[JsValue], second: &[JsValue]) -> Page {
+        let marks = owed_marks(first);
+        let last = marks.last().map(|marks| marks.first);
+        let more = marks.len() == self.segments as usize;
+        let mut rows = Vec::new();
+        for (marks, pair) in marks.iter().zip(second.chunks_exact(2)) {
+            let [intents, body] = pair else { continue };
+            if let (Some(intents), Some(body)) = (records::intents_of(marks.first, intents), body.as_string())
+            {
+                rows.extend(owed_rows(marks, &intents, &body));
+            }
+        }
+        Page { rows, last, more }
+    }
+}
+
+fn owed_marks(first: &[JsValue]) -> Vec<Marks> {
+    Array::from(&at(first, 0)).iter().filter_map(|one| records::marks_of(&one)).collect()
+}
+
+fn owed_rows(marks: &Marks, intents: &Intents, body: &str) -> Vec<LoadedRow> {
+    let rows = (0..).zip(body.split('\n')).zip(intents.iter()).zip(&marks.status);
+    let owed = rows.filter(|(_, status)| Status::of(**status) == Status::Owed);
+    owed.map(|(((index, body), own), status)| LoadedRow {
+        row: RowRef { segment: marks.first, sequence: Sequence(marks.first.0 + u64::from(index)) },
+        id: own.id,
+        lane: own.lane,
+        on_dead: own.on_dead,
+        tries: marks.tries.get(index as usize).copied().unwrap_or(0),
+        maybe_sent: status & MAYBE_SENT != 0,
+        place: marks.places.get(&index).copied(),
+        stored_at: intents.stored_at,
+        body: body.to_owned(),
+    })
+    .collect()
+}
+
+/// The open dead letters, oldest first.
+#[derive(Clone, Copy)]
+pub(super) struct DeadLetters {
+    pub(super) limit: u32,
+}
+
+impl Question for DeadLetters {
+    type Answer = Vec<DeadLetter>;
+    const STORES: &'static [&'static str] = &[DEAD];
+
+    fn ask(self, transaction: &IdbTransaction) -> Asked {
+        // `[0]` sorts before and `[1]` after every `[0, sequence]`.
+        let edge = |closed: f64| Array::of1(&JsValue::from_f64(closed));
+        let open = IdbKeyRange::bound(&edge(0.0), &edge(1.0))?;
+        Ok(vec![transaction.object_store(DEAD)?.get_all_with_key_and_limit(&open, self.limit)?])
+    }
+
+    fn read(self, first: &[JsValue], _second: &[JsValue]) -> Vec<DeadLetter> {
+        Array::from(&at(first, 0)).iter().filter_map(|one| records::dead_of(&one)).collect()
+    }
+}
+
+/// The dead letter of a sequence, open or closed.
+#[derive(Clone, Copy)]
+pub(super) struct OneDeadLetter {
+    pub(super) sequence: Sequence,
+}
+
+impl Question for OneDeadLetter {
+    type Answer = Option<DeadLetter>;
+    const STORES: &'static [&'static str] = &[DEAD];
+
+    fn ask(self, transaction: &IdbTransaction) -> Asked {
+        let store = transaction.object_store(DEAD)?;
+        [false, true].iter().map(|closed| store.get(&records::dead_key(*closed, self.sequence))).collect()
+    }
+
+    fn read(self, first: &[JsValue], _second: &[JsValue]) -> Option<DeadLetter> {
+        first.iter().find_map(records::dead_of)
+    }
+}
+
+/// What became of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// The event.
+    pub kept: Kept,
+    /// Where it stands.
+    pub status: Status,
+    /// The problem document or reason, for one the city refused or a person discarded.
+    pub note: Option<String>,
+}
+
+/// What became of an id or intent.
+#[derive(Clone, Copy)]
+pub(super) struct FateOf {
+    pub(super) identity: [u8; 16],
+}
+
+impl Question for FateOf {
+    type Answer = Option<Fate>;
+    const STORES: &'static [&'static str] = &[INTENTS, MARKS];
+
+    fn ask(self, transaction: &IdbTransaction) -> Asked {
+        let identity = value::bytes(&self.identity);
+        Ok(vec![transaction.object_store(INTENTS)?.index(HOLDER)?.get_key(&identity)?])
+    }
+
+    fn ask_on(self, transaction: &IdbTransaction, first: &[JsValue]) -> Asked {
+        match value::as_whole(&at(first, 0)) {
+            Some(holder) => segments(transaction, &[Sequence(holder)]),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn read(self, first: &[JsValue], second: &[JsValue]) -> Option<Fate> {
+        let holder = Sequence(value::as_whole(&at(first, 0))?);
+        let held: BTreeMap<_, _> = held(&[holder], second);
+        let (intents, marks) = held.get(&holder)?;
+        let is = |own: [u8; 16]| own == self.identity;
+        let by_id = intents.iter().position(|own| is(own.id.to_bytes()));
+        let index = by_id.or_else(|| intents.iter().position(|own| is(own.intent.to_bytes())))?;
+        let own = intents.get(index)?;
+        let row = RowRef { segment: holder, sequence: Sequence(holder.0 + index as u64) };
+        Some(Fate {
+            kept: Kept { id: own.id, intent: own.intent, row, stored_at: intents.stored_at },
+            status: marks.status_of(row.index())?,
+            note: marks.notes.get(&row.index()).cloned(),
+        })
+    }
+}

@@ -1,0 +1,19 @@
+//! From any older version to this one, step by step, inside the browser's upgrade transaction. A step never
+//! drops a row.
+
+mod to_v1;
+
+use wasm_bindgen::JsValue;
+use web_sys::{IdbDatabase, IdbTransaction};
+
+/// Brings a database of version `from` (0 when it is new) to the current version.
+pub(super) fn upgrade(
+    database: &IdbDatabase,
+    transaction: &IdbTransaction,
+    from: u32,
+) -> Result<(), JsValue> {
+    if from < 1 {
+        to_v1::step(database, transaction)?;
+    }
+    Ok(())
+}
