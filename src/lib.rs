@@ -10,6 +10,7 @@
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
 pub mod event;
+pub mod flat;
 pub mod limits;
 pub mod outbox;
 pub mod pace;

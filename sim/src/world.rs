@@ -308,10 +308,7 @@ impl World {
 
     fn drain(&mut self, index: usize) -> Result<(), Broken> {
         let now = self.clock();
-        loop {
-            let Some(output) = self.page(index)?.engine.as_mut().and_then(|engine| engine.poll(now)) else {
-                break;
-            };
+        while let Some(output) = self.page(index)?.engine.as_mut().and_then(|engine| engine.poll(now)) {
             self.perform(index, output)?;
         }
         self.always_a_wake(index)

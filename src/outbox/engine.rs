@@ -22,6 +22,7 @@ use crate::event::json::Json;
 use crate::event::{
     Emit, EmitProblem, EventId, Identity, IntentKey, LaneHash, Prepared, Sequence, UnixMillis, prepare,
 };
+use crate::flat::FlatMap;
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, EDGE_CONFIG_KEEP_MS, LANE_RETRY_BASE_MS, LOAD_SEGMENTS_MAX,
     PRUNE_EVERY_ROWS, REASON_CHARS_MAX, RETRY_AFTER_MAX_MS, SERVER_FAULTS_BEFORE_BISECT,
@@ -31,7 +32,7 @@ use crate::wire::answer::{EdgeConfig, Problem, Verdict, VerdictWord};
 use crate::wire::classify::{Reply, ReplyClass, Unsettled, classify};
 use crate::wire::cloudevents::Envelope;
 use crate::wire::headers;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Names one wish of a caller, chosen by the driver; its result carries it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -341,11 +342,13 @@ pub struct Engine {
     offer: Option<(EdgeConfig, u64)>,
     batch_limit: usize,
     group: Vec<(Ticket, Prepared)>,
-    pending: BTreeMap<u64, Purpose>,
+    pending: FlatMap<u64, Purpose>,
     next_op: u64,
     next_request: u64,
     settled_since_prune: u64,
     oldest_own: Option<UnixMillis>,
+    /// A word that something changed is on its way; one is enough for all changes not yet told.
+    change_told: bool,
     out: VecDeque<Output>,
 }
 
@@ -379,11 +382,12 @@ impl Engine {
             offer: None,
             batch_limit: BATCH_EVENTS_MAX,
             group: Vec::new(),
-            pending: BTreeMap::new(),
+            pending: FlatMap::new(),
             next_op: 0,
             next_request: 0,
             settled_since_prune: PRUNE_EVERY_ROWS,
             oldest_own: None,
+            change_told: false,
             out: VecDeque::new(),
         }
     }
@@ -558,7 +562,11 @@ impl Engine {
             let group = core::mem::take(&mut self.group);
             self.append(group, now);
         }
-        self.out.pop_front()
+        let output = self.out.pop_front();
+        if matches!(output, Some(Output::Notice(Notice::Changed))) {
+            self.change_told = false;
+        }
+        output
     }
 
     fn opened(&mut self, opened: Opened, now: Now) {
@@ -1084,7 +1092,7 @@ impl Engine {
 
     fn judged(&mut self, sent: &[(RowRef, EventId)], verdicts: Vec<Verdict>, now: Now) {
         self.went_well();
-        let said: BTreeMap<EventId, Verdict> =
+        let said: FlatMap<EventId, Verdict> =
             verdicts.into_iter().map(|verdict| (verdict.id, verdict)).collect();
         let mut settlements = Vec::new();
         let mut waits = Vec::new();
@@ -1286,8 +1294,7 @@ impl Engine {
     }
 
     fn tell(&mut self, notice: Notice) {
-        // One word that something changed is enough for all changes not yet told.
-        if notice == Notice::Changed && self.out.contains(&Output::Notice(Notice::Changed)) {
+        if matches!(notice, Notice::Changed) && core::mem::replace(&mut self.change_told, true) {
             return;
         }
         self.out.push_back(Output::Notice(notice));

@@ -6,7 +6,7 @@
 
 use crate::event::contract::OnDead;
 use crate::event::{EventId, IntentKey, LaneHash, Prepared, Sequence, UnixMillis};
-use std::collections::BTreeMap;
+use crate::flat::FlatMap;
 
 /// Bytes of one event in [`Intents::packed`]: id 16, intent 16, fingerprint 32, lane 8, flags 1.
 pub const STRIDE: usize = 73;
@@ -144,9 +144,9 @@ pub struct Marks {
     /// Deliveries tried, one byte an event, stopping at 255.
     pub tries: Vec<u8>,
     /// Place in the lane, for events that took another one's place.
-    pub places: BTreeMap<u32, Sequence>,
+    pub places: FlatMap<u32, Sequence>,
     /// Problem document or reason, for events the city refused or a person discarded.
-    pub notes: BTreeMap<u32, String>,
+    pub notes: FlatMap<u32, String>,
     /// When the last event of the segment settled.
     pub settled_at: UnixMillis,
 }

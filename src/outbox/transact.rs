@@ -10,11 +10,11 @@ use super::record::{
     RowRef, Status,
 };
 use crate::event::{EventId, IntentKey, LaneHash, Prepared, Sequence, UnixMillis, with_sequence};
+use crate::flat::FlatMap;
 use crate::limits::{
     BACKLOG_EVENTS_MAX, INTENT_KEEP_EVENTS, INTENT_KEEP_MS, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX,
 };
 use crate::wire::EdgeConfig;
-use crate::flat::FlatMap;
 
 /// One transaction's worth of intent.
 #[derive(Clone, Debug, PartialEq)]
@@ -429,13 +429,12 @@ impl Transaction {
 
     fn looked(&mut self, append: Append, found: Vec<Found>) -> Step {
         let Some((events, at)) = self.appending() else { return Step::Abort(Refusal::Broken) };
-        let mut holders: Vec<(Intents, Marks)> = found
+        // A replayed burst finds the same few segments again and again.
+        let holders: FlatMap<Sequence, (Intents, Marks)> = found
             .into_iter()
             .filter_map(|one| if let Found::Segment(holder) = one { holder } else { None })
+            .map(|holder| (holder.0.first, holder))
             .collect();
-        // A replayed burst finds the same few segments again and again.
-        holders.sort_unstable_by_key(|(intents, _)| intents.first);
-        holders.dedup_by_key(|(intents, _)| intents.first);
         let next = append.without_known(&events, at, &holders);
         self.add(next)
     }
@@ -521,7 +520,12 @@ impl Append {
     }
 
     /// Takes out what the store already holds.
-    fn without_known(mut self, events: &[Prepared], at: UnixMillis, holders: &[(Intents, Marks)]) -> Self {
+    fn without_known(
+        mut self,
+        events: &[Prepared],
+        at: UnixMillis,
+        holders: &FlatMap<Sequence, (Intents, Marks)>,
+    ) -> Self {
         let mut fresh = Vec::new();
         for index in core::mem::take(&mut self.fresh) {
             let known = events.get(index).and_then(|event| judge(event, holders));
@@ -608,8 +612,8 @@ fn chunks(events: &[Prepared], fresh: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// What the store already knows of an event, if it does.
-fn judge(event: &Prepared, holders: &[(Intents, Marks)]) -> Option<Appended> {
-    holders.iter().find_map(|(intents, marks)| {
+fn judge(event: &Prepared, holders: &FlatMap<Sequence, (Intents, Marks)>) -> Option<Appended> {
+    holders.values().find_map(|(intents, marks)| {
         let place = intents.iter().position(|own| own.intent == event.intent || own.id == event.id)?;
         let own = intents.get(place)?;
         let sequence = Sequence(intents.first.0 + place as u64);

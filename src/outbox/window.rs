@@ -7,8 +7,8 @@ use super::port::{LoadedRow, Opened};
 use super::record::{LaneRecord, RowRef};
 use crate::event::contract::OnDead;
 use crate::event::{EventId, LaneHash, Sequence, UnixMillis};
+use crate::flat::FlatMap;
 use crate::limits::{WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// What is happening to a row right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +61,10 @@ impl LaneState {
 /// The window and its lanes.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    rows: BTreeMap<(Sequence, Sequence), Row>,
-    places: BTreeMap<Sequence, Sequence>,
+    rows: FlatMap<(Sequence, Sequence), Box<Row>>,
+    places: FlatMap<Sequence, Sequence>,
     bytes: usize,
-    pub(super) lanes: BTreeMap<LaneHash, LaneState>,
+    pub(super) lanes: FlatMap<LaneHash, LaneState>,
     /// Scan position: segments up to here were looked at.
     frontier: Sequence,
     /// Whether there may be segments beyond the frontier.
@@ -74,7 +74,7 @@ pub(super) struct Window {
     /// The scan was started over while a page was on its way.
     restarted_meanwhile: bool,
     /// Rows settled while a page was on its way, which that page may still show as owed.
-    settled_meanwhile: BTreeSet<Sequence>,
+    settled_meanwhile: FlatMap<Sequence, ()>,
 }
 
 impl Window {
@@ -90,7 +90,7 @@ impl Window {
 
     /// Takes over what another context decided about lanes: a dead letter closed, a new front.
     pub(super) fn refresh(&mut self, opened: &Opened, mono_of: impl Fn(UnixMillis) -> u64) {
-        let stored: BTreeMap<LaneHash, &LaneRecord> =
+        let stored: FlatMap<LaneHash, &LaneRecord> =
             opened.lanes.iter().map(|record| (record.lane, record)).collect();
         let gone: Vec<LaneHash> = self
             .lanes
@@ -154,7 +154,7 @@ impl Window {
     pub(super) fn take(&mut self, rows: Vec<LoadedRow>, last: Option<Sequence>, more: bool) {
         let settled = core::mem::take(&mut self.settled_meanwhile);
         for loaded in rows {
-            if settled.contains(&loaded.row.sequence) || self.places.contains_key(&loaded.row.sequence) {
+            if settled.contains_key(&loaded.row.sequence) || self.places.contains_key(&loaded.row.sequence) {
                 continue;
             }
             if let Some(lane) = self.lanes.get_mut(&loaded.lane) {
@@ -182,7 +182,7 @@ impl Window {
         self.places.insert(loaded.row.sequence, place);
         self.rows.insert(
             (place, loaded.row.sequence),
-            Row {
+            Box::new(Row {
                 at: loaded.row,
                 id: loaded.id,
                 lane: loaded.lane,
@@ -192,24 +192,24 @@ impl Window {
                 stored_at: loaded.stored_at,
                 body: loaded.body,
                 doing: Doing::Pending,
-            },
+            }),
         );
     }
 
     /// Notes that a row is settled while a page may be on its way.
     pub(super) fn settled_meanwhile(&mut self, sequence: Sequence) {
-        self.settled_meanwhile.insert(sequence);
+        self.settled_meanwhile.insert(sequence, ());
     }
 
     pub(super) fn row(&self, sequence: Sequence) -> Option<&Row> {
-        self.rows.get(&(*self.places.get(&sequence)?, sequence))
+        self.rows.get(&(*self.places.get(&sequence)?, sequence)).map(Box::as_ref)
     }
 
     pub(super) fn row_mut(&mut self, sequence: Sequence) -> Option<&mut Row> {
-        self.rows.get_mut(&(*self.places.get(&sequence)?, sequence))
+        self.rows.get_mut(&(*self.places.get(&sequence)?, sequence)).map(Box::as_mut)
     }
 
-    pub(super) fn remove(&mut self, sequence: Sequence) -> Option<Row> {
+    pub(super) fn remove(&mut self, sequence: Sequence) -> Option<Box<Row>> {
         let place = self.places.remove(&sequence)?;
         let row = self.rows.remove(&(place, sequence))?;
         self.bytes = self.bytes.saturating_sub(row.body.len());
@@ -218,12 +218,12 @@ impl Window {
 
     /// All rows, in lane order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
-        self.rows.values()
+        self.rows.values().map(Box::as_ref)
     }
 
     /// Makes a lane wait: its rows leave the window.
     pub(super) fn block(&mut self, lane: LaneHash, change: impl FnOnce(&mut LaneState)) {
-        change(self.lanes.entry(lane).or_default());
+        change(self.lanes.or_default(lane));
         let rows: Vec<Sequence> =
             self.rows.values().filter(|row| row.lane == lane).map(|row| row.at.sequence).collect();
         for sequence in rows {
@@ -272,14 +272,14 @@ impl Window {
 
     /// The first row of each flowing lane that may be sent, within the limits.
     pub(super) fn select(&self, events_max: usize, bytes_max: usize) -> Vec<RowRef> {
-        let mut lanes = BTreeSet::new();
+        let mut lanes = FlatMap::new();
         let mut bytes = 2;
         let mut chosen = Vec::new();
         for row in self.rows.values() {
             if chosen.len() >= events_max {
                 break;
             }
-            if !lanes.insert(row.lane) || row.doing != Doing::Pending {
+            if lanes.insert(row.lane, ()).is_some() || row.doing != Doing::Pending {
                 continue;
             }
             let after = bytes + row.body.len() + 1;

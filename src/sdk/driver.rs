@@ -13,6 +13,7 @@ use crate::browser::store::Store;
 use crate::browser::wakes::{Wake, Wakes, is_visible};
 use crate::browser::{clock, fetch};
 use crate::event::EventId;
+use crate::flat::FlatMap;
 use crate::outbox::Engine;
 use crate::outbox::engine::{Final, Input, Notice, Output, Request, Ticket};
 use crate::outbox::port::{Batch, StoreFault};
@@ -21,7 +22,6 @@ use crate::pace::{Link, Now, Watched};
 use crate::wire::Reply;
 use js_sys::{Array, Function, Promise, Reflect};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -68,10 +68,10 @@ pub(super) struct Driver {
     setup: Setup,
     token: RefCell<Option<String>>,
     next_ticket: Cell<u64>,
-    waiting: RefCell<BTreeMap<Ticket, Waiter>>,
+    waiting: RefCell<FlatMap<Ticket, Waiter>>,
     settling: RefCell<Vec<(EventId, u64, Waiter)>>,
-    listeners: RefCell<BTreeMap<u64, Function>>,
-    notice_listeners: RefCell<BTreeMap<u64, Function>>,
+    listeners: RefCell<FlatMap<u64, Function>>,
+    notice_listeners: RefCell<FlatMap<u64, Function>>,
     turn: Cell<bool>,
     closed: Cell<bool>,
     health: Cell<Health>,
@@ -198,7 +198,7 @@ impl Driver {
             // The borrow ends with the statement: what is performed may call back into the engine.
             let output = self.engine.borrow_mut().poll(now());
             let Some(output) = output else { break };
-            changed |= output == Output::Notice(Notice::Changed);
+            changed |= matches!(output, Output::Notice(Notice::Changed));
             self.perform(output);
         }
         self.set_timer();
@@ -361,7 +361,7 @@ impl Driver {
         self.add_listener(&self.notice_listeners, listener)
     }
 
-    fn add_listener(&self, list: &RefCell<BTreeMap<u64, Function>>, listener: Function) -> u64 {
+    fn add_listener(&self, list: &RefCell<FlatMap<u64, Function>>, listener: Function) -> u64 {
         let number = self.next_ticket.get() + 1;
         self.next_ticket.set(number);
         list.borrow_mut().insert(number, listener);
