@@ -6,6 +6,11 @@ use crate::place::{Place, WASM_TARGET};
 use crate::report::Report;
 use crate::{size, suites, tools};
 
+/// The crates whose decisions the simulator runs too, on its own clock.
+const PURE: [&str; 2] = ["city-domain", "conch"];
+/// What would bring a clock, a socket or a database of its own.
+const IMPURE: [&str; 7] = ["axum", "hyper", "libsqlite3-sys", "mio", "reqwest", "rusqlite", "tokio"];
+
 /// The steps, then every suite, then the size.
 pub(crate) fn run(place: &Place, report: &mut Report) -> Result<(), Fault> {
     report.step("fmt", || child::run(place.cargo(&["fmt", "--all", "--check"])));
@@ -19,6 +24,7 @@ pub(crate) fn run(place: &Place, report: &mut Report) -> Result<(), Fault> {
         child::run(place.cargo(&parts))
     });
     report.step("deny", || deny(place));
+    report.step("purity", || PURE.into_iter().try_for_each(|package| stays_pure(place, package)));
     report.step("docs", || docs(place, &["--workspace"]));
     report.step("docs wasm", || docs(place, &["-p", "conch", "--target", WASM_TARGET]));
     if let Err(fault) = suites::run(place, "", report) {
@@ -33,6 +39,31 @@ fn deny(place: &Place) -> Result<(), Fault> {
     let mut deny = place.command(tools::cargo_deny(place)?.join("cargo-deny"));
     deny.args(["check", "bans", "licenses", "sources"]);
     child::run(deny)
+}
+
+/// Looks through everything a crate depends on, however indirectly.
+fn stays_pure(place: &Place, package: &str) -> Result<(), Fault> {
+    let tree = place.cargo(&[
+        "tree",
+        "-p",
+        package,
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]);
+    let answer =
+        child::answer(tree).ok_or_else(|| Fault::advice(format!("`cargo tree -p {package}` fails")))?;
+    let names: Vec<_> = answer.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    println!("  {package}: {} packages", names.len());
+    match IMPURE.iter().find(|impure| names.contains(impure)) {
+        Some(impure) => Err(Fault::advice(format!(
+            "{package} must not depend on {impure}: cargo tree -p {package} -i {impure}"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn docs(place: &Place, which: &[&str]) -> Result<(), Fault> {
