@@ -123,7 +123,7 @@ impl<K: Ord, V> FromIterator<(K, V)> for FlatMap<K, V> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

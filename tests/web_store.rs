@@ -1,6 +1,12 @@
 //! The store on a real IndexedDB: what is written together, what survives, and what happens when the browser
 //! takes the database away.
 #![cfg(target_arch = "wasm32")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 use conch::browser::store::Store;
 use conch::event::contract::OnDead;

@@ -4,10 +4,10 @@ use super::conversation::{Next, Script};
 use super::layout::{BODIES, COUNTER, DEAD, EPOCH, HOLDER, INTENTS, LANES, MARKS, META, OFFER, PACE, PAUSED};
 use super::{records, value};
 use crate::event::Sequence;
+use crate::flat::FlatMap;
 use crate::outbox::port::Batch;
 use crate::outbox::record::{Intents, Marks};
 use crate::outbox::transact::{Done, Found, Read, Refusal, Step, Transaction, Write};
-use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
 use web_sys::{IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
 
@@ -65,7 +65,7 @@ impl Running {
             Asked::Reads(reads) => {
                 let holders = holders(&reads, answered)?;
                 if holders.is_empty() {
-                    Ok(found(&reads, answered, &BTreeMap::new())?)
+                    Ok(found(&reads, answered, &FlatMap::new())?)
                 } else {
                     let requests = segments(transaction, &holders)?;
                     self.asked = Asked::Holders(reads, answered.to_vec(), holders);
@@ -138,15 +138,13 @@ fn request(transaction: &IdbTransaction, read: &Read) -> Result<IdbRequest, JsVa
 
 /// The distinct segments that hold what was looked for, in order.
 fn holders(reads: &[Read], answered: &[IdbRequest]) -> Result<Vec<Sequence>, JsValue> {
-    let mut firsts = Vec::new();
+    let mut firsts = FlatMap::new();
     for (read, request) in reads.iter().zip(answered) {
         if let (Read::Holder(_), Some(first)) = (read, value::as_whole(&request.result()?)) {
-            firsts.push(Sequence(first));
+            firsts.insert(Sequence(first), Sequence(first));
         }
     }
-    firsts.sort_unstable();
-    firsts.dedup();
-    Ok(firsts)
+    Ok(firsts.into_values().collect())
 }
 
 /// Asks for intents and marks of each segment, in turns.
@@ -164,7 +162,7 @@ pub(super) fn segments(
 }
 
 /// What [`segments`] found.
-pub(super) fn held(firsts: &[Sequence], results: &[JsValue]) -> BTreeMap<Sequence, (Intents, Marks)> {
+pub(super) fn held(firsts: &[Sequence], results: &[JsValue]) -> FlatMap<Sequence, (Intents, Marks)> {
     let pairs = firsts.iter().zip(results.chunks_exact(2)).filter_map(|(first, pair)| {
         let [intents, marks] = pair else { return None };
         Some((*first, (records::intents_of(*first, intents)?, records::marks_of(marks)?)))
@@ -175,7 +173,7 @@ pub(super) fn held(firsts: &[Sequence], results: &[JsValue]) -> BTreeMap<Sequenc
 fn found(
     reads: &[Read],
     answered: &[IdbRequest],
-    held: &BTreeMap<Sequence, (Intents, Marks)>,
+    held: &FlatMap<Sequence, (Intents, Marks)>,
 ) -> Result<Vec<Found>, JsValue> {
     reads.iter().zip(answered).map(|(read, request)| one_found(read, &request.result()?, held)).collect()
 }
@@ -183,7 +181,7 @@ fn found(
 fn one_found(
     read: &Read,
     result: &JsValue,
-    held: &BTreeMap<Sequence, (Intents, Marks)>,
+    held: &FlatMap<Sequence, (Intents, Marks)>,
 ) -> Result<Found, JsValue> {
     // A record that is there but cannot be read must not pass for one that is not there.
     let readable = |ok: bool| {

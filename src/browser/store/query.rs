@@ -9,13 +9,13 @@ use super::layout::{
 use super::records;
 use super::value::{self, Value};
 use crate::event::Sequence;
+use crate::flat::FlatMap;
 use crate::limits::BLOCKED_LANES_MAX;
 use crate::outbox::port::{Load, LoadedRow, Opened, Page};
 use crate::outbox::record::{Counter, DeadLetter, Intents, MAYBE_SENT, Marks, RowRef, Status};
 use crate::outbox::transact::Kept;
 use js_sys::Array;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use web_sys::{IdbDatabase, IdbKeyRange, IdbRequest, IdbTransaction};
@@ -276,7 +276,7 @@ impl Question for FateOf {
 
     fn read(self, first: &[JsValue], second: &[JsValue]) -> Option<Fate> {
         let holder = Sequence(value::as_whole(&at(first, 0))?);
-        let held: BTreeMap<_, _> = held(&[holder], second);
+        let held: FlatMap<_, _> = held(&[holder], second);
         let (intents, marks) = held.get(&holder)?;
         let is = |own: [u8; 16]| own == self.identity;
         let by_id = intents.iter().position(|own| is(own.id.to_bytes()));
