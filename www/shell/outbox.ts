@@ -50,6 +50,8 @@ export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<v
     await readDeadLetters();
     await opened(fresh);
   } catch (error) {
+    // The screen says it in plain words; the cause is for whoever is called to help.
+    console.error("the outbox did not open", error);
     opening.value = { step: "failed", code: codeOf(error) };
   }
 }

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { endsWithUs } from "./leftovers.js";
 import { until } from "./until.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -77,6 +78,10 @@ export class City {
     child.stdout.on("data", hear);
     child.stderr.on("data", hear);
     this.#child = child;
+    child.once(
+      "exit",
+      endsWithUs(() => child.kill("SIGKILL")),
+    );
     await until("the city's health", async () => {
       if (child.exitCode !== null) throw new Error(`the city ended with ${child.exitCode}:\n${this.#said}`);
       return (await fetch(`${this.origin}/health`)).ok;

@@ -27,7 +27,7 @@ async function reopen({ city, phone }: World, device: string): Promise<number> {
 for (const moment of moments) {
   scenario(`a tab closed when a sale is ${moment} leaves one sale or none, never two`, async (world) => {
     const till = await Till.open(world.phone, world.city, "stall-k1");
-    await till.link("up");
+    await till.enrolled();
     await world.city.weather("stall-k1", { mode: "drop-request" });
     await tap(till, 120);
     if (moment !== "tapped") await till.get("sale").waitFor();
@@ -41,7 +41,7 @@ for (const moment of moments) {
 
   scenario(`a browser killed when a sale is ${moment} leaves one sale or none, never two`, async (world) => {
     const till = await Till.open(world.phone, world.city, "stall-k2");
-    await till.link("up");
+    await till.enrolled();
     await world.city.weather("stall-k2", { mode: "drop-request" });
     await tap(till, 120);
     if (moment !== "tapped") await till.get("sale").waitFor();
@@ -59,7 +59,7 @@ scenario(
   "a sale cut off between the list and the outbox is stored when the till opens again",
   async ({ city, phone }) => {
     const till = await Till.open(phone, city, "stall-k3");
-    await till.link("up");
+    await till.enrolled();
     await till.page.evaluate(() => {
       // From here on the outbox's database is gone; the page's own list still writes.
       const { transaction } = IDBDatabase.prototype;

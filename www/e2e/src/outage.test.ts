@@ -10,7 +10,7 @@ scenario(
     const till = await Till.open(phone, city, "stall-e1");
     const gate = await Gate.open(phone, city, "gate-e1");
     for (const screen of [till, gate]) {
-      await screen.link("up");
+      await screen.enrolled();
       await screen.shellKept();
     }
     await phone.context.setOffline(true);
@@ -62,7 +62,7 @@ scenario(
     await phone.context.unroute("**/v1/**");
     await till.sendNow();
     await till.card("paid");
-    await till.get("enrolment").waitFor({ state: "detached" });
+    await till.enrolled();
     await holds(city, { events: 1, captures: 1 });
   },
 );

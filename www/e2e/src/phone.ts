@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { endsWithUs } from "./leftovers.js";
 
 const executable = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const flags = [
@@ -51,6 +52,10 @@ export class Phone {
       stdio: ["ignore", "ignore", "pipe"],
     });
     this.#child = child;
+    child.once(
+      "exit",
+      endsWithUs(() => killGroup(child)),
+    );
     this.#browser = await chromium.connectOverCDP(await addressOf(child));
     this.context.setDefaultTimeout(PATIENCE_MS);
     await this.context.addInitScript(() => {
@@ -82,7 +87,7 @@ export class Phone {
     const child = this.#child;
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, "exit");
-    process.kill(-child.pid, "SIGKILL");
+    killGroup(child);
     await exit;
     await this.#browser?.close().catch(() => undefined);
   }
@@ -92,6 +97,10 @@ export class Phone {
     await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
     assert.deepEqual(this.complaints, [], "pages complain about nothing");
   }
+}
+
+function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, "SIGKILL");
 }
 
 async function addressOf(child: ChildProcess): Promise<string> {

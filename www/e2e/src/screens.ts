@@ -26,6 +26,10 @@ class Screen {
     await this.page.locator(`[data-testid=link][data-link=${state}]`).waitFor();
   }
 
+  async enrolled(): Promise<void> {
+    await this.get("enrolment").waitFor({ state: "detached" });
+  }
+
   async attention(count: number): Promise<void> {
     await this.page.locator(`[data-testid=attention][data-count="${count}"]`).waitFor();
   }

@@ -5,7 +5,7 @@ scenario(
   "a sale whose answer is lost after the commit reads unknown, then paid, and is charged once",
   async ({ city, phone }) => {
     const till = await Till.open(phone, city, "stall-w1");
-    await till.link("up");
+    await till.enrolled();
     await city.weather("stall-w1", { mode: "drop-answer" });
     const key = await till.sell(120, "unknown");
     await reaches(city, { events: 1, captures: 1 });
@@ -22,7 +22,7 @@ scenario(
   "a scan whose answer is lost after the commit is admitted once and not called already used",
   async ({ city, phone }) => {
     const gate = await Gate.open(phone, city, "gate-w1");
-    await gate.link("up");
+    await gate.enrolled();
     await city.weather("gate-w1", { mode: "drop-answer" });
     await gate.scan("T-41", "saved");
     await reaches(city, { events: 1, admissions: 1 });
@@ -39,8 +39,8 @@ scenario(
   async ({ city, phone }) => {
     const till = await Till.open(phone, city, "stall-w2");
     const gate = await Gate.open(phone, city, "gate-w2");
-    await till.link("up");
-    await gate.link("up");
+    await till.enrolled();
+    await gate.enrolled();
     await city.weather("*", { mode: "captive-html" });
     await till.sell(80, "saved");
     await gate.scan("T-42", "saved");

@@ -10,8 +10,11 @@ export interface World {
   phone: Phone;
 }
 
+/** One scenario, with the browser's start on a busy machine. */
+const PATIENCE_MS = 180_000;
+
 export function scenario(behaviour: string, run: (world: World) => Promise<void>): void {
-  test(behaviour, async () => {
+  test(behaviour, { timeout: PATIENCE_MS }, async () => {
     const city = await City.start();
     try {
       const phone = await Phone.start();
