@@ -6,6 +6,7 @@
 mod bells;
 mod clock;
 mod http;
+mod leftover;
 mod secret;
 mod serve;
 mod store;
@@ -74,6 +75,9 @@ pub(crate) struct ServeOptions {
     /// Requests per second this machine is trusted with; sets the pace devices are told.
     #[arg(long, default_value_t = limits::CAPACITY_PER_S, value_parser = clap::value_parser!(u32).range(1..))]
     capacity: u32,
+    /// Requests that may wait for the writer; more are told when to come back.
+    #[arg(long, default_value_t = limits::QUEUE_REQUESTS, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    queue: u32,
     /// How the log on standard error is written. It holds no payloads, keys or tokens.
     #[arg(long, value_enum, default_value_t = LogForm::Text)]
     log: LogForm,

@@ -2,6 +2,7 @@
 
 use crate::bells::Bells;
 use crate::http::{App, Keys, Peer, Severed, router};
+use crate::leftover::Drained;
 use crate::store::{self, OpenProblem, Readers};
 use crate::throttle::Throttle;
 use crate::writer::Writer;
@@ -70,7 +71,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     }
     let readers = Readers::open(&options.data)?;
     let bells = Arc::new(Bells::default());
-    let (writer, thread) = Writer::start(connection, city, bells.clone())
+    let (writer, thread) = Writer::start(connection, city, bells.clone(), options.queue as usize)
         .map_err(|error| ServeProblem::Io("the writer's thread cannot start", error))?;
     let (close, closing) = watch::channel(false);
     let app = Arc::new(App {
@@ -79,6 +80,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         readers,
         keys,
         bells,
+        listening: Default::default(),
         pacer: Mutex::new(pacer),
         in_flight: Default::default(),
         enrolments: Throttle::default(),
@@ -136,7 +138,7 @@ fn announce(options: &ServeOptions, app: &App, address: SocketAddr) {
     let pages = options.pages.as_ref().map(|path| path.display().to_string());
     tracing::info!(
         city = %app.city.id, %address, data = %options.data.display(), pages, dev = options.dev,
-        capacity_per_s = options.capacity, queue = limits::QUEUE_REQUESTS, batch_events = limits::BATCH_EVENTS_MAX,
+        capacity_per_s = options.capacity, queue = options.queue, batch_events = limits::BATCH_EVENTS_MAX,
         batch_bytes = limits::BATCH_BYTES_MAX, "the city is open"
     );
     if options.dev && !address.ip().is_loopback() {
@@ -216,7 +218,7 @@ impl std::fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 async fn respond(router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Cut> {
-    let mut request = request.map(axum::body::Body::new);
+    let mut request = request.map(|body| axum::body::Body::new(Drained::new(body)));
     request.extensions_mut().insert(Peer(peer.ip()));
     let response = match router.oneshot(request).await {
         Ok(response) => response,

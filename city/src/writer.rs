@@ -87,8 +87,9 @@ impl Writer {
         connection: Connection,
         city: City,
         bells: Arc<Bells>,
+        queue: usize,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (queue, jobs) = mpsc::channel(limits::QUEUE_REQUESTS);
+        let (queue, jobs) = mpsc::channel(queue);
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || run(&connection, city, &bells, jobs))?;

@@ -13,8 +13,8 @@ pub const SOURCE_BYTES_MAX: usize = 256;
 /// Sequences one `conch-tombstones` header may name; more travel with the next request.
 pub const TOMBSTONES_MAX: usize = 1_000;
 
-/// Requests that may wait for the writer. Beyond it the city answers 503 with a slot.
-pub const QUEUE_REQUESTS: usize = 1_024;
+/// Requests that may wait for the writer unless told otherwise. Beyond it the city answers 503 with a slot.
+pub const QUEUE_REQUESTS: u32 = 1_024;
 /// Requests the writer puts into one commit. One fsync serves them all; more would only lengthen the wait.
 pub const GROUP_REQUESTS_MAX: usize = 64;
 /// Requests per second one city is trusted with, unless the operator knows better.
@@ -61,6 +61,8 @@ pub const CONNECTIONS_MAX: usize = 4_096;
 pub const HEADER_TIMEOUT_MS: u64 = 10_000;
 /// How long a client may take to send its body, in ms.
 pub const BODY_TIMEOUT_MS: u64 = 15_000;
+/// How much of a body is still read after its answer is decided, in bytes, so that the answer arrives.
+pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
 /// How long open requests may take to end at shutdown, in ms.
 pub const SHUTDOWN_MS: u64 = 10_000;
 /// Connections of readers to the database.

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use city_domain::{Principal, limits};
 use serde::Deserialize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -56,11 +57,28 @@ async fn listen(app: &App, principal: Principal, wanted: Wanted) -> Result<Feed,
         if !feed.events.is_empty() || Instant::now() >= until || *closing.borrow() {
             return Ok(feed);
         }
+        let _listening = Listening::new(&app.listening);
         tokio::select! {
             () = rung => {}
             () = tokio::time::sleep_until(until) => {}
             _ = closing.wait_for(|closing| *closing) => {}
         }
+    }
+}
+
+/// Counts one waiting poll for as long as it lives.
+struct Listening<'a>(&'a AtomicUsize);
+
+impl<'a> Listening<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

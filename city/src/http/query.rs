@@ -12,6 +12,7 @@ use city_domain::limits;
 use conch::event::Key;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub(super) async fn edge(State(app): State<Arc<App>>) -> Response {
     let window_ms = app.pacer().window_ms();
@@ -86,6 +87,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
         "city": app.city.id.to_string(),
         "version": env!("CARGO_PKG_VERSION"),
         "queued": app.writer.queued(),
+        "listening": app.listening.load(Ordering::Relaxed),
         "gaps": gaps,
     });
     json(StatusCode::OK, &answer)

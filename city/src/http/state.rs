@@ -10,6 +10,7 @@ use city_domain::{City, Pacer, Principal};
 use conch::event::{Device, IntentKey};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
 
@@ -20,6 +21,8 @@ pub(crate) struct App {
     pub(crate) readers: Readers,
     pub(crate) keys: Keys,
     pub(crate) bells: Arc<Bells>,
+    /// Long polls that wait.
+    pub(crate) listening: AtomicUsize,
     pub(crate) pacer: Mutex<Pacer>,
     pub(crate) in_flight: InFlight,
     pub(crate) enrolments: Throttle,

@@ -1,4 +1,11 @@
 //! A market in memory: devices that speak through the SDK's own encoder, and a city that judges.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test suite a panic is the report"
+)]
 #![allow(dead_code, reason = "each suite uses its own part")]
 #![allow(unreachable_pub, reason = "a module of test suites")]
 

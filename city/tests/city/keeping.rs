@@ -1,0 +1,93 @@
+//! What outlives a power cut and a restart, how the city closes, and what its log never says.
+
+use crate::town::Town;
+use city_domain::Role;
+use serde_json::json;
+use std::thread;
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_answered() {
+    let town = Town::open();
+    let (token, sale, first, city) = {
+        let till = town.enrol("till-1", Role::Vendor);
+        let sale = till.pay("o-1");
+        let first = till.send(&sale);
+        (till.token.clone(), sale, first, till.get("/v1/edge").json()["city"].clone())
+    };
+    let town = town.pull_the_plug(&["--dev"]);
+    let till = crate::town::Caller::new(&town, "till-1", token);
+    let again = till.send(&sale);
+    assert_eq!(
+        (again.body.as_str(), again.header("idempotency-replayed")),
+        (first.body.as_str(), Some("true"))
+    );
+    assert_eq!(till.get("/v1/edge").json()["city"], city);
+    assert_eq!(till.get("/v1/orders/o-1").json()["eventId"], sale.id.as_str());
+    assert_eq!(till.get("/v1/feed").json()["events"].as_array().unwrap().len(), 1);
+    assert_eq!(town.totals()["captures"], 1);
+}
+
+#[test]
+fn a_stop_ends_long_polls_and_folds_the_log_into_the_file() {
+    let mut town = Town::open();
+    {
+        let till = town.enrol("till-1", Role::Vendor);
+        thread::scope(|scope| {
+            let poll = scope.spawn(|| till.get("/v1/feed?wait=25"));
+            town.until_health("listening", 1);
+            town.terminate();
+            let answer = poll.join().unwrap();
+            assert_eq!((answer.status, answer.json()["events"].as_array().unwrap().len()), (200, 0));
+        });
+    }
+    assert!(town.ended_well(), "{}", town.log());
+    assert!(town.log().contains("the city is closed"));
+    let log = town.data().join("city.sqlite-wal");
+    assert!(!log.exists() || log.metadata().unwrap().len() == 0);
+    assert_eq!(town.totals()["events"], 0, "the file can be read while nobody serves it");
+}
+
+#[test]
+fn a_directory_has_one_city() {
+    let town = Town::open();
+    let second = town.command(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(!second.status.success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another city runs on this data directory"));
+    town.meddle().pragma_update(None, "user_version", 99).unwrap();
+    let inspect = town.command(&["inspect"]);
+    assert!(String::from_utf8_lossy(&inspect.stderr).contains("use the newer binary"), "{inspect:?}");
+}
+
+#[test]
+fn the_log_says_what_happened_and_nothing_about_anybody() {
+    let mut town = Town::open_with(&["--dev", "--log", "json", "--log-level", "trace"]);
+    let (token, words) = {
+        let till = town.enrol("till-1", Role::Vendor);
+        let mut sale = till.pay("order-of-somebody");
+        sale = crate::town::altered(
+            &sale,
+            "\"currency\":\"TWD\"",
+            "\"currency\":\"TWD\",\"stallId\":\"stall-of-somebody\"",
+        );
+        till.send(&sale);
+        till.send(&crate::town::altered(&sale, "stall-of-somebody", "changed-by-somebody"));
+        till.get("/v1/orders/order-of-somebody");
+        till.get("/v1/nothing-of-somebody");
+        town.weather("till-1", json!({ "mode": "clear" }));
+        let words = [sale.intent.clone(), sale.id.clone(), "somebody".to_owned(), "12000".to_owned()];
+        (till.token.clone(), words)
+    };
+    town.terminate();
+    assert!(town.ended_well());
+    let log = town.log();
+    for line in log.lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+    }
+    for expected in ["the city is open", "a device enrolled", "/v1/orders/{key}", "\"status\":422"] {
+        assert!(log.contains(expected), "{expected} is missing in {log}");
+    }
+    for secret in words.iter().chain([&token]) {
+        assert!(!log.contains(secret.as_str()), "{secret} stands in {log}");
+    }
+    assert!(!log.to_lowercase().contains("bearer"));
+}
