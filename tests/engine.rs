@@ -339,12 +339,12 @@ fn a_single_event_under_a_problem_is_dead_with_its_reason() {
 #[test]
 fn a_pause_survives_a_reload_and_why_not_sending_says_so() {
     let mut desk = Desk::open();
-    desk.input(Input::Pause(true));
+    desk.pause(true);
     desk.emit_all([note("a")]);
     assert_eq!((desk.take_request(), desk.why()), (None, WhyNotSending::Paused));
     desk.reload();
     assert_eq!((desk.take_request(), desk.why()), (None, WhyNotSending::Paused));
-    desk.input(Input::Pause(false));
+    desk.pause(false);
     desk.sent();
 }
 

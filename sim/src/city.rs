@@ -20,6 +20,8 @@ pub enum Mood {
     Distrustful,
     /// 409, still at it.
     Busy,
+    /// It leaves verdicts out, and says `retry` and `hold` to some.
+    Forgetful,
 }
 
 /// One event as the city took it.
@@ -69,7 +71,17 @@ impl City {
         if list.iter().any(|event| event.get("data").and_then(|data| data.get("poison")).is_some()) {
             return unreadable();
         }
-        let verdicts: Vec<String> = list.iter().filter_map(|event| self.judge(event)).collect();
+        let forgetful = mood == Mood::Forgetful;
+        let verdicts: Vec<String> = list
+            .iter()
+            .enumerate()
+            .filter_map(|(place, event)| match place % 4 {
+                0 if forgetful => self.judge(event).filter(|_| list.len() > 1 && place > 0),
+                1 if forgetful => said_to(event, "retry"),
+                2 if forgetful => said_to(event, "hold"),
+                _ => self.judge(event),
+            })
+            .collect();
         reply(200, None, format!(r#"{{"verdicts":[{}],"pace":{{"windowMs":0}}}}"#, verdicts.join(",")))
     }
 
@@ -100,6 +112,11 @@ impl City {
         *effects += 1;
         Some(word(id, "accepted"))
     }
+}
+
+/// A verdict without judging.
+fn said_to(event: &Json, verdict: &str) -> Option<String> {
+    Some(word(EventId::parse(event.get("id")?.as_text()?)?, verdict))
 }
 
 fn word(id: EventId, verdict: &str) -> String {

@@ -89,7 +89,7 @@ struct World {
     next_event: u64,
     pages: Vec<Page>,
     city: City,
-    moods: Vec<Mood>,
+    mood: Mood,
     redriven: Vec<EventId>,
     report: Report,
 }
@@ -117,7 +117,7 @@ impl World {
             next_event: 0,
             pages: Vec::new(),
             city: City::default(),
-            moods: vec![Mood::Well],
+            mood: Mood::Well,
             redriven: Vec::new(),
             report: Report::default(),
         };
@@ -458,11 +458,12 @@ impl World {
     fn reaches_city(&mut self, index: usize, request: &Request, answered: bool) -> Result<(), Broken> {
         let bad = self.now < self.plan.weather_ms;
         if bad && self.one_in(15) {
-            let moods = [Mood::Well, Mood::Overloaded, Mood::Failing, Mood::Distrustful, Mood::Busy];
-            let mood = moods.get(self.chance.up_to(4) as usize).copied().unwrap_or(Mood::Well);
-            self.moods = vec![mood];
+            let moods =
+                [Mood::Well, Mood::Overloaded, Mood::Failing, Mood::Distrustful, Mood::Busy, Mood::Forgetful];
+            let mood = moods.get(self.chance.up_to(5) as usize).copied().unwrap_or(Mood::Well);
+            self.mood = mood;
         }
-        let mood = if bad { self.moods.first().copied().unwrap_or(Mood::Well) } else { Mood::Well };
+        let mood = if bad { self.mood } else { Mood::Well };
         let reply = self.city.answer(request, mood);
         if answered {
             let lost = bad && self.one_in(6);

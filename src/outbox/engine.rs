@@ -83,8 +83,6 @@ pub enum Input {
         /// What the store holds now.
         result: Result<Opened, StoreFault>,
     },
-    /// A person pauses or resumes sending.
-    Pause(bool),
     /// A person says "send now".
     Flush,
 }
@@ -117,7 +115,7 @@ pub enum Output {
     YieldLead,
     /// An emitted event, or a redriven one, is safe, or was not taken.
     Emitted(Ticket, Result<Receipt, EmitFault>),
-    /// A dead letter was discarded, or not.
+    /// A dead letter was discarded or a pause noted, or not.
     Closed(Ticket, Result<(), StoreFault>),
     /// Something worth telling.
     Notice(Notice),
@@ -303,6 +301,7 @@ enum Purpose {
     Settle(Vec<Settlement>),
     Redrive(Ticket),
     Discard(Ticket, EventId),
+    Pause(Ticket),
     Lead,
     Aside,
     Prune,
@@ -531,6 +530,14 @@ impl Engine {
         self.apply(Batch::Discard { sequence, reason, at: now.wall }, Purpose::Discard(ticket, id));
     }
 
+    /// Stops or goes on sending. [`Output::Closed`] says that it is on disk and survives a reload.
+    pub fn pause(&mut self, ticket: Ticket, paused: bool, now: Now) {
+        self.paused = paused;
+        self.apply(Batch::Pause(paused), Purpose::Pause(ticket));
+        self.tell(Notice::Changed);
+        self.pump(now);
+    }
+
     // What happened.
 
     /// Takes what happened. Drain `poll` afterwards.
@@ -550,7 +557,6 @@ impl Engine {
             Input::LeadLost => self.lose_lead(),
             Input::Changed => self.reread(),
             Input::Reread { op, result } => self.was_reread(op, result, now),
-            Input::Pause(paused) => self.pause(paused),
             Input::Flush => self.flush(now),
         }
         self.pump(now);
@@ -618,8 +624,8 @@ impl Engine {
         }
     }
 
-    /// Lanes are only believed when nothing of ours began since the reading was asked for; else they are read
-    /// again. Before the first page every new leader reads them, for another context may have changed them.
+    /// Totals and lanes are only believed when nothing of ours began since the reading was asked for; else they are
+    /// read again. Before the first page every new leader reads them, for another context may have changed them.
     fn was_reread(&mut self, op: u64, result: Result<Opened, StoreFault>, now: Now) {
         let opened = match result {
             Ok(opened) => opened,
@@ -633,23 +639,20 @@ impl Engine {
         if opened.counter.next > self.counter.next {
             self.window.grew();
         }
-        self.counter = opened.counter;
         self.paused = opened.paused;
+        let fresh = op == self.next_op && self.pending.is_empty();
+        if fresh {
+            self.counter = opened.counter;
+        } else {
+            self.reread_when_idle = true;
+        }
         let mono_of = mono_of(now);
         if let Some(epoch) = self.elected.take() {
             self.window.restart(&opened, mono_of);
             self.epoch = Some(epoch);
-        } else if self.epoch.is_some() && op == self.next_op && self.pending.is_empty() {
+        } else if self.epoch.is_some() && fresh {
             self.window.refresh(&opened, mono_of);
-        } else if self.epoch.is_some() {
-            self.reread_when_idle = true;
         }
-        self.tell(Notice::Changed);
-    }
-
-    fn pause(&mut self, paused: bool) {
-        self.paused = paused;
-        self.apply(Batch::Pause(paused), Purpose::Aside);
         self.tell(Notice::Changed);
     }
 
@@ -714,6 +717,7 @@ impl Engine {
             Purpose::Settle(rows) => self.settled(rows, result, now),
             Purpose::Redrive(ticket) => self.redriven(ticket, result),
             Purpose::Discard(ticket, id) => self.discarded(ticket, id, result),
+            Purpose::Pause(ticket) => self.out.push_back(Output::Closed(ticket, result.map(drop))),
             Purpose::Lead => self.leading(result, now),
             Purpose::Prune => {
                 if let Ok(Done::Pruned(Some(after))) = result {

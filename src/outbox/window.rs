@@ -152,6 +152,10 @@ impl Window {
 
     /// Takes a page in.
     pub(super) fn take(&mut self, rows: Vec<LoadedRow>, last: Option<Sequence>, more: bool) {
+        // A page from the middle of the backlog, read while a lane still waited, may show its later rows alone.
+        if self.restarted_meanwhile {
+            return;
+        }
         let settled = core::mem::take(&mut self.settled_meanwhile);
         for loaded in rows {
             if settled.contains_key(&loaded.row.sequence) || self.places.contains_key(&loaded.row.sequence) {
@@ -166,9 +170,6 @@ impl Window {
                 }
             }
             self.hold(loaded);
-        }
-        if self.restarted_meanwhile {
-            return;
         }
         if let Some(last) = last {
             self.frontier = last;
@@ -290,5 +291,73 @@ impl Window {
             chosen.push(row.at);
         }
         chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(sequence: u64, lane: u64) -> LoadedRow {
+        let at = RowRef { segment: Sequence(sequence), sequence: Sequence(sequence) };
+        LoadedRow {
+            row: at,
+            id: EventId::mint(UnixMillis(sequence), [0; 10]),
+            lane: LaneHash(lane),
+            on_dead: OnDead::Continue,
+            tries: 0,
+            maybe_sent: false,
+            place: None,
+            stored_at: UnixMillis(0),
+            body: "{}".into(),
+        }
+    }
+
+    fn chosen(window: &Window) -> Vec<u64> {
+        window.select(10, 1_000).iter().map(|row| row.sequence.0).collect()
+    }
+
+    /// Found by the simulator: the later row of a lane was sent while the first, which had waited, was still on disk.
+    #[test]
+    fn a_page_read_before_its_lane_woke_is_not_believed() {
+        let mut window = Window::default();
+        window.take(vec![row(1, 7)], Some(Sequence(1)), true);
+        window.block(LaneHash(7), |lane| lane.due_ms = Some(100));
+        window.load_begins();
+        window.wake_lanes(100);
+        window.take(vec![row(2, 7)], Some(Sequence(2)), false);
+        assert_eq!((chosen(&window), window.wants()), (vec![], Some(Sequence(0))));
+        window.load_begins();
+        window.take(vec![row(1, 7), row(2, 7)], Some(Sequence(2)), false);
+        assert_eq!(chosen(&window), [1]);
+    }
+
+    #[test]
+    fn what_was_stored_while_a_page_was_on_its_way_is_looked_for() {
+        let mut window = Window { more: true, ..Window::default() };
+        window.load_begins();
+        window.grew();
+        window.take(Vec::new(), None, false);
+        assert_eq!(window.wants(), Some(Sequence(0)));
+    }
+
+    #[test]
+    fn a_row_settled_while_a_page_was_on_its_way_does_not_come_back() {
+        let mut window = Window::default();
+        window.load_begins();
+        window.settled_meanwhile(Sequence(1));
+        window.take(vec![row(1, 7), row(2, 8)], Some(Sequence(2)), false);
+        assert_eq!(chosen(&window), [2]);
+    }
+
+    #[test]
+    fn rows_of_a_waiting_lane_take_no_room() {
+        let mut window = Window::default();
+        window.take((1..=50).map(|n| row(n, 7)).chain([row(51, 8)]).collect(), Some(Sequence(51)), false);
+        window.block(LaneHash(7), |lane| lane.dead = Some(Sequence(1)));
+        assert_eq!((chosen(&window), window.iter().count()), (vec![51], 1));
+        assert_eq!(window.lowest_owed(), Some(Sequence(1)));
+        window.unblock(LaneHash(7));
+        assert_eq!(window.wants(), Some(Sequence(0)));
     }
 }

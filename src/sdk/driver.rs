@@ -120,17 +120,22 @@ impl Driver {
         self.spawn(async |driver| driver.health.set(health::ask().await));
     }
 
-    /// Queues for the lock. Where locks are missing (an insecure page) this context leads alone: the epoch in the
-    /// database still keeps two of them from settling the same row.
+    /// Queues for the lock. Where the browser has or gives no locks (an insecure page) this context leads alone: the
+    /// epoch in the database still keeps two of them from settling the same row.
     fn compete(self: &Rc<Self>) {
         let weak = Rc::downgrade(self);
+        let gained = Cell::new(false);
         let asked = Lock::request(&self.setup.database, move |change| {
             with(&weak, |driver| match change {
-                LockChange::Gained => driver.hand(Input::LeadGained),
-                LockChange::Lost => {
+                LockChange::Gained => {
+                    gained.set(true);
+                    driver.hand(Input::LeadGained);
+                }
+                LockChange::Lost if gained.get() => {
                     driver.hand(Input::LeadLost);
                     driver.compete();
                 }
+                LockChange::Lost => driver.hand(Input::LeadGained),
             });
         });
         match asked {

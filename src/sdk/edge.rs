@@ -152,17 +152,13 @@ impl Edge {
     }
 
     /// Stops sending, also across reloads.
-    pub async fn pause(&self) -> Result<(), JsValue> {
-        self.check_open()?;
-        self.driver.hand(Input::Pause(true));
-        Ok(())
+    pub fn pause(&self) -> Result<Promise, JsValue> {
+        rejecting(|| self.set_paused(true))
     }
 
     /// Goes on sending.
-    pub async fn resume(&self) -> Result<(), JsValue> {
-        self.check_open()?;
-        self.driver.hand(Input::Pause(false));
-        Ok(())
+    pub fn resume(&self) -> Result<Promise, JsValue> {
+        rejecting(|| self.set_paused(false))
     }
 
     /// A person says "send now": skips the wait once.
@@ -203,6 +199,14 @@ impl Edge {
 impl Edge {
     fn check_open(&self) -> Result<(), JsValue> {
         if self.driver.is_closed() { Err(errors::closed()) } else { Ok(()) }
+    }
+
+    fn set_paused(&self, paused: bool) -> Result<Promise, JsValue> {
+        self.check_open()?;
+        let (ticket, promise) = self.driver.ticket();
+        self.driver.engine.borrow_mut().pause(ticket, paused, now());
+        self.driver.drain_later();
+        Ok(promise)
     }
 
     fn stop(&self, number: u64) -> Function {

@@ -14,34 +14,34 @@ use std::collections::VecDeque;
 
 /// A request as a city sees it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sent {
-    pub number: u64,
-    pub path: &'static str,
-    pub ids: Vec<EventId>,
-    pub sequences: Vec<u64>,
-    pub body: String,
-    pub headers: Vec<(&'static str, String)>,
-    pub fresh_credentials: bool,
+pub(crate) struct Sent {
+    pub(crate) number: u64,
+    pub(crate) path: &'static str,
+    pub(crate) ids: Vec<EventId>,
+    pub(crate) sequences: Vec<u64>,
+    pub(crate) body: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) fresh_credentials: bool,
 }
 
 impl Sent {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str())
     }
 }
 
-pub struct Desk {
+pub(crate) struct Desk {
     engine: Engine,
-    pub disk: Disk,
+    pub(crate) disk: Disk,
     now: Now,
     chance: Jitter,
     tickets: u64,
     requests: VecDeque<Sent>,
-    pub appends: usize,
-    pub emitted: Vec<Result<Receipt, EmitFault>>,
-    pub settled: Vec<(EventId, Final)>,
-    pub notices: Vec<Notice>,
-    pub yielded: bool,
+    pub(crate) appends: usize,
+    pub(crate) emitted: Vec<Result<Receipt, EmitFault>>,
+    pub(crate) settled: Vec<(EventId, Final)>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) yielded: bool,
 }
 
 fn identity() -> Identity {
@@ -49,7 +49,7 @@ fn identity() -> Identity {
 }
 
 impl Desk {
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let mut desk = Self {
             engine: Engine::new(identity(), 1),
             disk: Disk::default(),
@@ -73,25 +73,25 @@ impl Desk {
     }
 
     /// The page is reloaded: the engine is gone, the disk is not.
-    pub fn reload(&mut self) {
+    pub(crate) fn reload(&mut self) {
         self.engine = Engine::new(identity(), 3);
         self.requests.clear();
         self.start();
     }
 
-    pub fn set_wall_back_ms(&mut self, ms: u64) {
+    pub(crate) fn set_wall_back_ms(&mut self, ms: u64) {
         self.now.wall.0 -= ms;
     }
 
     /// The city has offered batches of so many before this page opened.
-    pub fn offer(&mut self, events: u64) {
+    pub(crate) fn offer(&mut self, events: u64) {
         let Ok(Json::Object(offer)) = Json::parse(&offer_text(events)) else { panic!() };
         let offer = conch::wire::EdgeConfig::read(&Json::Object(offer)).unwrap();
         self.disk.apply(&Batch::Offer(offer, self.now.wall)).unwrap();
         self.reload();
     }
 
-    pub fn emit_all(&mut self, emits: impl IntoIterator<Item = Emit>) {
+    pub(crate) fn emit_all(&mut self, emits: impl IntoIterator<Item = Emit>) {
         for emit in emits {
             self.tickets += 1;
             let entropy = self.entropy();
@@ -100,7 +100,7 @@ impl Desk {
         self.drain();
     }
 
-    pub fn redrive(&mut self, sequence: u64, payload: Option<&str>) {
+    pub(crate) fn redrive(&mut self, sequence: u64, payload: Option<&str>) {
         let letters = &self.disk.now.dead;
         let letter =
             letters.values().find(|letter| letter.row.sequence == Sequence(sequence)).unwrap().clone();
@@ -110,53 +110,59 @@ impl Desk {
         self.drain();
     }
 
-    pub fn discard(&mut self, sequence: u64, reason: &str) {
+    pub(crate) fn discard(&mut self, sequence: u64, reason: &str) {
         self.tickets += 1;
         let id = EventId::mint(UnixMillis(1), [1; 10]);
         self.engine.discard(Ticket(self.tickets), Sequence(sequence), id, reason, self.now);
         self.drain();
     }
 
+    pub(crate) fn pause(&mut self, paused: bool) {
+        self.tickets += 1;
+        self.engine.pause(Ticket(self.tickets), paused, self.now);
+        self.drain();
+    }
+
     /// Another context takes the lead behind our back.
-    pub fn lead_elsewhere(&mut self) {
+    pub(crate) fn lead_elsewhere(&mut self) {
         self.disk.apply(&Batch::Lead).unwrap();
     }
 
-    pub fn input(&mut self, input: Input) {
+    pub(crate) fn input(&mut self, input: Input) {
         self.engine.handle(input, self.now);
         self.drain();
     }
 
-    pub fn reply(&mut self, request: &Sent, reply: Reply) {
+    pub(crate) fn reply(&mut self, request: &Sent, reply: Reply) {
         self.input(Input::Replied { request: request.number, reply });
     }
 
     /// The next request; fails the test when there is none.
-    pub fn sent(&mut self) -> Sent {
+    pub(crate) fn sent(&mut self) -> Sent {
         let why = self.why();
         self.take_request().unwrap_or_else(|| panic!("nothing was sent: {why:?}"))
     }
 
-    pub fn take_request(&mut self) -> Option<Sent> {
+    pub(crate) fn take_request(&mut self) -> Option<Sent> {
         self.requests.pop_front()
     }
 
-    pub fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         self.engine.snapshot(self.now)
     }
 
-    pub fn why(&self) -> WhyNotSending {
+    pub(crate) fn why(&self) -> WhyNotSending {
         self.engine.why_not_sending(self.now)
     }
 
     /// Time until the engine wants to be woken; fails the test when it does not.
-    pub fn wait_ms(&self) -> u64 {
+    pub(crate) fn wait_ms(&self) -> u64 {
         let why = self.why();
         let wake = self.engine.next_wake().unwrap_or_else(|| panic!("always-a-wake: {why:?}"));
         wake.saturating_sub(self.now.mono_ms)
     }
 
-    pub fn advance(&mut self, ms: u64) {
+    pub(crate) fn advance(&mut self, ms: u64) {
         self.now.mono_ms += ms;
         self.now.wall.0 += ms;
         self.input(Input::Wake);
@@ -213,7 +219,7 @@ fn seen(request: Request) -> Sent {
     }
 }
 
-pub fn pay(key: &str, amount: u64) -> Emit {
+pub(crate) fn pay(key: &str, amount: u64) -> Emit {
     Emit {
         topic: "pay.txn.v2".into(),
         kind: "requested".into(),
@@ -223,7 +229,7 @@ pub fn pay(key: &str, amount: u64) -> Emit {
     }
 }
 
-pub fn note(key: &str) -> Emit {
+pub(crate) fn note(key: &str) -> Emit {
     Emit {
         topic: "stall.note.v1".into(),
         kind: "written".into(),
@@ -233,19 +239,19 @@ pub fn note(key: &str) -> Emit {
     }
 }
 
-pub fn poisoned(key: &str) -> Emit {
+pub(crate) fn poisoned(key: &str) -> Emit {
     Emit { payload: r#"{"poison":true}"#.into(), ..note(key) }
 }
 
-pub fn city(status: u16, body: &str) -> Reply {
+pub(crate) fn city(status: u16, body: &str) -> Reply {
     Reply::Http { status, city: Some("c".into()), retry_after: None, date: None, body: body.into() }
 }
 
-pub fn foreign(status: u16, body: &str) -> Reply {
+pub(crate) fn foreign(status: u16, body: &str) -> Reply {
     Reply::Http { status, city: None, retry_after: None, date: None, body: body.into() }
 }
 
-pub fn told(status: u16, seconds: &str) -> Reply {
+pub(crate) fn told(status: u16, seconds: &str) -> Reply {
     Reply::Http {
         status,
         city: Some("c".into()),
@@ -255,24 +261,24 @@ pub fn told(status: u16, seconds: &str) -> Reply {
     }
 }
 
-pub fn problem(status: u16, code: &str) -> Reply {
+pub(crate) fn problem(status: u16, code: &str) -> Reply {
     city(
         status,
         &format!(r#"{{"type":"urn:conch:problem:{code}","title":"No","status":{status},"detail":"x"}}"#),
     )
 }
 
-pub fn verdicts(ids: &[EventId], word: &str) -> Reply {
+pub(crate) fn verdicts(ids: &[EventId], word: &str) -> Reply {
     verdicts_with(&ids.iter().map(|id| (*id, word)).collect::<Vec<_>>())
 }
 
-pub fn verdicts_with(words: &[(EventId, &str)]) -> Reply {
+pub(crate) fn verdicts_with(words: &[(EventId, &str)]) -> Reply {
     let list: Vec<String> =
         words.iter().map(|(id, word)| format!(r#"{{"id":"{id}","verdict":"{word}"}}"#)).collect();
     city(200, &format!(r#"{{"verdicts":[{}],"pace":{{"windowMs":0}}}}"#, list.join(",")))
 }
 
-pub fn offering(events: u64) -> Reply {
+pub(crate) fn offering(events: u64) -> Reply {
     city(200, &offer_text(events))
 }
 

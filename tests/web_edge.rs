@@ -1,0 +1,317 @@
+//! The face in a real browser: real IndexedDB, real locks, real channels; only the city's answers are played.
+#![cfg(target_arch = "wasm32")]
+#![allow(missing_docs, reason = "tests are named after the behaviour")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use conch::sdk::edge::Edge;
+use js_sys::{Array, Function, JSON, Object, Promise, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+// A city that is played: `answer` decides what a request gets, and what was sent is kept. The pages' own tests run
+// against the real one; here its silence must last exactly as long as a test wants.
+#[wasm_bindgen(inline_js = r#"
+let requests = [];
+let mode = "silent";
+const head = { "conch-city": "c1", "content-type": "application/json" };
+globalThis.fetch = (url, options) => {
+  const body = options.body ?? "";
+  requests.push(body);
+  if (mode === "silent") return new Promise(() => {});
+  if (mode === "down") return Promise.reject(new TypeError("down"));
+  if (mode === "portal") return Promise.resolve(new Response("<html>", { status: 200 }));
+  if (String(url).endsWith("/v1/edge")) {
+    const offer = { city: "c1", batch: { maxEvents: 100, maxBytes: 65536 }, pace: { windowMs: 0 } };
+    return Promise.resolve(new Response(JSON.stringify(offer), { headers: head }));
+  }
+  const events = [JSON.parse(body)].flat();
+  const problem = { type: "urn:conch:problem:no", title: "No", status: 422, detail: "no" };
+  const verdicts = events.map(({ id }) => (mode === "refuse" ? { id, verdict: "refused", problem } : { id, verdict: "accepted" }));
+  return Promise.resolve(new Response(JSON.stringify({ verdicts, pace: { windowMs: 0 } }), { headers: head }));
+};
+export function city(next) { mode = next; requests = []; }
+export function sent() { return requests; }
+export function remove(name) {
+  return new Promise((done) => { const r = indexedDB.deleteDatabase(name); r.onsuccess = r.onerror = r.onblocked = done; });
+}
+export function controller() { return new AbortController(); }
+"#)]
+extern "C" {
+    fn city(mode: &str);
+    fn sent() -> Array;
+    fn remove(name: &str) -> Promise;
+    fn controller() -> web_sys::AbortController;
+}
+
+fn object(text: &str) -> JsValue {
+    JSON::parse(text).unwrap()
+}
+
+fn get(value: &JsValue, name: &str) -> JsValue {
+    Reflect::get(value, &name.into()).unwrap()
+}
+
+fn text(value: &JsValue, name: &str) -> String {
+    get(value, name).as_string().unwrap_or_default()
+}
+
+async fn open(database: &str) -> Edge {
+    let options = object(r#"{"city":"/","device":"till-1"}"#);
+    Reflect::set(&options, &"database".into(), &database.into()).unwrap();
+    Edge::open(options).await.unwrap()
+}
+
+fn pay(key: &str, amount: u64) -> JsValue {
+    object(&format!(
+        r#"{{"topic":"pay.txn.v2","type":"requested","key":"{key}","payload":{{"amount":{amount},"currency":"TWD","method":"cash"}}}}"#
+    ))
+}
+
+async fn emit(edge: &Edge, event: &JsValue) -> Result<JsValue, JsValue> {
+    JsFuture::from(edge.emit(event)?).await
+}
+
+async fn settled(edge: &Edge, receipt: &JsValue) -> JsValue {
+    JsFuture::from(edge.settled(&text(receipt, "id"), &JsValue::UNDEFINED).unwrap()).await.unwrap()
+}
+
+/// Waits until a snapshot is as wanted.
+async fn until(edge: &Edge, wanted: impl Fn(&JsValue) -> bool + 'static) {
+    let mut resolve = None;
+    let promise = Promise::new(&mut |done, _| resolve = Some(done));
+    let done = resolve.unwrap();
+    let listener = Closure::<dyn Fn(JsValue)>::new(move |snapshot: JsValue| {
+        if wanted(&snapshot) {
+            done.call0(&JsValue::UNDEFINED).unwrap();
+        }
+    });
+    let stop = edge.subscribe(listener.as_ref().unchecked_ref::<Function>().clone()).unwrap();
+    JsFuture::from(promise).await.unwrap();
+    stop.call0(&JsValue::UNDEFINED).unwrap();
+}
+
+fn why_is(word: &'static str) -> impl Fn(&JsValue) -> bool {
+    move |snapshot| text(snapshot, "whyNotSending") == word
+}
+
+async fn clean(name: &str) {
+    JsFuture::from(remove(name)).await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn an_emit_is_on_disk_and_its_verdict_arrives() {
+    let name = "edge-settles";
+    clean(name).await;
+    city("accept");
+    let edge = open(name).await;
+    let receipt = emit(&edge, &pay("o-1", 12_000)).await.unwrap();
+    assert_eq!(
+        (text(&receipt, "durabilityRequested"), get(&receipt, "replayed").as_bool()),
+        ("strict".into(), Some(false))
+    );
+    assert_eq!(get(&receipt, "sequence").as_f64(), Some(1.0));
+    assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
+    assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(0.0));
+    edge.close().await.unwrap();
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn reload_in_flight_sends_the_same_bytes_again_and_settles_once() {
+    let name = "edge-reload";
+    clean(name).await;
+    city("silent");
+    let edge = open(name).await;
+    let receipt = emit(&edge, &pay("o-1", 500)).await.unwrap();
+    until(&edge, |_| sent().length() > 0).await;
+    let first = sent().get(0).as_string().unwrap();
+    edge.close().await.unwrap();
+
+    let edge = open(name).await;
+    until(&edge, |snapshot| get(snapshot, "unknown").as_f64() == Some(1.0)).await;
+    city("accept");
+    edge.close().await.unwrap();
+    let edge = open(name).await;
+    assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
+    assert!(sent().iter().any(|body| body.as_string().as_deref() == Some(&first)), "the bytes changed");
+
+    edge.close().await.unwrap();
+    let edge = open(name).await;
+    assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted", "also after another reload");
+    let again = emit(&edge, &pay("o-1", 500)).await.unwrap();
+    assert_eq!((text(&again, "id"), get(&again, "replayed").as_bool()), (text(&receipt, "id"), Some(true)));
+    edge.close().await.unwrap();
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn two_taps_in_one_turn_are_one_sale_and_spoil_no_neighbour() {
+    let name = "edge-taps";
+    clean(name).await;
+    city("silent");
+    let edge = open(name).await;
+    let taps = [pay("o-1", 5), pay("o-1", 5), pay("o-1", 6), object(r#"{"topic":"Bad"}"#), pay("o-2", 7)];
+    let promises: Array = taps.iter().map(|tap| JsValue::from(edge.emit(tap).unwrap())).collect();
+    let outcomes: Array = JsFuture::from(Promise::all_settled(&promises)).await.unwrap().unchecked_into();
+    let value = |index: u32| get(&outcomes.get(index), "value");
+    let code = |index: u32| text(&get(&outcomes.get(index), "reason"), "code");
+    assert_eq!(text(&value(0), "id"), text(&value(1), "id"));
+    assert_eq!(get(&value(1), "replayed").as_bool(), Some(true));
+    assert_eq!((code(2).as_str(), code(3).as_str()), ("conflict", "bad-type"));
+    assert_eq!(get(&value(4), "sequence").as_f64(), Some(2.0));
+    assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(2.0));
+    edge.close().await.unwrap();
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn every_mistake_has_its_code_and_says_what_to_do() {
+    let name = "edge-mistakes";
+    clean(name).await;
+    city("silent");
+    let edge = open(name).await;
+    let big = format!(r#"{{"topic":"a.b.v1","type":"said","key":"k","payload":"{}"}}"#, "x".repeat(70_000));
+    for (event, code) in [
+        (r#"{"type":"requested","key":"k","payload":{}}"#, "bad-topic"),
+        (r#"{"topic":"pay.txn.v9","type":"requested","key":"k","payload":{}}"#, "bad-topic"),
+        (r#"{"topic":"pay.txn.v2","type":"asked","key":"k","payload":{}}"#, "bad-type"),
+        (r#"{"topic":"pay.txn.v2","type":"captured","key":"k","payload":{}}"#, "bad-type"),
+        (r#"{"topic":"a.b.v1","type":"said","key":"a b","payload":{}}"#, "bad-key"),
+        (r#"{"topic":"a.b.v1","type":"said","key":"4111111111111111","payload":{}}"#, "pii-in-key"),
+        (r#"{"topic":"a.b.v1","type":"said","key":"k"}"#, "bad-payload"),
+        (r#"{"topic":"pay.txn.v2","type":"requested","key":"k","payload":{"amount":"12"}}"#, "bad-payload"),
+        (r#"{"topic":"a.b.v1","type":"said","key":"k","payload":9007199254740993}"#, "bad-number"),
+        (r#"{"topic":"pay.txn.v2","type":"requested","key":"k","intent":"x","payload":{}}"#, "bad-intent"),
+        (r#"{"topic":"a.b.v1","type":"said","key":"k","attempt":0,"payload":{}}"#, "bad-intent"),
+        (big.as_str(), "too-large"),
+    ] {
+        let error = emit(&edge, &object(event)).await.unwrap_err();
+        assert_eq!(
+            (text(&error, "name").as_str(), text(&error, "code").as_str()),
+            ("ConchError", code),
+            "{event:.80}"
+        );
+        assert!(error.is_instance_of::<js_sys::Error>() && text(&error, "message").len() > 20);
+        assert_eq!(get(&error, "retryable").as_bool(), Some(false));
+    }
+    let odd = object(r#"{"topic":"a.b.v1","type":"said","key":"k"}"#);
+    Reflect::set(&odd, &"payload".into(), &js_sys::BigInt::from(1).into()).unwrap();
+    assert_eq!(text(&emit(&edge, &odd).await.unwrap_err(), "code"), "bad-number");
+    Reflect::set(&odd, &"payload".into(), &odd).unwrap();
+    assert_eq!(text(&emit(&edge, &odd).await.unwrap_err(), "code"), "bad-payload");
+    assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(0.0), "nothing of it was written");
+    for options in [
+        "{}",
+        r#"{"city":"/"}"#,
+        r#"{"city":"/","device":"Gate"}"#,
+        r#"{"city":"/","device":"g","credentials":1}"#,
+    ] {
+        let error = Edge::open(object(options)).await.err().unwrap();
+        assert_eq!(text(&error, "code"), "bad-option", "{options}");
+    }
+    edge.close().await.unwrap();
+    assert_eq!(text(&emit(&edge, &pay("o-1", 1)).await.unwrap_err(), "code"), "closed");
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_portal_settles_nothing_and_a_refusal_becomes_a_dead_letter() {
+    let name = "edge-dead";
+    clean(name).await;
+    city("portal");
+    let edge = open(name).await;
+    let receipt = emit(&edge, &pay("o-1", 5)).await.unwrap();
+    until(&edge, |snapshot| text(snapshot, "link") == "captive").await;
+    assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(1.0));
+    city("refuse");
+    edge.flush();
+    let verdict = settled(&edge, &receipt).await;
+    assert_eq!(
+        (text(&verdict, "verdict"), text(&get(&verdict, "problem"), "type")),
+        ("refused".into(), "urn:conch:problem:no".into())
+    );
+    let letters = edge.dead_letters(None).await.unwrap();
+    assert_eq!(
+        (letters.length(), text(&letters.get(0), "key"), text(&letters.get(0), "reason")),
+        (1, "o-1".into(), "refused".into())
+    );
+
+    city("accept");
+    let payload = get(&pay("o-1", 6), "payload");
+    let again = edge.redrive(1.0, payload).await.unwrap();
+    assert_ne!(text(&again, "intent"), text(&receipt, "intent"));
+    assert_eq!(text(&settled(&edge, &again).await, "verdict"), "accepted");
+    assert_eq!(text(&edge.redrive(1.0, JsValue::UNDEFINED).await.unwrap_err(), "code"), "not-found");
+
+    city("refuse");
+    let other = emit(&edge, &pay("o-2", 5)).await.unwrap();
+    settled(&edge, &other).await;
+    let sequence = get(&edge.dead_letters(None).await.unwrap().get(0), "sequence").as_f64().unwrap();
+    edge.discard(sequence, "the buyer left".into()).await.unwrap();
+    assert_eq!(text(&emit(&edge, &pay("o-2", 5)).await.unwrap_err(), "code"), "intent-closed");
+    assert_eq!(get(&edge.snapshot(), "dead").as_f64(), Some(0.0));
+    edge.close().await.unwrap();
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_second_tab_does_not_send_but_its_events_are_delivered() {
+    let name = "edge-tabs";
+    clean(name).await;
+    city("accept");
+    let first = open(name).await;
+    until(&first, |snapshot| get(snapshot, "leader").as_bool() == Some(true)).await;
+    let second = open(name).await;
+    let receipt = emit(&second, &pay("o-1", 5)).await.unwrap();
+    assert_eq!(text(&settled(&second, &receipt).await, "verdict"), "accepted");
+    assert_eq!(get(&second.snapshot(), "leader").as_bool(), Some(false));
+    assert_eq!(sent().length(), 1);
+    first.close().await.unwrap();
+    until(&second, |snapshot| get(snapshot, "leader").as_bool() == Some(true)).await;
+    second.close().await.unwrap();
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_pause_is_on_disk_once_told() {
+    let name = "edge-pause";
+    clean(name).await;
+    city("accept");
+    let edge = open(name).await;
+    JsFuture::from(edge.pause().unwrap()).await.unwrap();
+    let receipt = emit(&edge, &pay("o-1", 5)).await.unwrap();
+    edge.close().await.unwrap();
+    let edge = open(name).await;
+    until(&edge, why_is("paused")).await;
+    assert_eq!(sent().length(), 0);
+    JsFuture::from(edge.resume().unwrap()).await.unwrap();
+    assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
+    edge.close().await.unwrap();
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_wait_for_a_verdict_can_be_given_up_and_an_unknown_id_is_told() {
+    let name = "edge-abort";
+    clean(name).await;
+    city("down");
+    let edge = open(name).await;
+    let receipt = emit(&edge, &pay("o-1", 5)).await.unwrap();
+    let controller = controller();
+    let options = Object::new();
+    Reflect::set(&options, &"signal".into(), &controller.signal()).unwrap();
+    let wait = edge.settled(&text(&receipt, "id"), &options).unwrap();
+    controller.abort();
+    assert_eq!(text(&JsFuture::from(wait).await.unwrap_err(), "code"), "aborted");
+    for id in ["0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a11", "junk"] {
+        let wait = edge.settled(id, &JsValue::UNDEFINED).unwrap();
+        assert_eq!(text(&JsFuture::from(wait).await.unwrap_err(), "code"), "not-found");
+    }
+    let key = edge.new_key("order").unwrap();
+    assert!(key.len() == 32 && key.starts_with("order-") && key != edge.new_key("order").unwrap());
+    edge.close().await.unwrap();
+    clean(name).await;
+}
