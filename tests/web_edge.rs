@@ -16,10 +16,14 @@ wasm_bindgen_test_configure!(run_in_browser);
 #[wasm_bindgen(inline_js = r#"
 let requests = [];
 let mode = "silent";
+const told = [];
 const head = { "conch-city": "c1", "content-type": "application/json" };
+const real = globalThis.fetch;
 globalThis.fetch = (url, options) => {
+  if (!String(url).includes("/v1/")) return real(url, options);
   const body = options.body ?? "";
   requests.push(body);
+  told.splice(0).forEach((tell) => tell());
   if (mode === "silent") return new Promise(() => {});
   if (mode === "down") return Promise.reject(new TypeError("down"));
   if (mode === "portal") return Promise.resolve(new Response("<html>", { status: 200 }));
@@ -34,6 +38,7 @@ globalThis.fetch = (url, options) => {
 };
 export function city(next) { mode = next; requests = []; }
 export function sent() { return requests; }
+export function requested() { return new Promise((done) => (requests.length > 0 ? done() : told.push(done))); }
 export function remove(name) {
   return new Promise((done) => { const r = indexedDB.deleteDatabase(name); r.onsuccess = r.onerror = r.onblocked = done; });
 }
@@ -42,6 +47,7 @@ export function controller() { return new AbortController(); }
 extern "C" {
     fn city(mode: &str);
     fn sent() -> Array;
+    fn requested() -> Promise;
     fn remove(name: &str) -> Promise;
     fn controller() -> web_sys::AbortController;
 }
@@ -126,7 +132,7 @@ async fn reload_in_flight_sends_the_same_bytes_again_and_settles_once() {
     city("silent");
     let edge = open(name).await;
     let receipt = emit(&edge, &pay("o-1", 500)).await.unwrap();
-    until(&edge, |_| sent().length() > 0).await;
+    JsFuture::from(requested()).await.unwrap();
     let first = sent().get(0).as_string().unwrap();
     edge.close().await.unwrap();
 
@@ -244,7 +250,7 @@ async fn a_portal_settles_nothing_and_a_refusal_becomes_a_dead_letter() {
     let again = edge.redrive(1.0, payload).await.unwrap();
     assert_ne!(text(&again, "intent"), text(&receipt, "intent"));
     assert_eq!(text(&settled(&edge, &again).await, "verdict"), "accepted");
-    assert_eq!(text(&edge.redrive(1.0, JsValue::UNDEFINED).await.unwrap_err(), "code"), "not-found");
+    assert_eq!(text(&edge.redrive(1.0, JsValue::UNDEFINED).await.unwrap_err(), "code"), "not-redrivable");
 
     city("refuse");
     let other = emit(&edge, &pay("o-2", 5)).await.unwrap();
