@@ -14,12 +14,16 @@ export const deadLetters = signal<readonly DeadLetter[]>([]);
 export const trouble = signal<Notice | null>(null);
 export const edge = computed(() => (opening.value.step === "open" ? opening.value.edge : null));
 
-type Redriven = (letter: DeadLetter, receipt: Receipt) => void;
-let onRedriven: Redriven = () => undefined;
+/** What a person did with a dead letter; the page's own row must follow. */
+export interface LetterFollower {
+  redriven(letter: DeadLetter, receipt: Receipt): Promise<void>;
+  discarded(letter: DeadLetter): Promise<void>;
+}
 
-/** A redriven refusal is a new event; the page's row must follow it. */
-export function followRedriven(listener: Redriven): void {
-  onRedriven = listener;
+let follower: LetterFollower | null = null;
+
+export function followLetters(page: LetterFollower): void {
+  follower = page;
 }
 
 export function codeOf(error: unknown): string {
@@ -64,12 +68,13 @@ export function sendNow(): void {
 export async function redrive(letter: DeadLetter): Promise<void> {
   if (edge.value === null) return;
   const receipt = await edge.value.redrive(letter.sequence);
-  onRedriven(letter, receipt);
+  await follower?.redriven(letter, receipt);
   await readDeadLetters();
 }
 
 export async function discard(letter: DeadLetter, reason: string): Promise<void> {
   if (edge.value === null) return;
   await edge.value.discard(letter.sequence, reason);
+  await follower?.discarded(letter);
   await readDeadLetters();
 }

@@ -1,4 +1,4 @@
-import { Gate, Till } from "./screens.js";
+import { Gate, STORED, Till } from "./screens.js";
 import { holds, reaches, scenario } from "./world.js";
 
 const SALES = 20;
@@ -15,10 +15,12 @@ scenario(
     }
     await phone.context.setOffline(true);
 
+    await till.look();
     for (let sale = 1; sale <= SALES; sale += 1) {
       await till.sell(10 + sale, "saved");
       await till.next();
     }
+    await gate.look();
     for (let scan = 1; scan <= SCANS; scan += 1) await gate.scan(`T-${scan}`, "saved");
     await till.pending(SALES);
     await gate.pending(SCANS);
@@ -32,12 +34,13 @@ scenario(
     await holds(city, { events: 0 });
 
     await phone.context.setOffline(false);
-    await till.sendNow();
     await gate.sendNow();
-    await till.pending(0);
     await gate.pending(0);
-    await till.sales("paid", SALES);
     await gate.scans("admitted", SCANS);
+    await till.look();
+    await till.sendNow();
+    await till.pending(0);
+    await till.sales("paid", SALES);
     await holds(city, {
       events: SALES + SCANS,
       orders: SALES,
@@ -57,6 +60,8 @@ scenario(
     await till.page.locator("[data-testid=enrolment][data-step=offline]").waitFor();
     await till.sell(120, "saved");
     await till.pending(1);
+    await till.page.locator("[data-testid=outlook][data-why=held]").waitFor();
+    await till.sales("saved", 1);
     await holds(city, { events: 0 });
 
     await phone.context.unroute("**/v1/**");
@@ -72,9 +77,9 @@ scenario("a city that is killed and comes back gets every sale once", async ({ c
   await till.sell(50, "paid");
   await till.next();
   await city.kill();
-  await till.sell(60, "saved");
+  await till.sell(60, STORED);
   await till.next();
-  await till.sell(70, "saved");
+  await till.sell(70, STORED);
   await till.next();
   await city.run();
   await till.sendNow();

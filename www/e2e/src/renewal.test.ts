@@ -39,9 +39,9 @@ scenario("a new version waits while a sale is open and comes when a person takes
 });
 
 scenario("a portal's page in place of a file does not get into the cold-start cache", async ({ city, phone }) => {
-  const manifest = join(city.pages, "pos/manifest.webmanifest");
-  const genuine = await readFile(manifest, "utf8");
-  await writeFile(manifest, "<html>please sign in</html>");
+  const icon = join(city.pages, "pos/icon.svg");
+  const genuine = await readFile(icon, "utf8");
+  await writeFile(icon, "<html>please sign in</html>");
   const till = await Till.open(phone, city, "stall-r2");
   const ending = await till.page.evaluate(async () => {
     const registration = await navigator.serviceWorker.register("worker.js");
@@ -52,7 +52,7 @@ scenario("a portal's page in place of a file does not get into the cold-start ca
     return worker?.state;
   });
   assert.equal(ending, "redundant", "a worker with a foreign file is not installed");
-  await writeFile(manifest, genuine);
+  await writeFile(icon, genuine);
   await till.page.reload();
   await till.shellKept();
   await phone.context.setOffline(true);

@@ -14,6 +14,11 @@ class Screen {
     return this.page.getByTestId(id);
   }
 
+  /** A person looks at one page at a time; the browser slows the others down. */
+  async look(): Promise<void> {
+    await this.page.bringToFront();
+  }
+
   /** The badge: what this device owes the city. */
   async pending(count: number): Promise<void> {
     await this.page.waitForFunction(
@@ -53,6 +58,9 @@ class Screen {
   }
 }
 
+/** On disk and safe. Which of the two words it reads depends on whether a try may have left the phone. */
+export const STORED = "saved|unknown";
+
 export class Till extends Screen {
   static async open(phone: Phone, city: City, device: string): Promise<Till> {
     const till = new Till(await phone.open(`${city.origin}/pos/?device=${device}`));
@@ -78,9 +86,9 @@ export class Till extends Screen {
   }
 
   async card(standing: string): Promise<string> {
-    const card = this.page.locator(`[data-testid=sale][data-standing=${standing}]`);
-    await card.waitFor();
-    return (await card.getAttribute("data-key")) ?? "";
+    const either = standing.split("|").map((one) => `[data-testid=sale][data-standing=${one}]`);
+    await this.page.locator(either.join()).waitFor();
+    return (await this.get("sale").getAttribute("data-key")) ?? "";
   }
 
   async next(): Promise<void> {

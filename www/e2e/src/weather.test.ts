@@ -1,4 +1,5 @@
-import { Gate, Till } from "./screens.js";
+import assert from "node:assert/strict";
+import { Gate, STORED, Till } from "./screens.js";
 import { holds, reaches, scenario } from "./world.js";
 
 scenario(
@@ -42,15 +43,18 @@ scenario(
     await till.enrolled();
     await gate.enrolled();
     await city.weather("*", { mode: "captive-html" });
-    await till.sell(80, "saved");
+    await till.look();
+    const key = await till.sell(80, STORED);
+    await gate.look();
     await gate.scan("T-42", "saved");
     for (const screen of [till, gate]) {
+      await screen.look();
       await screen.sendNow();
       await screen.link("captive");
       await screen.pending(1);
       await screen.attention(0);
     }
-    await till.sales("saved", 1);
+    assert.equal(await till.card(STORED), key);
     await holds(city, { events: 0 });
 
     await city.weather("*", { mode: "clear" });

@@ -61,13 +61,26 @@ test("a definite error says not saved, an interrupted storage says unknown", () 
   assert.equal(standingOf(begun, failedWith("storage-lost")), "unknown");
 });
 
+const calm = { asking: false, unsent: false };
+
 test("doubt covers what was stored when an answer went missing, not what came later", () => {
-  const sequence = doubtAfter({ unknown: 0, sequence: 0 }, 1, 4);
+  const { sequence } = doubtAfter({ unknown: 0, sequence: 0 }, { ...calm, unknown: 1 }, 4);
   assert.equal(standingOf(saved, { ...noDoubt, sequence }), "unknown");
   assert.equal(standingOf({ ...saved, sequence: 5 }, { ...noDoubt, sequence }), "saved");
 });
 
 test("doubt ends when no answer is missing any more, and does not grow by itself", () => {
-  assert.equal(doubtAfter({ unknown: 2, sequence: 4 }, 1, 9), 4);
-  assert.equal(doubtAfter({ unknown: 1, sequence: 4 }, 0, 9), 0);
+  assert.deepEqual(doubtAfter({ unknown: 2, sequence: 4 }, { ...calm, unknown: 1 }, 9), { unknown: 1, sequence: 4 });
+  assert.deepEqual(doubtAfter({ unknown: 1, sequence: 4 }, { ...calm, unknown: 0 }, 9), { unknown: 0, sequence: 0 });
+});
+
+test("an answer that may still come is not missing yet", () => {
+  const before = { unknown: 0, sequence: 0 };
+  assert.deepEqual(doubtAfter(before, { unknown: 1, asking: true, unsent: false }, 4), before);
+});
+
+test("what never left the device is saved, also once the network is back", () => {
+  const tried = doubtAfter({ unknown: 0, sequence: 0 }, { unknown: 2, asking: false, unsent: true }, 4);
+  assert.equal(tried.sequence, 0);
+  assert.equal(doubtAfter(tried, { ...calm, unknown: 2 }, 4).sequence, 0);
 });

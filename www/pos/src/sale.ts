@@ -76,8 +76,28 @@ export function afterOrder(sale: Sale, order: Order): Sale {
   return { ...sale, state: order.state === "open" ? "promised" : "paid" };
 }
 
-/** Doubt after a new count of unknown events: it covers all that was stored so far, and ends when none is left. */
-export function doubtAfter(before: { unknown: number; sequence: number }, unknown: number, highest: number): number {
-  if (unknown === 0) return 0;
-  return unknown > before.unknown ? highest : before.sequence;
+/** How many events lacked an answer when last looked at, and up to which sequence that puts sales in doubt. */
+export interface Doubted {
+  unknown: number;
+  sequence: number;
+}
+
+export interface Seen {
+  /** The outbox's count of events that may have reached the city without an answer. */
+  unknown: number;
+  /** A request is under way: its answer may still come. */
+  asking: boolean;
+  /**
+   * Nothing can have left the device: it waits for credentials, or the browser says that it has no network. The
+   * browser may be wrong when it says that there is one, not when it says that there is none.
+   */
+  unsent: boolean;
+}
+
+/** More missing answers put in doubt all that is stored so far. What never left cannot have arrived. */
+export function doubtAfter(before: Doubted, seen: Seen, highest: number): Doubted {
+  if (seen.unknown === 0) return { unknown: 0, sequence: 0 };
+  if (seen.asking) return before;
+  const raised = seen.unknown > before.unknown && !seen.unsent;
+  return { unknown: seen.unknown, sequence: raised ? highest : before.sequence };
 }

@@ -7,8 +7,8 @@ import { askOrder, askUntilKnown } from "../../shell/city.ts";
 import { erased, typed } from "../../shell/figures.ts";
 import { type Identity, tokenAtHand } from "../../shell/identity.ts";
 import { limits } from "../../shell/limits.ts";
-import { codeOf, edge, followRedriven, snapshot } from "../../shell/outbox.ts";
-import { afterOrder, afterVerdict, doubtAfter, type Method, type Sale } from "./sale.ts";
+import { codeOf, edge, followLetters, snapshot } from "../../shell/outbox.ts";
+import { afterOrder, afterVerdict, type Doubted, doubtAfter, type Method, type Sale } from "./sale.ts";
 
 /** Whole dollars on the display. */
 export const dollars = signal(0);
@@ -169,25 +169,32 @@ export async function openTill(outbox: Edge, me: Identity): Promise<void> {
   effect(() => {
     for (const sale of sales.value) if (sale.state === "saved") void untracked(() => follow(sale.key));
   });
-  let unknown = 0;
+  let doubted: Doubted = { unknown: 0, sequence: 0 };
   effect(() => {
-    const count = snapshot.value?.unknown ?? 0;
+    const seen = snapshot.value;
+    if (seen === null) return;
     const highest = Math.max(0, ...untracked(() => sales.value).map((sale) => sale.sequence ?? 0));
-    doubtSequence.value = doubtAfter({ unknown, sequence: doubtSequence.peek() }, count, highest);
-    unknown = count;
+    const asking = seen.whyNotSending === "sending";
+    const unsent = !navigator.onLine || seen.whyNotSending === "held";
+    doubted = doubtAfter(doubted, { unknown: seen.unknown, asking, unsent }, highest);
+    doubtSequence.value = doubted.sequence;
   });
-  followRedriven(redriven);
+  followLetters({ redriven, discarded });
   for (const sale of pages.rows.value.filter((row) => row.state === "begun")) await resume(outbox, sale);
   await pages.trim();
 }
 
 /** A refusal that is sent again has a new event; one without an answer keeps its own. */
-function redriven(letter: DeadLetter, receipt: Receipt): void {
+function redriven(letter: DeadLetter, receipt: Receipt): Promise<void> {
   followed.delete(receipt.id);
-  void keep(letter.key, ({ reason: _, ...old }) => ({
+  return keep(letter.key, ({ reason: _, ...old }) => ({
     ...old,
     state: "saved",
     eventId: receipt.id,
     sequence: receipt.sequence,
   }));
+}
+
+function discarded(letter: DeadLetter): Promise<void> {
+  return keep(letter.key, (old) => (old.eventId === letter.id ? { ...old, state: "given-up" } : old));
 }

@@ -6,7 +6,7 @@ import { askTicket, askUntilKnown } from "../../shell/city.ts";
 import { ticketFrom } from "../../shell/figures.ts";
 import { type Identity, tokenAtHand } from "../../shell/identity.ts";
 import { limits } from "../../shell/limits.ts";
-import { codeOf, edge, followRedriven } from "../../shell/outbox.ts";
+import { codeOf, edge, followLetters } from "../../shell/outbox.ts";
 import {
   afterTicket,
   afterVerdict,
@@ -112,11 +112,14 @@ export async function openGate(me: Identity): Promise<void> {
   effect(() => {
     for (const scan of scans.value) if (scan.state === "saved") void untracked(() => follow(scan));
   });
-  // A refusal that is sent again is a new event and a new row; the old row keeps its verdict.
-  followRedriven((letter, receipt) => {
-    followed.delete(receipt.id);
-    void keep(letter.id, (old) => (receipt.id === letter.id ? { ...old, state: "saved" } : old));
-    void pages.put({ key: receipt.id, at: Date.now(), ticket: letter.key, state: "saved" });
+  followLetters({
+    // A refusal that is sent again is a new event and a new row; the old row keeps its verdict.
+    redriven: async (letter, receipt) => {
+      followed.delete(receipt.id);
+      await keep(letter.id, (old) => (receipt.id === letter.id ? { ...old, state: "saved" } : old));
+      await pages.put({ key: receipt.id, at: Date.now(), ticket: letter.key, state: "saved" });
+    },
+    discarded: (letter) => keep(letter.id, (old) => ({ ...old, state: "given-up" })),
   });
   await pages.trim();
 }
