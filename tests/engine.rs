@@ -1,6 +1,12 @@
 //! The engine against a disk in memory and a city that a test plays by hand, on a virtual clock.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(missing_docs, reason = "tests are named after the behaviour")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod desk;
 
