@@ -143,7 +143,7 @@ async fn life(database: &IdbDatabase) -> Result<Option<String>, Fault> {
     if !database.object_store_names().contains(META) {
         return Ok(None);
     }
-    query::ask(database, Life).await
+    Ok(Life.read(&query::ask(database, Rc::new(Life)).await?))
 }
 
 /// What to do when there is no such database.

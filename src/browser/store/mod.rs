@@ -1,7 +1,7 @@
 //! The outbox on IndexedDB: each batch one transaction, each question one transaction, nothing awaited inside.
 //!
-//! The store decides nothing. What a batch reads and writes is decided by the machine in `outbox::transact`, run
-//! by [`conversation`](self) inside the browser's transaction; the layout on disk is frozen in `layout`.
+//! The store decides nothing. What a batch reads and writes is decided by the machine in `outbox::transact`, which
+//! `batch` runs inside the browser's transaction, driven by `conversation`; the layout on disk is frozen in `layout`.
 //!
 //! What happens to
 //! - **a group of 100 with one duplicate**: the unique index refuses the segment, the store takes the group's
@@ -33,7 +33,7 @@ use batch::Running;
 use connection::Connection;
 use conversation::{Access, Script, converse};
 use fault::Fault;
-use query::{Beginning, DeadLetters, FateOf, OneDeadLetter, Question, Totals};
+use query::{Answers, Beginning, DeadLetters, FateOf, OneDeadLetter, Owed, Question, Totals};
 use std::cell::RefCell;
 use std::rc::Rc;
 use web_sys::IdbDatabase;
@@ -60,7 +60,7 @@ impl Store {
 
     /// What the engine needs to begin, or to see what other contexts did.
     pub async fn opened(&self) -> Result<Opened, StoreFault> {
-        self.ask(Beginning).await
+        Ok(Beginning.read(&self.ask(Rc::new(Beginning)).await?))
     }
 
     /// Applies a batch in one transaction and resolves when that has completed.
@@ -85,27 +85,31 @@ impl Store {
 
     /// One page of owed rows.
     pub async fn load(&self, load: Load) -> Result<Page, StoreFault> {
-        self.ask(load).await
+        let question = Owed(load);
+        Ok(question.read(&self.ask(Rc::new(question)).await?))
     }
 
     /// The running totals.
     pub async fn counter(&self) -> Result<Counter, StoreFault> {
-        self.ask(Totals).await
+        Ok(Totals.read(&self.ask(Rc::new(Totals)).await?))
     }
 
     /// The dead letters that wait for a person, oldest first, at most so many.
     pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreFault> {
-        self.ask(DeadLetters { limit }).await
+        let question = DeadLetters { limit };
+        Ok(question.read(&self.ask(Rc::new(question)).await?))
     }
 
     /// The dead letter of a sequence: the open one, or the record of what was decided.
     pub async fn dead_letter(&self, sequence: Sequence) -> Result<Option<DeadLetter>, StoreFault> {
-        self.ask(OneDeadLetter { sequence }).await
+        let question = OneDeadLetter { sequence };
+        Ok(question.read(&self.ask(Rc::new(question)).await?))
     }
 
     /// What became of an event, by its id (or its intent), for as long as the device remembers it.
     pub async fn find(&self, identity: [u8; 16]) -> Result<Option<Fate>, StoreFault> {
-        self.ask(FateOf { identity }).await
+        let question = FateOf { identity };
+        Ok(question.read(&self.ask(Rc::new(question)).await?))
     }
 
     /// Closes the database for good; what is under way still ends.
@@ -131,10 +135,10 @@ impl Store {
         }
     }
 
-    async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, StoreFault> {
+    async fn ask(&self, question: Rc<dyn Question>) -> Result<[Answers; 2], StoreFault> {
         let database = self.connection.database().await?;
-        match query::ask(&database, question).await {
-            Ok(answer) => Ok(answer),
+        match query::ask(&database, Rc::clone(&question)).await {
+            Ok(answers) => Ok(answers),
             Err(fault) => {
                 self.survive(&database, fault)?;
                 let database = self.connection.database().await?;

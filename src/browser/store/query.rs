@@ -9,7 +9,6 @@ use super::layout::{
 use super::records;
 use super::value::{self, Value};
 use crate::event::Sequence;
-use crate::flat::FlatMap;
 use crate::limits::BLOCKED_LANES_MAX;
 use crate::outbox::port::{Load, LoadedRow, Opened, Page};
 use crate::outbox::record::{Counter, DeadLetter, Intents, MAYBE_SENT, Marks, RowRef, Status};
@@ -22,41 +21,49 @@ use web_sys::{IdbDatabase, IdbKeyRange, IdbRequest, IdbTransaction};
 
 type Asked = Result<Vec<IdbRequest>, JsValue>;
 
-/// A question that can be asked again on another connection.
-pub(super) trait Question: Copy + 'static {
-    type Answer;
+/// A question that can be asked again on another connection. What its answers mean is told by its own `read`, so
+/// that the asking is compiled once for all questions.
+pub(super) trait Question {
     /// The stores it reads.
-    const STORES: &'static [&'static str];
+    fn stores(&self) -> &'static [&'static str];
     /// The first requests.
-    fn ask(self, transaction: &IdbTransaction) -> Asked;
+    fn ask(&self, transaction: &IdbTransaction) -> Asked;
     /// The requests that follow from the first answers, if any do.
-    fn ask_on(self, _transaction: &IdbTransaction, _first: &[JsValue]) -> Asked {
+    fn ask_on(&self, _transaction: &IdbTransaction, _first: &Answers) -> Asked {
         Ok(Vec::new())
     }
-    /// What both rounds of answers mean.
-    fn read(self, first: &[JsValue], second: &[JsValue]) -> Self::Answer;
 }
 
-/// Asks in one transaction.
-pub(super) async fn ask<Q: Question>(database: &IdbDatabase, question: Q) -> Result<Q::Answer, Fault> {
+/// What one round of requests brought, in order.
+#[derive(Default)]
+pub(super) struct Answers(Vec<JsValue>);
+
+impl Answers {
+    fn at(&self, index: usize) -> JsValue {
+        self.0.get(index).cloned().unwrap_or(JsValue::UNDEFINED)
+    }
+}
+
+/// Asks in one transaction of at most two rounds.
+pub(super) async fn ask(database: &IdbDatabase, question: Rc<dyn Question>) -> Result<[Answers; 2], Fault> {
+    let stores = question.stores();
     let asking = Rc::new(RefCell::new(Asking { question, rounds: Vec::new() }));
-    converse(database, Q::STORES, Access::Read, Rc::clone(&asking) as Rc<RefCell<dyn Script>>).await?;
-    let rounds = core::mem::take(&mut asking.borrow_mut().rounds);
-    let round = |index: usize| rounds.get(index).map_or(&[][..], Vec::as_slice);
-    Ok(question.read(round(0), round(1)))
+    converse(database, stores, Access::Read, Rc::clone(&asking) as Rc<RefCell<dyn Script>>).await?;
+    let mut rounds = core::mem::take(&mut asking.borrow_mut().rounds).into_iter();
+    Ok([rounds.next().unwrap_or_default(), rounds.next().unwrap_or_default()])
 }
 
-struct Asking<Q> {
-    question: Q,
-    rounds: Vec<Vec<JsValue>>,
+struct Asking {
+    question: Rc<dyn Question>,
+    rounds: Vec<Answers>,
 }
 
-impl<Q: Question> Script for Asking<Q> {
+impl Script for Asking {
     fn next(&mut self, transaction: &IdbTransaction, answered: &[IdbRequest]) -> Result<Next, JsValue> {
         if answered.is_empty() {
             return Ok(Next::Ask(self.question.ask(transaction)?));
         }
-        self.rounds.push(answered.iter().map(IdbRequest::result).collect::<Result<_, _>>()?);
+        self.rounds.push(Answers(answered.iter().map(IdbRequest::result).collect::<Result<_, _>>()?));
         let more = match self.rounds.as_slice() {
             [first] => self.question.ask_on(transaction, first)?,
             _ => Vec::new(),
@@ -70,51 +77,51 @@ fn meta(transaction: &IdbTransaction, names: &[&str]) -> Asked {
     names.iter().map(|name| store.get(&JsValue::from_str(name))).collect()
 }
 
-fn at(answers: &[JsValue], index: usize) -> JsValue {
-    answers.get(index).cloned().unwrap_or(JsValue::UNDEFINED)
-}
-
 /// Which life of the database this is.
-#[derive(Clone, Copy)]
 pub(super) struct Life;
 
 impl Question for Life {
-    type Answer = Option<String>;
-    const STORES: &'static [&'static str] = &[META];
-
-    fn ask(self, transaction: &IdbTransaction) -> Asked {
-        meta(transaction, &[LIFE])
+    fn stores(&self) -> &'static [&'static str] {
+        &[META]
     }
 
-    fn read(self, first: &[JsValue], _second: &[JsValue]) -> Option<String> {
-        Value::of(&at(first, 0))?.text("incarnation")
+    fn ask(&self, transaction: &IdbTransaction) -> Asked {
+        meta(transaction, &[LIFE])
+    }
+}
+
+impl Life {
+    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Option<String> {
+        Value::of(&first.at(0))?.text("incarnation")
     }
 }
 
 /// What the engine needs to begin.
-#[derive(Clone, Copy)]
 pub(super) struct Beginning;
 
 impl Question for Beginning {
-    type Answer = Opened;
-    const STORES: &'static [&'static str] = &[META, LANES];
+    fn stores(&self) -> &'static [&'static str] {
+        &[META, LANES]
+    }
 
-    fn ask(self, transaction: &IdbTransaction) -> Asked {
+    fn ask(&self, transaction: &IdbTransaction) -> Asked {
         let mut requests = meta(transaction, &[COUNTER, EPOCH, PAUSED, PACE, OFFER])?;
         let (lanes, limit) = (transaction.object_store(LANES)?, BLOCKED_LANES_MAX as u32);
         requests.push(lanes.get_all_keys_with_key_and_limit(&JsValue::UNDEFINED, limit)?);
         requests.push(lanes.get_all_with_key_and_limit(&JsValue::UNDEFINED, limit)?);
         Ok(requests)
     }
+}
 
-    fn read(self, first: &[JsValue], _second: &[JsValue]) -> Opened {
-        let (keys, lanes) = (Array::from(&at(first, 5)), Array::from(&at(first, 6)));
+impl Beginning {
+    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Opened {
+        let (keys, lanes) = (Array::from(&first.at(5)), Array::from(&first.at(6)));
         Opened {
-            counter: records::counter_of(&at(first, 0)).unwrap_or_default(),
-            epoch: value::as_whole(&at(first, 1)).unwrap_or(0),
-            paused: at(first, 2).is_truthy(),
-            pace: records::pace_of(&at(first, 3)).unwrap_or_default(),
-            offer: records::offer_of(&at(first, 4)),
+            counter: records::counter_of(&first.at(0)).unwrap_or_default(),
+            epoch: value::as_whole(&first.at(1)).unwrap_or(0),
+            paused: first.at(2).is_truthy(),
+            pace: records::pace_of(&first.at(3)).unwrap_or_default(),
+            offer: records::offer_of(&first.at(4)),
             lanes: keys
                 .iter()
                 .zip(lanes.iter())
@@ -125,33 +132,40 @@ impl Question for Beginning {
 }
 
 /// The running totals.
-#[derive(Clone, Copy)]
 pub(super) struct Totals;
 
 impl Question for Totals {
-    type Answer = Counter;
-    const STORES: &'static [&'static str] = &[META];
-
-    fn ask(self, transaction: &IdbTransaction) -> Asked {
-        meta(transaction, &[COUNTER])
+    fn stores(&self) -> &'static [&'static str] {
+        &[META]
     }
 
-    fn read(self, first: &[JsValue], _second: &[JsValue]) -> Counter {
-        records::counter_of(&at(first, 0)).unwrap_or_default()
+    fn ask(&self, transaction: &IdbTransaction) -> Asked {
+        meta(transaction, &[COUNTER])
     }
 }
 
-impl Question for Load {
-    type Answer = Page;
-    const STORES: &'static [&'static str] = &[MARKS, BODIES, INTENTS];
+impl Totals {
+    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Counter {
+        records::counter_of(&first.at(0)).unwrap_or_default()
+    }
+}
 
-    fn ask(self, transaction: &IdbTransaction) -> Asked {
-        let after = IdbKeyRange::lower_bound_with_open(&value::whole(self.after.0), true)?;
-        let owed = transaction.object_store(MARKS)?.index(OWED)?;
-        Ok(vec![owed.get_all_with_key_and_limit(&after, self.segments)?])
+/// A page of owed rows.
+#[derive(Clone, Copy)]
+pub(super) struct Owed(pub(super) Load);
+
+impl Question for Owed {
+    fn stores(&self) -> &'static [&'static str] {
+        &[MARKS, BODIES, INTENTS]
     }
 
-    fn ask_on(self, transaction: &IdbTransaction, first: &[JsValue]) -> Asked {
+    fn ask(&self, transaction: &IdbTransaction) -> Asked {
+        let after = IdbKeyRange::lower_bound_with_open(&value::whole(self.0.after.0), true)?;
+        let owed = transaction.object_store(MARKS)?.index(OWED)?;
+        Ok(vec![owed.get_all_with_key_and_limit(&after, self.0.segments)?])
+    }
+
+    fn ask_on(&self, transaction: &IdbTransaction, first: &Answers) -> Asked {
         let (intents, bodies) = (transaction.object_store(INTENTS)?, transaction.object_store(BODIES)?);
         let mut requests = Vec::new();
         for marks in owed_marks(first) {
@@ -161,13 +175,16 @@ impl Question for Load {
         }
         Ok(requests)
     }
+}
 
-    fn read(self, first: &[JsValue], second: &[JsValue]) -> Page {
+impl Owed {
+    pub(super) fn read(self, [first, second]: &[Answers; 2]) -> Page {
         let marks = owed_marks(first);
         let last = marks.last().map(|marks| marks.first);
-        let more = marks.len() == self.segments as usize;
+        // Counted before reading, so that a page with an unreadable record is not taken for the last one.
+        let more = Array::from(&first.at(0)).length() == self.0.segments;
         let mut rows = Vec::new();
-        for (marks, pair) in marks.iter().zip(second.chunks_exact(2)) {
+        for (marks, pair) in marks.iter().zip(second.0.chunks_exact(2)) {
             let [intents, body] = pair else { continue };
             if let (Some(intents), Some(body)) = (records::intents_of(marks.first, intents), body.as_string())
             {
@@ -178,8 +195,8 @@ impl Question for Load {
     }
 }
 
-fn owed_marks(first: &[JsValue]) -> Vec<Marks> {
-    Array::from(&at(first, 0)).iter().filter_map(|one| records::marks_of(&one)).collect()
+fn owed_marks(first: &Answers) -> Vec<Marks> {
+    Array::from(&first.at(0)).iter().filter_map(|one| records::marks_of(&one)).collect()
 }
 
 fn owed_rows(marks: &Marks, intents: &Intents, body: &str) -> Vec<LoadedRow> {
@@ -206,18 +223,21 @@ pub(super) struct DeadLetters {
 }
 
 impl Question for DeadLetters {
-    type Answer = Vec<DeadLetter>;
-    const STORES: &'static [&'static str] = &[DEAD];
+    fn stores(&self) -> &'static [&'static str] {
+        &[DEAD]
+    }
 
-    fn ask(self, transaction: &IdbTransaction) -> Asked {
+    fn ask(&self, transaction: &IdbTransaction) -> Asked {
         // `[0]` sorts before and `[1]` after every `[0, sequence]`.
         let edge = |closed: f64| Array::of1(&JsValue::from_f64(closed));
         let open = IdbKeyRange::bound(&edge(0.0), &edge(1.0))?;
         Ok(vec![transaction.object_store(DEAD)?.get_all_with_key_and_limit(&open, self.limit)?])
     }
+}
 
-    fn read(self, first: &[JsValue], _second: &[JsValue]) -> Vec<DeadLetter> {
-        Array::from(&at(first, 0)).iter().filter_map(|one| records::dead_of(&one)).collect()
+impl DeadLetters {
+    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Vec<DeadLetter> {
+        Array::from(&first.at(0)).iter().filter_map(|one| records::dead_of(&one)).collect()
     }
 }
 
@@ -228,16 +248,19 @@ pub(super) struct OneDeadLetter {
 }
 
 impl Question for OneDeadLetter {
-    type Answer = Option<DeadLetter>;
-    const STORES: &'static [&'static str] = &[DEAD];
+    fn stores(&self) -> &'static [&'static str] {
+        &[DEAD]
+    }
 
-    fn ask(self, transaction: &IdbTransaction) -> Asked {
+    fn ask(&self, transaction: &IdbTransaction) -> Asked {
         let store = transaction.object_store(DEAD)?;
         [false, true].iter().map(|closed| store.get(&records::dead_key(*closed, self.sequence))).collect()
     }
+}
 
-    fn read(self, first: &[JsValue], _second: &[JsValue]) -> Option<DeadLetter> {
-        first.iter().find_map(records::dead_of)
+impl OneDeadLetter {
+    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Option<DeadLetter> {
+        first.0.iter().find_map(records::dead_of)
     }
 }
 
@@ -259,24 +282,27 @@ pub(super) struct FateOf {
 }
 
 impl Question for FateOf {
-    type Answer = Option<Fate>;
-    const STORES: &'static [&'static str] = &[INTENTS, MARKS];
+    fn stores(&self) -> &'static [&'static str] {
+        &[INTENTS, MARKS]
+    }
 
-    fn ask(self, transaction: &IdbTransaction) -> Asked {
+    fn ask(&self, transaction: &IdbTransaction) -> Asked {
         let identity = value::bytes(&self.identity);
         Ok(vec![transaction.object_store(INTENTS)?.index(HOLDER)?.get_key(&identity)?])
     }
 
-    fn ask_on(self, transaction: &IdbTransaction, first: &[JsValue]) -> Asked {
-        match value::as_whole(&at(first, 0)) {
+    fn ask_on(&self, transaction: &IdbTransaction, first: &Answers) -> Asked {
+        match value::as_whole(&first.at(0)) {
             Some(holder) => segments(transaction, &[Sequence(holder)]),
             None => Ok(Vec::new()),
         }
     }
+}
 
-    fn read(self, first: &[JsValue], second: &[JsValue]) -> Option<Fate> {
-        let holder = Sequence(value::as_whole(&at(first, 0))?);
-        let held: FlatMap<_, _> = held(&[holder], second);
+impl FateOf {
+    pub(super) fn read(self, [first, second]: &[Answers; 2]) -> Option<Fate> {
+        let holder = Sequence(value::as_whole(&first.at(0))?);
+        let held = held(&[holder], &second.0);
         let (intents, marks) = held.get(&holder)?;
         let is = |own: [u8; 16]| own == self.identity;
         let by_id = intents.iter().position(|own| is(own.id.to_bytes()));
