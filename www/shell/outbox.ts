@@ -2,7 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import { type DeadLetter, Edge, isConchError, type Notice, type Receipt, type Snapshot } from "conch-edge";
 import { nudge } from "./events.ts";
-import { credentials, type Identity } from "./identity.ts";
+import { credentials, enrolment, type Identity } from "./identity.ts";
 import { limits } from "./limits.ts";
 
 export type Opening = { step: "opening" } | { step: "open"; edge: Edge } | { step: "failed"; code: string };
@@ -51,6 +51,7 @@ export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<v
       if (notice.kind !== "link" && notice.kind !== "dead-letter") trouble.value = notice;
     });
     fresh.subscribe(heard);
+    sendOnceEnrolled(fresh);
     await readDeadLetters();
     await opened(fresh);
   } catch (error) {
@@ -58,6 +59,15 @@ export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<v
     console.error("the outbox did not open", error);
     opening.value = { step: "failed", code: codeOf(error) };
   }
+}
+
+/** What waited for a credential need not wait for the next look. */
+function sendOnceEnrolled(outbox: Edge): void {
+  let before = enrolment.peek();
+  enrolment.subscribe((now) => {
+    if (now === "enrolled" && before !== "enrolled") outbox.flush();
+    before = now;
+  });
 }
 
 export function sendNow(): void {

@@ -25,6 +25,9 @@ export interface Counts {
   scans: number;
 }
 
+/** In development devices enrol at their word and there is weather; an evening's city wants one-time codes. */
+export type Mode = "development" | "evening";
+
 export type Weather =
   | { mode: "clear" | "drop-request" | "drop-answer" | "captive-html" | "status-503" | "status-429"; count?: number }
   | { mode: "delay"; delayMs: number; count?: number };
@@ -42,6 +45,7 @@ async function freePort(): Promise<number> {
 
 export class City {
   readonly origin: string;
+  #mode: Mode;
   #home: string;
   #data: string;
   #port: number;
@@ -51,7 +55,8 @@ export class City {
   /** Where this city reads the pages from: its own copy, so that a test may publish a new version. */
   readonly pages: string;
 
-  private constructor(home: string, port: number) {
+  private constructor(home: string, port: number, mode: Mode) {
+    this.#mode = mode;
     this.#home = home;
     this.#data = join(home, "data");
     this.pages = join(home, "pages");
@@ -59,10 +64,10 @@ export class City {
     this.origin = `http://127.0.0.1:${port}`;
   }
 
-  static async start(): Promise<City> {
+  static async start(mode: Mode): Promise<City> {
     if (!existsSync(binary)) throw new Error(`no city at ${binary}: build it, or name it in CONCH_CITY`);
     if (!existsSync(join(pages, "pos/index.html"))) throw new Error(`no pages at ${pages}: run npm run build`);
-    const city = new City(await mkdtemp(join(tmpdir(), "conch-city-")), await freePort());
+    const city = new City(await mkdtemp(join(tmpdir(), "conch-city-")), await freePort(), mode);
     await cp(pages, city.pages, { recursive: true });
     await city.run();
     return city;
@@ -70,8 +75,9 @@ export class City {
 
   /** Starts the process, again with the same database after a kill. */
   async run(): Promise<void> {
-    const listen = `127.0.0.1:${this.#port}`;
-    const child = spawn(binary, ["serve", "--dev", "--listen", listen, "--data", this.#data, "--pages", this.pages]);
+    const args = ["serve", "--listen", `127.0.0.1:${this.#port}`, "--data", this.#data, "--pages", this.pages];
+    if (this.#mode === "development") args.push("--dev");
+    const child = spawn(binary, args);
     const hear = (chunk: Buffer): void => {
       this.#said += chunk.toString();
     };
@@ -104,6 +110,13 @@ export class City {
   async counts(): Promise<Counts> {
     const { stdout } = await promisify(execFile)(binary, ["inspect", "--data", this.#data]);
     return JSON.parse(stdout) as Counts;
+  }
+
+  /** A one-time code for this device. */
+  async code(device: string, role: "gate" | "vendor"): Promise<string> {
+    const asked = ["codes", "new", "--role", role, "--device", device, "--data", this.#data];
+    const { stdout } = await promisify(execFile)(binary, asked);
+    return stdout.trim();
   }
 
   async enrol(device: string, role: "gate" | "vendor" | "ops"): Promise<string> {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { Gate, Till } from "./screens.js";
+import { Gate, STORED, Till } from "./screens.js";
 import { holds, scenario } from "./world.js";
+
+const STORED_OR_PAID = `${STORED}|paid`;
 
 scenario("two taps on one sale are one sale", async ({ city, phone }) => {
   const till = await Till.open(phone, city, "stall-i1");
@@ -25,6 +27,31 @@ scenario("two equal sales, each with its own next, are two sales", async ({ city
   const second = await till.sell(30, "paid");
   assert.notEqual(first, second);
   await holds(city, { events: 2, orders: 2, captures: 2 });
+});
+
+scenario("two tabs of one till sell side by side, and each sees the other's sales paid", async ({ city, phone }) => {
+  const left = await Till.open(phone, city, "stall-i5");
+  const right = await Till.open(phone, city, "stall-i5");
+  await left.look();
+  await left.sell(41, STORED_OR_PAID);
+  await right.look();
+  await right.sell(42, STORED_OR_PAID);
+  for (const till of [left, right]) {
+    await till.look();
+    await till.sales("paid", 2);
+    await till.pending(0);
+  }
+  await holds(city, { events: 2, orders: 2, captures: 2 });
+});
+
+scenario("a sale needs no more than a keyboard", async ({ city, phone }) => {
+  const till = await Till.open(phone, city, "stall-i4");
+  for (const key of ["1", "2", "5", "Backspace", "0", "Enter"]) await till.page.keyboard.press(key);
+  await till.card("paid");
+  assert.match((await till.get("sale").textContent()) ?? "", /NT\$120/);
+  await till.page.keyboard.press("Enter");
+  await till.get("charge").waitFor();
+  await holds(city, { events: 1, captures: 1 });
 });
 
 scenario("a promise is recorded as a promise and never called paid", async ({ city, phone }) => {

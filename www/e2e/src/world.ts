@@ -1,7 +1,7 @@
 // One city and one phone for one test, put away whatever happens.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { City, type Counts } from "./city.js";
+import { City, type Counts, type Mode } from "./city.js";
 import { Phone } from "./phone.js";
 import { until } from "./until.js";
 
@@ -13,9 +13,9 @@ export interface World {
 /** One scenario, with the browser's start on a busy machine. */
 const PATIENCE_MS = 180_000;
 
-export function scenario(behaviour: string, run: (world: World) => Promise<void>): void {
+export function scenario(behaviour: string, run: (world: World) => Promise<void>, mode: Mode = "development"): void {
   test(behaviour, { timeout: PATIENCE_MS }, async () => {
-    const city = await City.start();
+    const city = await City.start(mode);
     try {
       const phone = await Phone.start();
       try {
