@@ -21,7 +21,7 @@ use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -35,6 +35,8 @@ pub(crate) enum ServeProblem {
     Open(OpenProblem),
     /// Another city holds the directory.
     Taken,
+    /// There is no such directory of pages.
+    NoPages(PathBuf),
     Io(&'static str, std::io::Error),
 }
 
@@ -44,6 +46,9 @@ impl std::fmt::Display for ServeProblem {
             Self::Open(problem) => problem.fmt(f),
             Self::Taken => {
                 f.write_str("another city runs on this data directory; stop it or give another --data")
+            }
+            Self::NoPages(path) => {
+                write!(f, "there are no pages in {}: build them first, or leave --pages out", path.display())
             }
             Self::Io(what, error) => write!(f, "{what}: {error}"),
         }
@@ -60,6 +65,9 @@ impl From<OpenProblem> for ServeProblem {
 
 /// Serves until a signal says stop.
 pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
+    if let Some(missing) = options.pages.as_ref().filter(|path| !path.is_dir()) {
+        return Err(ServeProblem::NoPages(missing.clone()));
+    }
     let lock = lock(&options.data)?;
     let connection = store::open(&options.data)?;
     let city = City { id: store::city_id(&connection, clock::now())? };

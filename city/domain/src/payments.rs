@@ -3,7 +3,7 @@
 
 use crate::outcome::{Cause, Outcome};
 use crate::tx::{Capture, Fault, Order, OrderState, Tx};
-use conch::event::contract::{METHODS, Terms};
+use conch::event::contract::{Form, Terms};
 use conch::event::json::Json;
 use conch::event::{EventType, Topic};
 
@@ -106,10 +106,13 @@ fn asked(data: &Json) -> Option<Asked> {
     let Ok(Terms::Contract(contract)) = Terms::of(&topic, &EventType::parse("requested").ok()?) else {
         return None;
     };
-    contract.check(data, "", conch::event::contract::Form::Open).ok()?;
+    contract.check(data, "", Form::Open).ok()?;
     let text = |name| data.get(name).and_then(Json::as_text).map(str::to_owned);
-    let method = text("method").filter(|method| METHODS.contains(&method.as_str()))?;
-    Some(Asked { amount: data.get("amount")?.as_whole()?, currency: text("currency")?, method })
+    Some(Asked {
+        amount: data.get("amount")?.as_whole()?,
+        currency: text("currency")?,
+        method: text("method")?,
+    })
 }
 
 fn said(topic: &Topic, kind: &'static str, order: &Order) -> Outcome {

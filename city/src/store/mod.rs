@@ -212,3 +212,37 @@ impl Readers {
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("city-store-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        path
+    }
+
+    #[test]
+    fn an_answered_event_survives_a_power_cut() {
+        let data = scratch("durable");
+        let connection = open(&data).unwrap();
+        let pragma =
+            |name| connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+        assert_eq!(pragma("journal_mode").unwrap(), rusqlite::types::Value::Text("wal".into()));
+        assert_eq!(pragma("synchronous").unwrap(), rusqlite::types::Value::Integer(2), "2 is FULL");
+        std::fs::remove_dir_all(data).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_opened_again_as_it_is_and_a_newer_one_is_refused() {
+        let data = scratch("layout");
+        let id = city_id(&open(&data).unwrap(), UnixMillis(1)).unwrap();
+        let connection = open(&data).unwrap();
+        assert_eq!(city_id(&connection, UnixMillis(2)).unwrap(), id);
+        connection.pragma_update(None, "user_version", STEPS.len() as i64 + 1).unwrap();
+        assert!(matches!(open(&data), Err(OpenProblem::Newer(_))));
+        assert!(matches!(open_to_read(&data), Err(OpenProblem::Newer(_))));
+        std::fs::remove_dir_all(data).unwrap();
+    }
+}

@@ -136,7 +136,8 @@ fn the_idempotency_key_row_by_row() {
 
     let first = with_key(&sale.intent, &sale);
     assert_eq!((first.status, first.header("idempotency-replayed")), (202, None), "bare keys are read too");
-    town.enrol("till-2", Role::Vendor);
+    town.enrol("till-2", Role::Vendor).get("/v1/edge");
+    assert_ne!(till.get("/v1/edge").json()["pace"], first.json()["pace"]);
     let replay = till.send(&sale);
     assert_eq!((replay.status, replay.header("idempotency-replayed")), (202, Some("true")));
     assert_eq!(replay.body, first.body, "the same body, though the pace has changed");
@@ -186,6 +187,8 @@ fn when_the_queue_is_full_the_rest_is_told_a_slot_and_nothing_is_lost() {
         }
         drop(tell);
         let first = told.recv().unwrap();
+        let unread = till.ask("POST", "/v1/events", &[BATCH], "nonsense");
+        assert_eq!(unread.problem(), "overloaded", "a full queue says no before anything is parsed");
         books.execute_batch("ROLLBACK").unwrap();
         let all: Vec<_> = std::iter::once(first).chain(told).collect();
         assert_eq!(all[0].1.status, 503, "nobody is answered before the commit");

@@ -3,6 +3,7 @@
 use crate::town::{Town, some_id};
 use city_domain::{Role, limits};
 use std::thread;
+use std::time::Instant;
 
 #[test]
 fn a_waiting_poll_wakes_with_the_commit() {
@@ -10,6 +11,7 @@ fn a_waiting_poll_wakes_with_the_commit() {
     let till = town.enrol("till-1", Role::Vendor);
     let mut cursor = till.get("/v1/feed").json()["cursor"].as_str().unwrap().to_owned();
     for round in 0..10 {
+        let started = Instant::now();
         let poll = format!("/v1/feed?after={cursor}&wait=25");
         let heard = thread::scope(|scope| {
             let poll = scope.spawn(|| till.get(&poll));
@@ -17,6 +19,8 @@ fn a_waiting_poll_wakes_with_the_commit() {
             till.send(&till.pay(&format!("o-{round}")));
             poll.join().unwrap().json()
         });
+        let waited = started.elapsed().as_secs();
+        assert!(waited < limits::FEED_WAIT_S_MAX, "a poll that is not woken waits to its end");
         let events = heard["events"].as_array().unwrap();
         assert_eq!((events.len(), &events[0]["type"]), (1, &"pay.txn.v2.captured".into()));
         assert_eq!(events[0]["subject"], format!("o-{round}"));

@@ -3,6 +3,7 @@
 use crate::town::Town;
 use city_domain::Role;
 use serde_json::json;
+use std::process::Command;
 use std::thread;
 
 #[test]
@@ -56,6 +57,19 @@ fn a_directory_has_one_city() {
     town.meddle().pragma_update(None, "user_version", 99).unwrap();
     let inspect = town.command(&["inspect"]);
     assert!(String::from_utf8_lossy(&inspect.stderr).contains("use the newer binary"), "{inspect:?}");
+}
+
+#[test]
+fn a_directory_without_a_city_is_told() {
+    let town = Town::open();
+    std::fs::create_dir(town.root.join("empty")).unwrap();
+    let inspect = Command::new(env!("CARGO_BIN_EXE_city"))
+        .args(["inspect", "--data"])
+        .arg(town.root.join("empty"))
+        .output()
+        .unwrap();
+    assert!(!inspect.status.success());
+    assert!(String::from_utf8_lossy(&inspect.stderr).contains("start one with `city serve"), "{inspect:?}");
 }
 
 #[test]

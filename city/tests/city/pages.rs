@@ -73,3 +73,17 @@ fn the_front_leads_to_the_list_of_pages() {
     }
     std::fs::remove_dir_all(root).unwrap();
 }
+
+#[test]
+fn pages_that_are_not_built_are_told_at_the_start() {
+    let town = Town::open();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_city"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(town.root.join("other"))
+        .arg("--pages")
+        .arg(town.root.join("none"))
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("build them first"), "{output:?}");
+}
