@@ -63,7 +63,7 @@ export function start({ page, opened, busy, body: Body }: Work): void {
     return (
       <>
         <StatusBar me={me} busy={busy()} />
-        <main>
+        <main data-opening={opening.value.step}>
           <EnrolmentCard me={me} />
           <OpeningNote again={open} />
           <TroubleNote />

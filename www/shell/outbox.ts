@@ -5,14 +5,16 @@ import { nudge } from "./events.ts";
 import { credentials, enrolment, type Identity } from "./identity.ts";
 import { limits } from "./limits.ts";
 
-export type Opening = { step: "opening" } | { step: "open"; edge: Edge } | { step: "failed"; code: string };
+/** `open` once the outbox and the page's own book are both there: only then may a person begin. */
+export type Opening = { step: "opening" } | { step: "open" } | { step: "failed"; code: string };
 
 export const opening = signal<Opening>({ step: "opening" });
 export const snapshot = signal<Snapshot | null>(null);
 export const deadLetters = signal<readonly DeadLetter[]>([]);
 /** The last trouble a person should read about; the link has its own place. */
 export const trouble = signal<Notice | null>(null);
-export const edge = computed(() => (opening.value.step === "open" ? opening.value.edge : null));
+export const edge = signal<Edge | null>(null);
+export const ready = computed(() => opening.value.step === "open");
 
 /** What a person did with a dead letter; the page's own row must follow. */
 export interface LetterFollower {
@@ -46,7 +48,7 @@ export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<v
   opening.value = { step: "opening" };
   try {
     const fresh = await Edge.open({ city: "/", device: me.device, credentials: () => credentials(me) });
-    opening.value = { step: "open", edge: fresh };
+    edge.value = fresh;
     fresh.notices((notice) => {
       if (notice.kind !== "link" && notice.kind !== "dead-letter") trouble.value = notice;
     });
@@ -54,9 +56,13 @@ export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<v
     sendOnceEnrolled(fresh);
     await readDeadLetters();
     await opened(fresh);
+    opening.value = { step: "open" };
   } catch (error) {
     // The screen says it in plain words; the cause is for whoever is called to help.
     console.error("the outbox did not open", error);
+    // A second try opens its own; two would only wait for each other.
+    await edge.value?.close().catch(() => undefined);
+    edge.value = null;
     opening.value = { step: "failed", code: codeOf(error) };
   }
 }

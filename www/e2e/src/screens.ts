@@ -14,6 +14,11 @@ class Screen {
     return this.page.getByTestId(id);
   }
 
+  /** The page has its outbox and its own list. */
+  async ready(): Promise<void> {
+    await this.page.locator("main[data-opening=open]").waitFor();
+  }
+
   /** A person looks at one page at a time; the browser slows the others down. */
   async look(): Promise<void> {
     await this.page.bringToFront();
@@ -68,12 +73,6 @@ export class Till extends Screen {
     return till;
   }
 
-  async ready(): Promise<void> {
-    await this.page.waitForFunction(() =>
-      /^\d+$/.test(document.querySelector("[data-testid=pending]")?.textContent?.trim() ?? ""),
-    );
-  }
-
   async enter(dollars: number): Promise<void> {
     for (const digit of String(dollars)) await this.get(`key-${digit}`).click();
   }
@@ -106,10 +105,6 @@ export class Gate extends Screen {
     const gate = new Gate(await phone.open(`${city.origin}/scanner/?device=${device}`));
     await gate.ready();
     return gate;
-  }
-
-  async ready(): Promise<void> {
-    await this.page.locator("[data-testid=submit]:enabled").waitFor();
   }
 
   /** What a keyboard scanner does: it types the code and presses Enter, wherever the focus is. */

@@ -20,6 +20,27 @@ scenario(
 );
 
 scenario(
+  "a sale made offline reads saved, then unknown when its answer is lost, then paid",
+  async ({ city, phone }) => {
+    const till = await Till.open(phone, city, "stall-w3");
+    await till.enrolled();
+    await phone.context.setOffline(true);
+    await till.sell(65, "saved");
+    await till.link("down");
+    await till.sales("saved", 1);
+
+    await city.weather("stall-w3", { mode: "drop-answer" });
+    await phone.context.setOffline(false);
+    await till.sendNow();
+    await till.card("unknown");
+    await city.weather("stall-w3", { mode: "clear" });
+    await till.sendNow();
+    await till.card("paid");
+    await holds(city, { events: 1, captures: 1 });
+  },
+);
+
+scenario(
   "a scan whose answer is lost after the commit is admitted once and not called already used",
   async ({ city, phone }) => {
     const gate = await Gate.open(phone, city, "gate-w1");

@@ -4,7 +4,7 @@ import { useEffect } from "preact/hooks";
 import { money, shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import { limits } from "../../shell/limits.ts";
-import { edge } from "../../shell/outbox.ts";
+import { ready } from "../../shell/outbox.ts";
 import { briefTimeOf, timeOf, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
 import { methods, type Sale, type Standing, standingOf, toneOf } from "./sale.ts";
 import * as till from "./till.ts";
@@ -136,7 +136,7 @@ function Keypad(): JSX.Element {
         type="button"
         class="charge wide"
         data-testid="charge"
-        disabled={amount === 0 || edge.value === null}
+        disabled={amount === 0 || !ready.value}
         onClick={() => void till.charge()}
       >
         {amount === 0 ? say.charge : say.chargeAmount(money(amount))}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Order } from "../../shell/city.ts";
-import { afterOrder, afterVerdict, doubtAfter, type Sale, standingOf } from "./sale.ts";
+import { afterOrder, afterVerdict, doubtAfter, noDoubt, type Sale, standingOf } from "./sale.ts";
 
 const begun: Sale = { key: "order-1", at: 1, amount: 12_000, method: "cash", state: "begun" };
 const saved: Sale = { ...begun, state: "saved", eventId: "e1", sequence: 4 };
@@ -15,11 +15,11 @@ const order: Order = {
   method: "cash",
   at: 2,
 };
-const noDoubt = { sequence: 0, failed: new Map<string, string>() };
+const certain = { sequence: 0, failed: new Map<string, string>() };
 
 test("accepted is not paid", () => {
   const after = afterVerdict(saved, { id: "e1", verdict: "accepted" });
-  assert.equal(standingOf(after, noDoubt), "saved");
+  assert.equal(standingOf(after, certain), "saved");
 });
 
 test("paid only when the books say captured, and a promise stays a promise", () => {
@@ -51,8 +51,8 @@ test("a verdict on an older event of a redriven sale changes nothing", () => {
 });
 
 test("a sale is called saved only once the outbox has it", () => {
-  assert.equal(standingOf(begun, noDoubt), "saving");
-  assert.equal(standingOf(saved, noDoubt), "saved");
+  assert.equal(standingOf(begun, certain), "saving");
+  assert.equal(standingOf(saved, certain), "saved");
 });
 
 test("a definite error says not saved, an interrupted storage says unknown", () => {
@@ -61,26 +61,36 @@ test("a definite error says not saved, an interrupted storage says unknown", () 
   assert.equal(standingOf(begun, failedWith("storage-lost")), "unknown");
 });
 
-const calm = { asking: false, unsent: false };
+const quiet = { asking: false, unsent: false };
 
 test("doubt covers what was stored when an answer went missing, not what came later", () => {
-  const { sequence } = doubtAfter({ unknown: 0, sequence: 0 }, { ...calm, unknown: 1 }, 4);
-  assert.equal(standingOf(saved, { ...noDoubt, sequence }), "unknown");
-  assert.equal(standingOf({ ...saved, sequence: 5 }, { ...noDoubt, sequence }), "saved");
+  const { sequence } = doubtAfter(noDoubt, { ...quiet, unknown: 1 }, 4);
+  assert.equal(standingOf(saved, { ...certain, sequence }), "unknown");
+  assert.equal(standingOf({ ...saved, sequence: 5 }, { ...certain, sequence }), "saved");
 });
 
 test("doubt ends when no answer is missing any more, and does not grow by itself", () => {
-  assert.deepEqual(doubtAfter({ unknown: 2, sequence: 4 }, { ...calm, unknown: 1 }, 9), { unknown: 1, sequence: 4 });
-  assert.deepEqual(doubtAfter({ unknown: 1, sequence: 4 }, { ...calm, unknown: 0 }, 9), { unknown: 0, sequence: 0 });
+  const two = { unknown: 2, sequence: 4, asked: null };
+  assert.deepEqual(doubtAfter(two, { ...quiet, unknown: 1 }, 9), { unknown: 1, sequence: 4, asked: null });
+  assert.deepEqual(doubtAfter(two, { ...quiet, unknown: 2 }, 9), two);
+  assert.deepEqual(doubtAfter(two, { ...quiet, unknown: 0 }, 9), noDoubt);
 });
 
 test("an answer that may still come is not missing yet", () => {
-  const before = { unknown: 0, sequence: 0 };
-  assert.deepEqual(doubtAfter(before, { unknown: 1, asking: true, unsent: false }, 4), before);
+  const asking = doubtAfter(noDoubt, { unknown: 1, asking: true, unsent: false }, 4);
+  assert.equal(asking.sequence, 0);
+  assert.equal(doubtAfter(asking, { ...quiet, unknown: 1 }, 5).sequence, 4);
 });
 
 test("what never left the device is saved, also once the network is back", () => {
-  const tried = doubtAfter({ unknown: 0, sequence: 0 }, { unknown: 2, asking: false, unsent: true }, 4);
+  const tried = doubtAfter(noDoubt, { unknown: 2, asking: false, unsent: true }, 4);
   assert.equal(tried.sequence, 0);
-  assert.equal(doubtAfter(tried, { ...calm, unknown: 2 }, 4).sequence, 0);
+  assert.equal(doubtAfter(tried, { ...quiet, unknown: 2 }, 4).sequence, 0);
+});
+
+test("what was first tried without network is in doubt once a further try goes unanswered, not when one succeeds", () => {
+  const tried = doubtAfter(noDoubt, { unknown: 2, asking: false, unsent: true }, 4);
+  const asking = doubtAfter(tried, { unknown: 2, asking: true, unsent: false }, 4);
+  assert.equal(doubtAfter(asking, { ...quiet, unknown: 2 }, 4).sequence, 4);
+  assert.equal(doubtAfter(asking, { ...quiet, unknown: 1 }, 4).sequence, 0);
 });

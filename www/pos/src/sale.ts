@@ -76,11 +76,17 @@ export function afterOrder(sale: Sale, order: Order): Sale {
   return { ...sale, state: order.state === "open" ? "promised" : "paid" };
 }
 
-/** How many events lacked an answer when last looked at, and up to which sequence that puts sales in doubt. */
+/** What was last seen of missing answers, and what follows from it. */
 export interface Doubted {
+  /** Events without an answer, when no request was under way. */
   unknown: number;
+  /** Sales up to this sequence are in doubt. */
   sequence: number;
+  /** While a request is under way: the highest sequence it can carry. */
+  asked: number | null;
 }
+
+export const noDoubt: Doubted = { unknown: 0, sequence: 0, asked: null };
 
 export interface Seen {
   /** The outbox's count of events that may have reached the city without an answer. */
@@ -94,10 +100,14 @@ export interface Seen {
   unsent: boolean;
 }
 
-/** More missing answers put in doubt all that is stored so far. What never left cannot have arrived. */
+/**
+ * A request that ended without making the missing answers fewer puts in doubt what it can have carried. What never
+ * left cannot have arrived.
+ */
 export function doubtAfter(before: Doubted, seen: Seen, highest: number): Doubted {
-  if (seen.unknown === 0) return { unknown: 0, sequence: 0 };
-  if (seen.asking) return before;
-  const raised = seen.unknown > before.unknown && !seen.unsent;
-  return { unknown: seen.unknown, sequence: raised ? highest : before.sequence };
+  if (seen.asking) return { ...before, asked: before.asked ?? highest };
+  if (seen.unknown === 0) return noDoubt;
+  const fruitless = seen.unknown > before.unknown || (before.asked !== null && seen.unknown === before.unknown);
+  const raised = fruitless && !seen.unsent ? (before.asked ?? highest) : 0;
+  return { unknown: seen.unknown, sequence: Math.max(before.sequence, raised), asked: null };
 }

@@ -8,7 +8,7 @@ import { erased, typed } from "../../shell/figures.ts";
 import { type Identity, tokenAtHand } from "../../shell/identity.ts";
 import { limits } from "../../shell/limits.ts";
 import { codeOf, edge, followLetters, snapshot } from "../../shell/outbox.ts";
-import { afterOrder, afterVerdict, type Doubted, doubtAfter, type Method, type Sale } from "./sale.ts";
+import { afterOrder, afterVerdict, doubtAfter, type Method, noDoubt, type Sale } from "./sale.ts";
 
 /** Whole dollars on the display. */
 export const dollars = signal(0);
@@ -154,12 +154,12 @@ async function follow(key: string): Promise<void> {
 
 /** A sale cut off between book and outbox is stated again under its own key: it replays if it was stored. */
 async function resume(outbox: Edge, sale: Sale): Promise<void> {
+  shownKey.value = sale.key;
   try {
     await store(outbox, sale, true);
   } catch (error) {
     noteFailure(sale.key, codeOf(error));
   }
-  shownKey.value = sale.key;
 }
 
 export async function openTill(outbox: Edge, me: Identity): Promise<void> {
@@ -169,7 +169,7 @@ export async function openTill(outbox: Edge, me: Identity): Promise<void> {
   effect(() => {
     for (const sale of sales.value) if (sale.state === "saved") void untracked(() => follow(sale.key));
   });
-  let doubted: Doubted = { unknown: 0, sequence: 0 };
+  let doubted = noDoubt;
   effect(() => {
     const seen = snapshot.value;
     if (seen === null) return;
@@ -180,7 +180,7 @@ export async function openTill(outbox: Edge, me: Identity): Promise<void> {
     doubtSequence.value = doubted.sequence;
   });
   followLetters({ redriven, discarded });
-  for (const sale of pages.rows.value.filter((row) => row.state === "begun")) await resume(outbox, sale);
+  for (const sale of pages.rows.value.filter((row) => row.state === "begun")) void resume(outbox, sale);
   await pages.trim();
 }
 

@@ -6,7 +6,7 @@ import { askTicket, askUntilKnown } from "../../shell/city.ts";
 import { ticketFrom } from "../../shell/figures.ts";
 import { type Identity, tokenAtHand } from "../../shell/identity.ts";
 import { limits } from "../../shell/limits.ts";
-import { codeOf, edge, followLetters } from "../../shell/outbox.ts";
+import { codeOf, edge, followLetters, ready } from "../../shell/outbox.ts";
 import {
   afterTicket,
   afterVerdict,
@@ -38,10 +38,14 @@ export function scanOf(key: string): Scan | null {
 export async function submit(me: Identity): Promise<void> {
   const input = code.value;
   code.value = "";
-  if (input.trim() === "" || edge.value === null) return;
+  if (input.trim() === "") return;
   const ticket = ticketFrom(input, limits.keyLength);
   if (ticket === null) {
     result.value = failedResult(input, "bad-key");
+    return;
+  }
+  if (edge.value === null || !ready.value) {
+    result.value = failedResult(ticket, "opening");
     return;
   }
   if (isSameMovement(last, ticket, performance.now(), limits.sameTicketMs)) {

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Glyph, type Tone } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
 import { limits } from "../../shell/limits.ts";
-import { edge } from "../../shell/outbox.ts";
+import { ready } from "../../shell/outbox.ts";
 import { briefTimeOf, timeOf, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
 import * as gate from "./gate.ts";
 import { type Scan, type Standing, standingOf, toneOf } from "./scan.ts";
@@ -154,7 +154,7 @@ function Entry({ me }: { me: Identity }): JSX.Element {
           gate.code.value = event.currentTarget.value;
         }}
       />
-      <button type="submit" class="charge" data-testid="submit" disabled={edge.value === null}>
+      <button type="submit" class="charge" data-testid="submit" disabled={!ready.value}>
         {say.submit}
       </button>
     </form>

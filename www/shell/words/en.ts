@@ -56,6 +56,7 @@ export const en: Words = {
     close: "OK",
   },
   error: {
+    opening: "This page is still opening.",
     "bad-option": "A setting is wrong.",
     "bad-topic": "Program error: wrong topic.",
     "bad-type": "Program error: wrong type.",

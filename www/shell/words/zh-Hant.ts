@@ -55,6 +55,7 @@ export const zhHant = {
   },
   /** ConchError 的代碼,說給攤主和志工聽。 */
   error: {
+    opening: "這一頁還在開啟。",
     "bad-option": "設定不對。",
     "bad-topic": "程式錯誤：主題不對。",
     "bad-type": "程式錯誤：種類不對。",
