@@ -57,10 +57,14 @@ fn wasm(place: &Place) -> Result<(), Fault> {
 
     let module = place.target.join(WASM_TARGET).join("wasm/conch.wasm");
     let optimizer = place.root.join("node_modules/binaryen");
+    // Its version and not its path: a tool can be replaced where it stands.
+    let mut ask = place.command(&bindgen);
+    ask.arg("--version");
+    let version = child::answer(ask).ok_or_else(|| Fault::advice("wasm-bindgen does not say its version"))?;
     let inputs = Fingerprint::default()
         .tree(&module, &[])?
         .tree(&optimizer.join("package.json"), &[])?
-        .word(&bindgen.to_string_lossy())
+        .word(&version)
         .word(&WASM_OPT.join(" "));
     let dist = place.bindings();
     unless_fresh(place, "wasm", inputs, &dist, || {
