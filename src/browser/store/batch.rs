@@ -55,6 +55,7 @@ impl Running {
         self.result.take()
     }
 
+    /// What the last step asked for, or the requests that are still missing for it.
     fn found(
         &mut self,
         transaction: &IdbTransaction,

@@ -163,6 +163,7 @@ struct Opening {
     end: Ending<Result<IdbDatabase, Fault>>,
 }
 
+/// Waits while a tab of an older release still holds the database; it lets go on `versionchange`.
 async fn opened(name: &str, absent: Absent) -> Result<IdbDatabase, Fault> {
     let factory = sys::scope().indexed_db().map_err(|thrown| Fault::of(&thrown))?;
     let factory = factory.ok_or_else(|| Fault::new("NotSupportedError", "there is no IndexedDB here"))?;
