@@ -239,6 +239,7 @@ fn a_lost_answer_is_tried_again_with_the_same_bytes() {
     let mut desk = Desk::open();
     desk.emit_all([pay("o-1", 5)]);
     let first = desk.sent();
+    assert_eq!(desk.snapshot().unknown, 0, "its answer may still come");
     desk.reply(&first, Reply::Timeout);
     assert_eq!(desk.snapshot().unknown, 1);
     let wait = desk.wait_ms();
@@ -249,6 +250,19 @@ fn a_lost_answer_is_tried_again_with_the_same_bytes() {
         (&first.body, first.header("idempotency-key"))
     );
     assert_eq!(second.header("conch-tries"), Some("1"));
+    assert_eq!(desk.snapshot().unknown, 1, "the first answer is still missing");
+}
+
+#[test]
+fn what_never_left_for_want_of_credentials_is_not_unknown() {
+    let mut desk = Desk::open();
+    desk.emit_all([pay("o-1", 5)]);
+    let request = desk.sent();
+    desk.reply(&request, Reply::NoCredentials);
+    assert_eq!((desk.snapshot().unknown, desk.why()), (0, WhyNotSending::Held));
+    let wait = desk.wait_ms();
+    desk.advance(wait);
+    assert_eq!(desk.sent().header("conch-tries"), Some("0"));
 }
 
 #[test]

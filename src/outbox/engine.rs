@@ -407,7 +407,7 @@ impl Engine {
         Snapshot {
             counter: self.counter,
             oldest: self.oldest(),
-            unknown: self.window.iter().filter(|row| row.maybe_sent).count() as u64,
+            unknown: self.window.iter().filter(|row| row.is_unknown()).count() as u64,
             held,
             link: self.link,
             leader: self.epoch.is_some(),
@@ -1015,6 +1015,7 @@ impl Engine {
         for at in rows {
             if let Some(row) = self.window.row_mut(at.sequence) {
                 row.tries = row.tries.saturating_add(1);
+                row.maybe_sent_before = row.maybe_sent;
                 row.maybe_sent = true;
                 sent.push((at, row.id));
                 bodies.push(row.body.as_str().to_owned());
@@ -1058,6 +1059,9 @@ impl Engine {
         let class = classify(reply, &ids, now.wall);
         let refs: Vec<RowRef> = rows.iter().map(|(row, _)| *row).collect();
         self.note_link(&class);
+        if matches!(reply, Reply::NoCredentials) {
+            self.never_left(&refs);
+        }
         self.revert(refs.iter().map(|row| row.sequence));
         match class {
             ReplyClass::Judged(verdicts) => self.judged(&rows, verdicts, now),
@@ -1077,6 +1081,16 @@ impl Engine {
             }
         }
         self.tell(Notice::Changed);
+    }
+
+    /// Without credentials no request was made. On disk the mark stays: there it may only err on the safe side.
+    fn never_left(&mut self, rows: &[RowRef]) {
+        for at in rows {
+            if let Some(row) = self.window.row_mut(at.sequence) {
+                row.maybe_sent = row.maybe_sent_before;
+                row.tries = row.tries.saturating_sub(1);
+            }
+        }
     }
 
     fn note_link(&mut self, class: &ReplyClass) {

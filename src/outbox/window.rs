@@ -30,9 +30,18 @@ pub(super) struct Row {
     pub(super) on_dead: OnDead,
     pub(super) tries: u8,
     pub(super) maybe_sent: bool,
+    /// Whether an earlier try than the one under way may have reached the city.
+    pub(super) maybe_sent_before: bool,
     pub(super) stored_at: UnixMillis,
     pub(super) body: String,
     pub(super) doing: Doing,
+}
+
+impl Row {
+    /// Whether an answer is missing: the one to a try under way may still come.
+    pub(super) fn is_unknown(&self) -> bool {
+        if self.doing == Doing::InFlight { self.maybe_sent_before } else { self.maybe_sent }
+    }
 }
 
 /// Why a lane waits.
@@ -190,6 +199,7 @@ impl Window {
                 on_dead: loaded.on_dead,
                 tries: loaded.tries,
                 maybe_sent: loaded.maybe_sent,
+                maybe_sent_before: loaded.maybe_sent,
                 stored_at: loaded.stored_at,
                 body: loaded.body,
                 doing: Doing::Pending,
