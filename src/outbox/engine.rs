@@ -660,17 +660,9 @@ impl Engine {
     fn flush(&mut self, now: Now) {
         self.not_before_ms = now.mono_ms;
         self.waiting = Waiting::Free;
-        let due: Vec<LaneHash> = self
-            .window
-            .lanes
-            .iter()
-            .filter(|(_, lane)| lane.dead.is_none() && lane.due_ms.is_some())
-            .map(|(lane, _)| *lane)
-            .collect();
-        for lane in due {
-            if let Some(state) = self.window.lanes.get_mut(&lane) {
-                state.due_ms = Some(now.mono_ms);
-            }
+        for lane in self.window.lanes.values_mut().filter(|lane| lane.dead.is_none() && lane.due_ms.is_some())
+        {
+            lane.due_ms = Some(now.mono_ms);
         }
         self.wake(now);
     }

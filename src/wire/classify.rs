@@ -117,16 +117,6 @@ fn stranger(status: u16) -> Unsettled {
     }
 }
 
-/// The window a good answer carried, in ms.
-pub fn window_of(reply: &Reply) -> Option<u64> {
-    match reply {
-        Reply::Http { status: 200..=299, city: Some(_), body, .. } => {
-            Json::parse(body).ok()?.get("pace")?.get("windowMs")?.as_whole()
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
