@@ -111,7 +111,7 @@ export type Link = "unknown" | "up" | "down" | "captive" | "misconfigured";
 
 export type WhyNotSending =
   | "nothing-owed" | "sending" | "paused" | "not-leader" | "opening" | "waiting-backoff" | "waiting-told"
-  | "waiting-lane" | "held" | "needs-attention" | "storage-fault" | "closed";
+  | "waiting-window" | "waiting-lane" | "held" | "needs-attention" | "storage-fault" | "closed";
 
 export interface Snapshot {
   /** Events this device owes the city: the only honest badge. */

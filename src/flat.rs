@@ -82,6 +82,18 @@ impl<K: Ord, V> FlatMap<K, V> {
         self.entries.into_iter().map(|(_, value)| value)
     }
 
+    /// Keeps what the test says.
+    pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
+        self.entries.retain_mut(|(key, value)| keep(key, value));
+    }
+
+    /// Puts in whatever comes.
+    pub fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.entries.len()

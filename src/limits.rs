@@ -25,14 +25,23 @@ pub const SEGMENT_BYTES_MAX: usize = 64 * 1024;
 pub const BACKLOG_EVENTS_MAX: u64 = 100_000;
 /// Rows the engine holds in memory at once, whatever the backlog.
 pub const WINDOW_ROWS_MAX: usize = 2_048;
-/// Segments read by one `load`.
-pub const LOAD_SEGMENTS_MAX: u32 = 8;
-/// Blocked lanes held in memory.
+/// Segments read by one `load`; each has at most 128 events and 64 KiB.
+pub const LOAD_SEGMENTS_MAX: u32 = 16;
+/// Rows of one topic held in memory, beyond which the scan ahead of a full window leaves further ones on disk.
+pub const CROWDED_ROWS: usize = 256;
+/// Bits of the filter of lanes that were passed over: with 100,000 of them it names 3 in 100 too many.
+pub const PASSED_BITS: u64 = 1 << 20;
+/// Lanes that wait. Beyond these only events of lanes that are known to wait are sent, so that no further one joins.
 pub const BLOCKED_LANES_MAX: usize = 20_000;
 /// How long a settled event's intent and verdict are kept on the device, in ms: 7 days.
 pub const INTENT_KEEP_MS: u64 = 7 * 24 * 3_600_000;
 /// How many settled events' intents are kept on the device.
 pub const INTENT_KEEP_EVENTS: u64 = 50_000;
+/// Dead sequences the city is still to be told of; of more than these the oldest are forgotten, and the city will
+/// ask after them as gaps.
+pub const TOMBSTONES_KEEP_MAX: usize = 10_000;
+/// Dead sequences named in one request: at most 16 digits and a comma each, so that the header stays below 4 kB.
+pub const TOMBSTONES_TOLD_MAX: usize = 200;
 /// Longest reason of a discard, in characters.
 pub const REASON_CHARS_MAX: usize = 200;
 
@@ -53,6 +62,20 @@ pub const BACKOFF_BASE_MS: u64 = 1_000;
 pub const BACKOFF_CAP_VISIBLE_MS: u64 = 60_000;
 /// Fallback backoff: ceiling while the page is hidden, in ms.
 pub const BACKOFF_CAP_HIDDEN_MS: u64 = 300_000;
+/// An outage longer than this ends with a send drawn from the city's window, in ms.
+pub const OUTAGE_MS: u64 = 10_000;
+/// How often a leader shows that it lives while something is owed, in ms.
+pub const BEAT_EVERY_MS: u64 = 10_000;
+/// A leader not heard for so long is replaced, in ms, by a context that a person looks at.
+pub const LEADER_SILENT_MS: u64 = 30_000;
+/// The same for a hidden context: its timers, like those of a hidden leader, come late.
+pub const LEADER_SILENT_HIDDEN_MS: u64 = 300_000;
+/// An event owed for longer than this by the city's clock becomes a dead letter, in ms: 7 days.
+pub const AGE_MAX_MS: u64 = 7 * 24 * 3_600_000;
+/// Between two notes of what was stored by which time of the city, in ms: so much may an event live longer.
+pub const AGE_MARK_EVERY_MS: u64 = 12 * 3_600_000;
+/// Notes of the city's time that are kept.
+pub const AGE_MARKS_MAX: usize = 32;
 /// Longest wait a `Retry-After` can impose, in ms.
 pub const RETRY_AFTER_MAX_MS: u64 = 3_600_000;
 /// Jitter added to a wait the city told us, in ms, so that a whole market does not return in one instant.

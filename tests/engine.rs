@@ -10,12 +10,15 @@
 
 mod desk;
 
-use conch::event::{Emit, Sequence};
-use conch::outbox::engine::{EmitFault, Final, Input, Notice, WhyNotSending};
+use conch::event::{Emit, Sequence, UnixMillis};
+use conch::outbox::engine::{EmitFault, Final, Hint, Input, Notice, WhyNotSending};
 use conch::outbox::record::DeadReason;
 use conch::pace::Link;
 use conch::wire::classify::Reply;
-use desk::{Desk, city, foreign, note, pay, poisoned, problem, told, verdicts, verdicts_with};
+use desk::{
+    Desk, Sent, at, city, foreign, note, pay, poisoned, problem, told, verdicts, verdicts_in_window,
+    verdicts_with,
+};
 
 #[test]
 fn a_turn_is_one_transaction_and_one_batch() {
@@ -75,6 +78,29 @@ fn poison_in_a_batch_of_100_dies_alone() {
     assert_eq!(desk.settled.iter().filter(|(_, verdict)| *verdict == Final::Accepted).count(), 99);
     // Halving finds one in a hundred with two requests a level.
     assert!(requests <= 16, "{requests}");
+}
+
+/// Below the lowest owed sequence the city alarms on whatever never came: it is told which will not.
+#[test]
+fn the_city_is_told_of_dead_events_until_it_has_heard_also_after_a_reload() {
+    let mut desk = Desk::open();
+    desk.emit_all([note("a")]);
+    let poison = desk.sent();
+    assert_eq!(poison.header("conch-tombstones"), None);
+    desk.reply(&poison, problem(400, "unreadable"));
+    desk.reload();
+    desk.emit_all([note("b")]);
+    let lost = desk.sent();
+    assert_eq!(lost.header("conch-tombstones"), Some("1"));
+    desk.reply(&lost, Reply::Timeout);
+    desk.advance(desk.wait_ms());
+    let again = desk.sent();
+    assert_eq!(again.header("conch-tombstones"), Some("1"));
+    desk.reply(&again, verdicts(&again.ids, "accepted"));
+    desk.emit_all([note("c")]);
+    assert_eq!(desk.sent().header("conch-tombstones"), None);
+    desk.reload();
+    assert_eq!(desk.sent().header("conch-tombstones"), None);
 }
 
 #[test]
@@ -142,7 +168,7 @@ fn what_the_city_told_is_never_shortened_by_a_hint() {
     let request = desk.sent();
     desk.reply(&request, told(429, "30"));
     assert_eq!(desk.why(), WhyNotSending::WaitingTold);
-    desk.input(Input::LinkHint);
+    desk.input(Input::LinkHint(Hint::Person));
     let wait = desk.wait_ms();
     assert!((30_000..=31_000).contains(&wait), "{wait}");
     desk.advance(wait);
@@ -182,7 +208,7 @@ fn a_hint_of_the_link_brings_a_fallback_wait_forward() {
         let request = desk.sent();
         desk.reply(&request, Reply::NoAnswer);
         if desk.wait_ms() > 1_000 {
-            desk.input(Input::LinkHint);
+            desk.input(Input::LinkHint(Hint::Person));
             assert!(desk.wait_ms() <= 1_000);
         }
         let wait = desk.wait_ms();
@@ -379,6 +405,235 @@ fn a_wait_survives_a_reload_and_a_jumping_clock_cannot_make_it_long() {
     desk.set_wall_back_ms(30 * 24 * 3_600_000);
     desk.reload();
     assert!(desk.wait_ms() <= 3_600_000);
+}
+
+/// Fails until the outage has lasted longer than the ten seconds after which the window counts.
+fn outage(desk: &mut Desk) {
+    let began = desk.now.mono_ms;
+    loop {
+        let request = desk.sent();
+        desk.reply(&request, Reply::NoAnswer);
+        if desk.now.mono_ms - began > 10_000 && desk.wait_ms() > 1 {
+            break;
+        }
+        desk.advance(desk.wait_ms());
+    }
+}
+
+#[test]
+fn after_an_outage_the_first_send_is_drawn_once_from_the_window_and_kept() {
+    let mut drawn = Vec::new();
+    for seed in 0..40 {
+        let mut desk = Desk::seeded(seed);
+        desk.emit_all([note("a")]);
+        let request = desk.sent();
+        desk.reply(&request, verdicts_in_window(&request.ids, 200_000));
+        desk.emit_all([note("b")]);
+        outage(&mut desk);
+        desk.input(Input::LinkHint(Hint::Online));
+        assert_eq!(desk.why(), WhyNotSending::WaitingWindow);
+        let wait = desk.wait_ms();
+        drawn.push(wait);
+        // The link flaps, a person looks, the page is reloaded: the moment stays.
+        desk.advance(wait / 4);
+        desk.input(Input::LinkHint(Hint::Online));
+        desk.input(Input::LinkHint(Hint::Person));
+        desk.reload();
+        desk.input(Input::LinkHint(Hint::Online));
+        assert_eq!((desk.wait_ms(), desk.why()), (wait - wait / 4, WhyNotSending::WaitingWindow));
+        if seed % 2 == 0 {
+            desk.input(Input::Flush);
+        } else {
+            desk.advance(desk.wait_ms());
+        }
+        let request = desk.sent();
+        desk.reply(&request, verdicts_in_window(&request.ids, 200_000));
+        assert_eq!(desk.why(), WhyNotSending::NothingOwed);
+    }
+    drawn.sort_unstable();
+    assert!(drawn[0] < 40_000 && drawn[39] > 160_000 && drawn[39] <= 200_000, "{drawn:?}");
+}
+
+#[test]
+fn a_short_outage_or_an_unknown_window_draws_nothing() {
+    for window_ms in [0, 200_000] {
+        let mut desk = Desk::open();
+        desk.emit_all([note("a")]);
+        let request = desk.sent();
+        desk.reply(&request, verdicts_in_window(&request.ids, window_ms));
+        desk.emit_all([note("b")]);
+        if window_ms == 0 {
+            outage(&mut desk);
+        } else {
+            let request = desk.sent();
+            desk.reply(&request, Reply::NoAnswer);
+        }
+        desk.input(Input::LinkHint(Hint::Online));
+        assert!(desk.wait_ms() <= 1_000);
+    }
+}
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// The city says `retry` to the event, a day apart, by its own clock.
+fn stuck_for(desk: &mut Desk, days: u64) {
+    let began = desk.now.wall.0;
+    for day in 0..=days {
+        let Some(request) = desk.take_request() else { return };
+        let time = UnixMillis(began + day * DAY_MS);
+        desk.reply(&request, at(verdicts(&request.ids, "retry"), time));
+        desk.advance(DAY_MS);
+    }
+}
+
+#[test]
+fn an_event_that_is_owed_for_seven_days_of_the_city_is_a_dead_letter() {
+    let mut desk = Desk::open();
+    desk.emit_all([pay("o-1", 5)]);
+    stuck_for(&mut desk, 6);
+    assert_eq!(desk.snapshot().counter.dead, 0);
+    desk.reload();
+    stuck_for(&mut desk, 1);
+    // It takes a fresh look at the city's clock to know.
+    desk.emit_all([note("b")]);
+    let offer = desk.sent();
+    desk.offer_to(&offer, 5);
+    while let Some(request) = desk.take_request() {
+        let time = UnixMillis(desk.now.wall.0 + 9 * DAY_MS);
+        let word = if request.body.contains("pay.txn") { "retry" } else { "accepted" };
+        desk.reply(&request, at(verdicts(&request.ids, word), time));
+        desk.advance(DAY_MS);
+    }
+    let counter = desk.snapshot().counter;
+    assert_eq!((counter.owed, counter.dead), (0, 1));
+    let reason = desk.notices.iter().find_map(|notice| match notice {
+        Notice::DeadLetter { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(reason, Some(DeadReason::Expired));
+}
+
+/// Nothing expires on a wall-clock jump, forward or back, with the city in sight.
+#[test]
+fn a_jumping_device_clock_makes_nothing_too_old() {
+    let mut desk = Desk::open();
+    desk.emit_all([note("a")]);
+    let city_time = desk.now.wall;
+    for _ in 0..4 {
+        let request = desk.sent();
+        desk.reply(&request, at(verdicts(&request.ids, "retry"), city_time));
+        desk.now.wall.0 += 30 * DAY_MS;
+        desk.reload();
+        desk.advance(desk.wait_ms());
+    }
+    let request = desk.sent();
+    desk.reply(&request, at(verdicts(&request.ids, "accepted"), city_time));
+    let counter = desk.snapshot().counter;
+    assert_eq!((counter.owed, counter.dead), (0, 0));
+}
+
+fn expired(desk: &mut Desk) -> Sent {
+    desk.emit_all([pay("o-1", 5)]);
+    let first = desk.sent();
+    let now = desk.now.wall.0;
+    desk.reply(&first, at(verdicts(&first.ids, "retry"), UnixMillis(now)));
+    desk.advance(DAY_MS);
+    let again = desk.sent();
+    desk.reply(&again, at(verdicts(&again.ids, "retry"), UnixMillis(now + 8 * DAY_MS)));
+    desk.advance(DAY_MS);
+    assert_eq!(desk.snapshot().counter.dead, 1);
+    first
+}
+
+#[test]
+fn what_expired_is_redriven_as_the_very_same_event() {
+    let mut desk = Desk::open();
+    let first = expired(&mut desk);
+    desk.emit_all([note("b")]);
+    let other = desk.sent();
+    desk.reply(&other, verdicts(&other.ids, "accepted"));
+    desk.redrive(1, Some(r#"{"amount":6,"currency":"TWD","method":"cash"}"#));
+    assert_eq!(desk.emitted.last(), Some(&Err(EmitFault::MustNotChange)));
+    assert_eq!(desk.snapshot().counter.dead, 1);
+    desk.redrive(1, None);
+    assert!(matches!(desk.emitted.last(), Some(Ok(receipt)) if receipt.kept.id == first.ids[0]));
+    let again = desk.sent();
+    assert_eq!((&again.body, &again.ids), (&first.body, &first.ids));
+    desk.reply(&again, verdicts(&again.ids, "duplicate"));
+    let counter = desk.snapshot().counter;
+    assert_eq!((counter.owed, counter.dead, counter.bytes), (0, 0, 0));
+    desk.reload();
+    assert!(desk.take_request().is_none());
+}
+
+#[test]
+fn a_leader_with_a_backlog_beats_and_an_idle_one_rests() {
+    let mut desk = Desk::open();
+    desk.advance(60_000);
+    assert!(desk.beats.is_empty());
+    desk.emit_all([note("a")]);
+    for _ in 0..6 {
+        desk.advance(5_000);
+    }
+    assert_eq!(desk.beats, [61_000, 71_000, 81_000, 91_000]);
+}
+
+#[test]
+fn a_silent_leader_is_replaced_while_something_is_owed() {
+    let mut desk = Desk::open();
+    desk.input(Input::LeadLost);
+    desk.advance(600_000);
+    assert_eq!(desk.steals, 0, "nothing is owed");
+    desk.emit_all([note("a")]);
+    for _ in 0..5 {
+        desk.advance(desk.wait_ms().min(20_000));
+        desk.input(Input::Beat);
+    }
+    assert_eq!(desk.steals, 0, "the leader lives");
+    assert_eq!(desk.wait_ms(), 30_000);
+    desk.advance(30_000);
+    assert_eq!(desk.steals, 1);
+    desk.input(Input::LeadGained);
+    let request = desk.sent();
+    desk.reply(&request, verdicts(&request.ids, "accepted"));
+    assert_eq!(desk.snapshot().counter.owed, 0);
+}
+
+/// A beat in the store, compared by this context's own monotonic time, stands in for the lock.
+#[test]
+fn without_locks_the_second_context_waits_for_the_firsts_silence() {
+    let mut first = Desk::without_locks();
+    first.emit_all([note("a")]);
+    assert_eq!(first.sent().sequences, [1]);
+    first.advance(10_000);
+    let mut second = first.beside();
+    second.input(Input::NoLocks);
+    for _ in 0..6 {
+        second.advance(10_000);
+        first.advance(10_000);
+        second.disk = first.disk.clone();
+    }
+    assert_eq!(second.why(), WhyNotSending::NotLeader, "the first beats");
+    for _ in 0..4 {
+        second.advance(10_000);
+    }
+    let request = second.sent();
+    second.reply(&request, verdicts(&request.ids, "accepted"));
+    assert_eq!(second.snapshot().counter.owed, 0);
+    first.disk = second.disk.clone();
+    first.advance(10_000);
+    assert_eq!(first.why(), WhyNotSending::NothingOwed);
+}
+
+#[test]
+fn a_leader_without_locks_that_leaves_in_good_order_is_followed_at_once() {
+    let mut first = Desk::without_locks();
+    first.emit_all([note("a")]);
+    first.advance(10_000);
+    first.input(Input::Leaving);
+    let mut second = first.beside();
+    second.input(Input::NoLocks);
+    assert_eq!(second.sent().sequences, [1]);
 }
 
 #[test]

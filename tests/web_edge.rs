@@ -43,6 +43,23 @@ export function remove(name) {
   return new Promise((done) => { const r = indexedDB.deleteDatabase(name); r.onsuccess = r.onerror = r.onblocked = done; });
 }
 export function controller() { return new AbortController(); }
+const locks = navigator.locks;
+export function holdLock(database) {
+  return new Promise((held) => locks.request(`conch:${database}`, () => { held(); return new Promise(() => {}); }).catch(() => {}));
+}
+export function stealLock(database) {
+  let release;
+  const held = new Promise((done) => (release = done));
+  return new Promise((got) => locks.request(`conch:${database}`, { steal: true }, () => { got(release); return held; }).catch(() => {}));
+}
+export function withoutLocks(without) {
+  const value = without ? undefined : locks;
+  Object.defineProperty(navigator, "locks", { value, configurable: true });
+}
+const clock = performance.now.bind(performance);
+let ahead = 0;
+performance.now = () => clock() + ahead;
+export function later(ms) { ahead += ms; dispatchEvent(new Event("focus")); }
 "#)]
 extern "C" {
     fn city(mode: &str);
@@ -50,6 +67,16 @@ extern "C" {
     fn requested() -> Promise;
     fn remove(name: &str) -> Promise;
     fn controller() -> web_sys::AbortController;
+    /// A context that leads and is never heard: a frozen tab.
+    #[wasm_bindgen(js_name = holdLock)]
+    fn hold_lock(database: &str) -> Promise;
+    /// Takes the lock from whoever has it; resolves to the way to give it back.
+    #[wasm_bindgen(js_name = stealLock)]
+    fn steal_lock(database: &str) -> Promise;
+    #[wasm_bindgen(js_name = withoutLocks)]
+    fn without_locks(without: bool);
+    /// The monotonic clock goes on, and a person looks at the page.
+    fn later(ms: u32);
 }
 
 fn object(text: &str) -> JsValue {
@@ -318,6 +345,79 @@ async fn a_wait_for_a_verdict_can_be_given_up_and_an_unknown_id_is_told() {
     }
     let key = edge.new_key("order").unwrap();
     assert!(key.len() == 32 && key.starts_with("order-") && key != edge.new_key("order").unwrap());
+    edge.close().await.unwrap();
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_leader_that_is_never_heard_is_replaced() {
+    let name = "edge-frozen";
+    clean(name).await;
+    city("accept");
+    JsFuture::from(hold_lock(name)).await.unwrap();
+    let edge = open(name).await;
+    let receipt = emit(&edge, &pay("o-1", 5)).await.unwrap();
+    assert_eq!(text(&edge.snapshot(), "whyNotSending"), "not-leader");
+    later(29_000);
+    assert_eq!(get(&edge.snapshot(), "leader").as_bool(), Some(false));
+    later(2_000);
+    assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
+    edge.close().await.unwrap();
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_leader_whose_lock_was_stolen_sends_no_more_until_it_has_it_back() {
+    let name = "edge-stolen";
+    clean(name).await;
+    city("accept");
+    let edge = open(name).await;
+    until(&edge, |snapshot| get(snapshot, "leader").as_bool() == Some(true)).await;
+    let release: Function = JsFuture::from(steal_lock(name)).await.unwrap().unchecked_into();
+    until(&edge, |snapshot| get(snapshot, "leader").as_bool() == Some(false)).await;
+    let receipt = emit(&edge, &pay("o-1", 5)).await.unwrap();
+    assert_eq!((text(&edge.snapshot(), "whyNotSending"), sent().length()), ("not-leader".into(), 0));
+    release.call0(&JsValue::UNDEFINED).unwrap();
+    assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
+    edge.close().await.unwrap();
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn without_locks_one_leads_and_the_next_follows_its_silence() {
+    let name = "edge-lockless";
+    clean(name).await;
+    without_locks(true);
+    city("silent");
+    let first = open(name).await;
+    let receipt = emit(&first, &pay("o-1", 5)).await.unwrap();
+    JsFuture::from(requested()).await.unwrap();
+    later(11_000);
+    until(&first, why_is("sending")).await;
+    let second = open(name).await;
+    assert_eq!(text(&second.snapshot(), "whyNotSending"), "not-leader", "the first leads");
+    first.close().await.unwrap();
+    city("accept");
+    later(31_000);
+    assert_eq!(text(&settled(&second, &receipt).await, "verdict"), "accepted");
+    second.close().await.unwrap();
+    without_locks(false);
+    clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn closing_lets_what_was_begun_on_disk_end() {
+    let name = "edge-closing";
+    clean(name).await;
+    city("silent");
+    let edge = open(name).await;
+    let promise = edge.emit(&pay("o-1", 5)).unwrap();
+    let closed = edge.close();
+    let receipt = JsFuture::from(promise).await.unwrap();
+    closed.await.unwrap();
+    let edge = open(name).await;
+    let again = emit(&edge, &pay("o-1", 5)).await.unwrap();
+    assert_eq!((text(&again, "id"), get(&again, "replayed").as_bool()), (text(&receipt, "id"), Some(true)));
     edge.close().await.unwrap();
     clean(name).await;
 }

@@ -8,7 +8,7 @@
 )]
 
 use conch::browser::fetch::{Request, send};
-use conch::browser::lock::{Lock, LockChange, NoLocks};
+use conch::browser::lock::{Claim, Lock, LockChange, NoLocks};
 use conch::browser::wakes::{Wake, Wakes};
 use conch::browser::{clock, entropy};
 use conch::event::UnixMillis;
@@ -212,15 +212,15 @@ fn the_pages_signs_wake_until_it_is_dropped() {
     let woken = Rc::new(RefCell::new(Vec::new()));
     let heard = Rc::clone(&woken);
     let wakes = Wakes::listen(move |wake| heard.borrow_mut().push(wake));
-    for name in ["online", "pageshow", "focus"] {
+    for name in ["online", "pageshow", "focus", "pagehide"] {
         say(name);
     }
     say_hidden_or_visible();
-    assert_eq!(*woken.borrow(), [Wake::Online, Wake::Shown, Wake::Focused, Wake::Visible]);
+    assert_eq!(*woken.borrow(), [Wake::Online, Wake::Shown, Wake::Focused, Wake::Leaving, Wake::Visible]);
     drop(wakes);
     say("online");
     say_hidden_or_visible();
-    assert_eq!(woken.borrow().len(), 4);
+    assert_eq!(woken.borrow().len(), 5);
 }
 
 #[wasm_bindgen_test]
@@ -228,7 +228,8 @@ async fn one_context_leads_and_the_next_follows_when_it_ends() {
     let changes = Rc::new(RefCell::new(Vec::new()));
     let queue = |who: &'static str| {
         let changes = Rc::clone(&changes);
-        Lock::request("web-hands-queue", move |change| changes.borrow_mut().push((who, change))).unwrap()
+        Lock::request("web-hands-queue", Claim::Queue, move |change| changes.borrow_mut().push((who, change)))
+            .unwrap()
     };
     let one = queue("one");
     until(|| one.is_held()).await;
@@ -251,7 +252,8 @@ async fn until_waiting(name: &str, number: f64) {
 async fn a_stolen_lock_is_lost() {
     let changes = Rc::new(RefCell::new(Vec::new()));
     let heard = Rc::clone(&changes);
-    let lock = Lock::request("web-hands-stolen", move |change| heard.borrow_mut().push(change)).unwrap();
+    let lock = Lock::request("web-hands-stolen", Claim::Queue, move |change| heard.borrow_mut().push(change))
+        .unwrap();
     until(|| lock.is_held()).await;
     spawn_local(async { drop(JsFuture::from(steal("conch:web-hands-stolen")).await) });
     until(|| changes.borrow().len() == 2).await;
@@ -260,9 +262,25 @@ async fn a_stolen_lock_is_lost() {
 }
 
 #[wasm_bindgen_test]
+async fn a_claim_to_steal_takes_the_lock_at_once() {
+    let changes = Rc::new(RefCell::new(Vec::new()));
+    let claim = |who: &'static str, claim: Claim| {
+        let changes = Rc::clone(&changes);
+        Lock::request("web-hands-theft", claim, move |change| changes.borrow_mut().push((who, change)))
+            .unwrap()
+    };
+    let silent = claim("silent", Claim::Queue);
+    until(|| silent.is_held()).await;
+    let thief = claim("thief", Claim::Steal);
+    until(|| changes.borrow().len() == 3).await;
+    assert!(thief.is_held() && !silent.is_held());
+    assert!(changes.borrow().contains(&("silent", LockChange::Lost)));
+}
+
+#[wasm_bindgen_test]
 fn missing_locks_are_told() {
     without_locks();
-    let lock = Lock::request("web-hands-missing", |_| {});
+    let lock = Lock::request("web-hands-missing", Claim::Queue, |_| {});
     mend();
     assert_eq!(lock.err(), Some(NoLocks));
 }

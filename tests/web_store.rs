@@ -11,8 +11,9 @@
 use conch::browser::store::Store;
 use conch::event::contract::OnDead;
 use conch::event::{Device, Emit, EventId, Identity, Prepared, Sequence, UnixMillis, prepare};
+use conch::limits::LOAD_SEGMENTS_MAX;
 use conch::outbox::port::{Load, Page, StoreFault};
-use conch::outbox::record::{Counter, DeadReason, LaneRecord, PaceRecord, RowRef, Status};
+use conch::outbox::record::{AgeMark, Counter, DeadReason, LaneRecord, PaceRecord, RowRef, Status};
 use conch::outbox::transact::{Appended, Batch, Done, Kept, Outcome, Refusal, Settlement};
 use conch::wire::EdgeConfig;
 use std::cell::Cell;
@@ -173,7 +174,7 @@ fn sales(orders: core::ops::Range<u32>) -> Vec<Prepared> {
 }
 
 async fn append(store: &Store, events: Vec<Prepared>) -> Result<Vec<Appended>, StoreFault> {
-    match store.apply(Batch::Append { events, at: AT }).await? {
+    match store.apply(Batch::Append { events: events.into(), at: AT }).await? {
         Done::Appended(results, _) => Ok(results),
         other => panic!("{other:?}"),
     }
@@ -197,8 +198,12 @@ async fn lead(store: &Store) -> u64 {
     }
 }
 
+async fn counter(store: &Store) -> Counter {
+    store.opened().await.unwrap().counter
+}
+
 async fn page(store: &Store) -> Page {
-    store.load(Load { after: Sequence(0), segments: 8 }).await.unwrap()
+    store.load(Load::After(Sequence(0))).await.unwrap()
 }
 
 async fn settle(store: &Store, epoch: u64, kept: &[Kept], outcome: &Outcome) -> Result<Counter, StoreFault> {
@@ -237,10 +242,10 @@ async fn a_turn_of_100_is_one_strict_transaction_with_contiguous_sequences() {
         let kept = stored_all(&store, sales(0..100)).await;
         assert_eq!(writes(), "strict");
         assert_eq!(sequences(&kept), (1..=100).collect::<Vec<_>>());
-        let counter = store.counter().await.unwrap();
-        assert_eq!((counter.next, counter.owed, counter.dead), (Sequence(101), 100, 0));
+        let totals = counter(&store).await;
+        assert_eq!((totals.next, totals.owed, totals.dead), (Sequence(101), 100, 0));
         let rows = page(&store).await.rows;
-        assert_eq!(counter.bytes, rows.iter().map(|row| row.body.len() as u64).sum::<u64>());
+        assert_eq!(totals.bytes, rows.iter().map(|row| row.body.len() as u64).sum::<u64>());
         assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), ids(&kept));
         assert!(rows.iter().all(|row| row.body.contains(&row.row.sequence.to_string())));
     })
@@ -264,7 +269,7 @@ async fn one_duplicate_among_100_is_replayed_and_99_are_stored() {
         assert_eq!(replayed, [&Appended::Replayed(first[0])]);
         let new: Vec<Kept> = new.into_iter().map(stored).collect();
         assert_eq!(sequences(&new), (2..=100).collect::<Vec<_>>());
-        assert_eq!(store.counter().await.unwrap().owed, 100);
+        assert_eq!(counter(&store).await.owed, 100);
         assert_eq!(page(&store).await.rows.len(), 100);
     })
     .await;
@@ -275,10 +280,10 @@ async fn a_replayed_burst_stores_nothing_new() {
     with(async |name| {
         let store = open(&name).await;
         let kept = stored_all(&store, sales(0..300)).await;
-        let before = store.counter().await.unwrap();
+        let before = counter(&store).await;
         let results = append(&store, sales(0..300)).await.unwrap();
         assert_eq!(results, kept.into_iter().map(Appended::Replayed).collect::<Vec<_>>());
-        assert_eq!(store.counter().await.unwrap(), before);
+        assert_eq!(counter(&store).await, before);
     })
     .await;
 }
@@ -305,7 +310,7 @@ async fn twins_in_one_turn_are_stored_once() {
         let results = append(&store, turn).await.unwrap();
         let kept = stored(&results[0]);
         assert_eq!(results[1..], [Appended::Replayed(kept), Appended::Conflict(kept)]);
-        assert_eq!(store.counter().await.unwrap().owed, 1);
+        assert_eq!(counter(&store).await.owed, 1);
         assert_eq!(count(&name, "intents").await, 1.0);
     })
     .await;
@@ -357,7 +362,7 @@ async fn a_stale_epoch_settles_nothing() {
         let refused = Err(StoreFault::Refused(Refusal::StaleEpoch));
         assert_eq!(settle(&store, stale, &kept, &Outcome::Accepted).await, refused);
         assert_eq!(page(&store).await.rows.len(), 3);
-        assert_eq!(store.counter().await.unwrap().owed, 3);
+        assert_eq!(counter(&store).await.owed, 3);
     })
     .await;
 }
@@ -397,8 +402,8 @@ async fn a_settled_row_is_not_settled_again() {
         };
         for outcome in [Outcome::Accepted, Outcome::Accepted, dead(&sale("order-0", 100))] {
             store.apply(Batch::Settle { epoch, rows: vec![row(outcome)], at: AT }).await.unwrap();
-            let counter = store.counter().await.unwrap();
-            assert_eq!((counter.owed, counter.dead), (1, 0));
+            let totals = counter(&store).await;
+            assert_eq!((totals.owed, totals.dead), (1, 0));
         }
         assert_eq!(store.find(kept[0].id.to_bytes()).await.unwrap().unwrap().status, Status::Accepted);
     })
@@ -502,7 +507,13 @@ async fn everything_the_engine_begins_with_survives_a_reload() {
         let event = sale("order-1", 100);
         stored_all(&store, vec![event.clone()]).await;
         let epoch = lead(&store).await;
-        let pace = PaceRecord { not_before: UnixMillis(AT.0 + 5_000), failures: 3 };
+        let pace = PaceRecord {
+            not_before: UnixMillis(AT.0 + 5_000),
+            failures: 3,
+            window_ms: 20_000,
+            down_since: Some(AT),
+            drawn: true,
+        };
         let offer = EdgeConfig {
             city: "c1".into(),
             batch_events_max: 100,
@@ -510,7 +521,10 @@ async fn everything_the_engine_begins_with_survives_a_reload() {
             window_ms: Some(900),
         };
         let due = UnixMillis(AT.0 + 1_000);
+        let ages = vec![AgeMark { at: AT, next: Sequence(2) }, AgeMark { at: due, next: Sequence(2) }];
         for batch in [
+            Batch::Ages(ages.clone()),
+            Batch::Beat { epoch, leaves: false },
             Batch::Pause(true),
             Batch::Pace(pace),
             Batch::Offer(offer.clone(), AT),
@@ -522,9 +536,10 @@ async fn everything_the_engine_begins_with_survives_a_reload() {
         let (store, opened) = Store::open(&name).await.unwrap();
         assert_eq!(store.life(), life);
         assert_eq!((opened.epoch, opened.paused, opened.pace), (epoch, true, pace));
+        assert_eq!((opened.ages, opened.beat), (ages, 1));
         assert_eq!(opened.offer, Some((offer, AT)));
         assert_eq!(opened.lanes, [LaneRecord { lane: event.lane, dead: None, front: None, due: Some(due) }]);
-        assert_eq!(opened.counter, store.counter().await.unwrap());
+        assert_eq!(opened.counter, counter(&store).await);
     })
     .await;
 }
@@ -533,15 +548,19 @@ async fn everything_the_engine_begins_with_survives_a_reload() {
 async fn pages_follow_the_segments() {
     with(async |name| {
         let store = open(&name).await;
-        for order in 0..3 {
+        for order in 0..=LOAD_SEGMENTS_MAX {
             stored_all(&store, vec![note(&format!("k-{order}"), r#"{"text":"two\nlines"}"#)]).await;
         }
-        let first = store.load(Load { after: Sequence(0), segments: 2 }).await.unwrap();
-        assert_eq!((first.rows.len(), first.last, first.more), (2, Some(Sequence(2)), true));
-        let rest = store.load(Load { after: Sequence(2), segments: 2 }).await.unwrap();
-        assert_eq!((rest.rows.len(), rest.last, rest.more), (1, Some(Sequence(3)), false));
+        let (full, end) = (u64::from(LOAD_SEGMENTS_MAX), Sequence(u64::from(LOAD_SEGMENTS_MAX) + 1));
+        let first = store.load(Load::After(Sequence(0))).await.unwrap();
+        assert_eq!((first.rows.len() as u64, first.last, first.more), (full, Some(Sequence(full)), true));
+        let rest = store.load(Load::After(Sequence(full))).await.unwrap();
+        assert_eq!((rest.rows.len(), rest.last, rest.more), (1, Some(end), false));
+        let these = store.load(Load::These(vec![Sequence(2), Sequence(9_999), end])).await.unwrap();
+        assert_eq!(these.rows.iter().map(|row| row.row.segment).collect::<Vec<_>>(), [Sequence(2), end]);
+        assert_eq!((these.last, these.more), (Some(end), false));
         let row = &rest.rows[0];
-        assert_eq!(row.row, RowRef { segment: Sequence(3), sequence: Sequence(3) });
+        assert_eq!(row.row, RowRef { segment: end, sequence: end });
         assert!(row.body.ends_with(r#""data":{"text":"two\nlines"}}"#), "{}", row.body);
         assert_eq!(row.stored_at, AT);
     })
@@ -564,6 +583,51 @@ async fn old_settled_segments_are_forgotten_and_owed_ones_are_not() {
         for records in ["intents", "marks", "bodies"] {
             assert_eq!(count(&name, records).await, 1.0, "{records}");
         }
+    })
+    .await;
+}
+
+/// One round looks at 64 segments; the rounds go on until the end.
+#[wasm_bindgen_test]
+async fn pruning_goes_on_where_the_last_round_stopped() {
+    with(async |name| {
+        let store = open(&name).await;
+        let mut kept = Vec::new();
+        for order in 0..70 {
+            kept.extend(stored_all(&store, vec![sale(&format!("order-{order}"), 100)]).await);
+        }
+        let epoch = lead(&store).await;
+        while !page(&store).await.rows.is_empty() {
+            settle(&store, epoch, &kept, &Outcome::Accepted).await.unwrap();
+        }
+        let at = UnixMillis(AT.0 + 8 * 24 * 3_600_000);
+        let first = store.apply(Batch::Prune { after: Sequence(0), at }).await;
+        assert_eq!(first, Ok(Done::Pruned(Some(Sequence(64)))));
+        assert_eq!(count(&name, "marks").await, 6.0);
+        assert_eq!(store.apply(Batch::Prune { after: Sequence(64), at }).await, Ok(Done::Pruned(None)));
+        for records in ["intents", "marks", "bodies"] {
+            assert_eq!(count(&name, records).await, 0.0, "{records}");
+        }
+    })
+    .await;
+}
+
+/// The city is told of every dead event, also after a reload, until it has heard.
+#[wasm_bindgen_test]
+async fn tombstones_stay_until_the_city_was_told() {
+    with(async |name| {
+        let store = open(&name).await;
+        let events = sales(0..3);
+        let outcome = dead(&events[0]);
+        let kept = stored_all(&store, events).await;
+        let epoch = lead(&store).await;
+        settle(&store, epoch, &kept[..2], &outcome).await.unwrap();
+        store.close();
+        let store = open(&name).await;
+        let told = store.opened().await.unwrap().tombstones;
+        assert_eq!(told, [Sequence(1), Sequence(2)]);
+        store.apply(Batch::Buried(vec![Sequence(1)])).await.unwrap();
+        assert_eq!(store.opened().await.unwrap().tombstones, [Sequence(2)]);
     })
     .await;
 }
@@ -607,7 +671,7 @@ async fn two_stores_on_one_database_give_no_sequence_twice() {
         }
         given.sort_unstable();
         assert_eq!(given, (1..=200).collect::<Vec<_>>());
-        assert_eq!(one.counter().await, other.counter().await);
+        assert_eq!(counter(&one).await, counter(&other).await);
     })
     .await;
 }
@@ -655,7 +719,7 @@ async fn a_transaction_the_browser_ended_is_tried_once_more() {
         let store = open(&name).await;
         abort_on_put("meta", "UnknownError");
         assert_eq!(sequences(&stored_all(&store, sales(0..5)).await), [1, 2, 3, 4, 5]);
-        assert_eq!(store.counter().await.unwrap().owed, 5);
+        assert_eq!(counter(&store).await.owed, 5);
     })
     .await;
 }
@@ -667,8 +731,8 @@ async fn an_append_that_had_completed_after_all_is_found_by_its_own_ids() {
         lose_complete();
         let kept = stored_all(&store, sales(0..5)).await;
         assert_eq!(sequences(&kept), [1, 2, 3, 4, 5]);
-        let counter = store.counter().await.unwrap();
-        assert_eq!((counter.owed, counter.next), (5, Sequence(6)), "stored once, not twice");
+        let totals = counter(&store).await;
+        assert_eq!((totals.owed, totals.next), (5, Sequence(6)), "stored once, not twice");
         assert_eq!(page(&store).await.rows.len(), 5);
     })
     .await;
@@ -736,7 +800,7 @@ async fn a_full_disk_is_told_and_leaves_nothing_half_written() {
             assert_eq!(append(&store, sales(1..50)).await, Err(StoreFault::Quota), "{broken}");
             assert_eq!(writes(), "strict", "a full disk is not tried again");
             mend();
-            assert_eq!(store.counter().await.unwrap().next, Sequence(2), "{broken}");
+            assert_eq!(counter(&store).await.next, Sequence(2), "{broken}");
             for records in ["intents", "marks", "bodies"] {
                 assert_eq!(count(&name, records).await, 1.0, "{broken} {records}");
             }
@@ -784,7 +848,7 @@ async fn a_closed_store_stays_closed() {
         let store = open(&name).await;
         store.close();
         assert!(matches!(append(&store, sales(0..1)).await, Err(StoreFault::Unavailable(_))));
-        assert!(matches!(store.counter().await, Err(StoreFault::Unavailable(_))));
+        assert!(matches!(store.opened().await, Err(StoreFault::Unavailable(_))));
     })
     .await;
 }

@@ -2,9 +2,10 @@
 //! what was not yet flushed.
 
 use conch::event::{LaneHash, Sequence, UnixMillis};
+use conch::limits::LOAD_SEGMENTS_MAX;
 use conch::outbox::port::{Applied, Batch, Durability, Load, LoadedRow, Opened, Page, StoreFault};
 use conch::outbox::record::{
-    Counter, DeadLetter, Intents, LaneRecord, MAYBE_SENT, Marks, PaceRecord, RowRef, Status,
+    AgeMark, Counter, DeadLetter, Intents, LaneRecord, MAYBE_SENT, Marks, PaceRecord, RowRef, Status,
 };
 use conch::outbox::transact::{Found, Read, Step, Transaction, Write};
 use conch::wire::EdgeConfig;
@@ -18,6 +19,9 @@ pub struct Tables {
     /// Epoch of the last lead.
     pub epoch: u64,
     paused: bool,
+    tombstones: Vec<Sequence>,
+    ages: Vec<AgeMark>,
+    beat: u64,
     pace: PaceRecord,
     offer: Option<(EdgeConfig, UnixMillis)>,
     /// Segments' identities.
@@ -74,6 +78,9 @@ impl Disk {
             counter: self.now.counter,
             epoch: self.now.epoch,
             paused: self.now.paused,
+            tombstones: self.now.tombstones.clone(),
+            ages: self.now.ages.clone(),
+            beat: self.now.beat,
             pace: self.now.pace,
             offer: self.now.offer.clone(),
             lanes: self.now.lanes.values().copied().collect(),
@@ -81,20 +88,22 @@ impl Disk {
     }
 
     /// One page of owed rows.
-    pub fn load(&self, load: Load) -> Page {
-        let beyond = (core::ops::Bound::Excluded(load.after), core::ops::Bound::Unbounded);
-        let found: Vec<&Marks> = self
-            .now
-            .marks
-            .range(beyond)
-            .map(|(_, marks)| marks)
-            .filter(|marks| marks.owes())
-            .take(load.segments as usize)
-            .collect();
+    pub fn load(&self, load: &Load) -> Page {
+        let found: Vec<&Marks> = match load {
+            Load::After(after) => {
+                let beyond = (core::ops::Bound::Excluded(*after), core::ops::Bound::Unbounded);
+                let owing = self.now.marks.range(beyond).map(|(_, marks)| marks).filter(|marks| marks.owes());
+                owing.take(LOAD_SEGMENTS_MAX as usize).collect()
+            }
+            Load::These(segments) => {
+                let marks = segments.iter().filter_map(|first| self.now.marks.get(first));
+                marks.filter(|marks| marks.owes()).collect()
+            }
+        };
         Page {
             rows: found.iter().flat_map(|marks| self.now.owed_rows(marks)).collect(),
             last: found.last().map(|marks| marks.first),
-            more: found.len() == load.segments as usize,
+            more: matches!(load, Load::After(_)) && found.len() == LOAD_SEGMENTS_MAX as usize,
         }
     }
 
@@ -109,6 +118,8 @@ impl Tables {
         match read {
             Read::Counter => Found::Counter(self.counter),
             Read::Epoch => Found::Epoch(self.epoch),
+            Read::Beat => Found::Beat(self.beat),
+            Read::Tombstones => Found::Tombstones(self.tombstones.clone()),
             Read::Marks(first) => Found::Marks(self.marks.get(first).cloned()),
             Read::Dead(sequence) => Found::Dead(self.dead.get(&(false, *sequence)).cloned()),
             Read::Lane(lane) => Found::Lane(self.lanes.get(lane).copied()),
@@ -146,6 +157,9 @@ impl Tables {
         match write {
             Write::Counter(counter) => self.counter = counter,
             Write::Epoch(epoch) => self.epoch = epoch,
+            Write::Ages(ages) => self.ages = ages,
+            Write::Beat(beat) => self.beat = beat,
+            Write::Tombstones(list) => self.tombstones = list,
             Write::Paused(paused) => self.paused = paused,
             Write::Pace(pace) => self.pace = pace,
             Write::Offer(offer, at) => self.offer = Some((offer, at)),
@@ -184,6 +198,7 @@ impl Tables {
                 Some(LoadedRow {
                     row: RowRef { segment: marks.first, sequence: Sequence(marks.first.0 + index as u64) },
                     id: own.id,
+                    intent: own.intent,
                     lane: own.lane,
                     on_dead: own.on_dead,
                     tries: marks.tries.get(index).copied().unwrap_or(0),

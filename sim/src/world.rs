@@ -43,6 +43,10 @@ pub struct Report {
 
 /// Epoch of the world's wall clocks, ms since 1970.
 const DAWN: u64 = 1_790_000_000_000;
+/// More events than this are no longer a run but a machine gone mad.
+const EVENTS_MAX: u64 = 1_000_000;
+/// The same for what follows from one input.
+const OUTPUTS_MAX: u32 = 10_000;
 /// Once the weather is good everything settles within this time.
 const SETTLES_WITHIN_MS: u64 = 30 * 60_000;
 
@@ -72,6 +76,8 @@ struct Page {
     life: u64,
     disk: Disk,
     disk_free_at: u64,
+    /// When its timer rings.
+    timer: Option<u64>,
     identity: Identity,
     memory: Memory,
     tickets: u64,
@@ -129,6 +135,7 @@ impl World {
                 life: 0,
                 disk: Disk::default(),
                 disk_free_at: 0,
+                timer: None,
                 identity: Identity { device, incarnation: "life".to_owned() },
                 memory: Memory::default(),
                 tickets: 0,
@@ -160,6 +167,9 @@ impl World {
                 break;
             }
             self.now = at;
+            if self.next_event > EVENTS_MAX {
+                return Err("bounded: the run never comes to rest".to_owned());
+            }
             self.trace(at ^ number.rotate_left(17) ^ (index as u64).rotate_left(40));
             let alive = self.page(index)?.life == life;
             if !alive
@@ -184,7 +194,7 @@ impl World {
             What::StoreAnswers { input } => self.tell(index, *input),
             What::ReachesCity { request, answered } => self.reaches_city(index, &request, answered),
             What::Replies { number, reply } => self.tell(index, Input::Replied { request: number, reply }),
-            What::Wakes => self.tell(index, Input::Wake),
+            What::Wakes => self.wakes(index),
             What::Tap => self.tap(index),
             What::Crash => self.crash(index),
             What::Reopen => self.reopen(index),
@@ -228,6 +238,7 @@ impl World {
             page.disk.power_cut();
         }
         page.disk_free_at = 0;
+        page.timer = None;
         let tables = page.disk.now.clone();
         self.report.crashes += 1;
         tables_agree(&tables, &self.city)?;
@@ -308,7 +319,12 @@ impl World {
 
     fn drain(&mut self, index: usize) -> Result<(), Broken> {
         let now = self.clock();
+        let mut outputs = 0;
         while let Some(output) = self.page(index)?.engine.as_mut().and_then(|engine| engine.poll(now)) {
+            outputs += 1;
+            if outputs > OUTPUTS_MAX {
+                return Err(format!("bounded: one input never comes to an end: {output:?}"));
+            }
             self.perform(index, output)?;
         }
         self.always_a_wake(index)
@@ -322,7 +338,8 @@ impl World {
             Output::Send(request) => self.send(index, request),
             Output::Emitted(ticket, outcome) => self.emitted(index, ticket, &outcome),
             Output::YieldLead => Err("one-sender: a single page lost its lead".to_owned()),
-            Output::Closed(..) | Output::Notice(_) => Ok(()),
+            Output::StealLead => Err("one-sender: a single page stole its own lead".to_owned()),
+            Output::Beat | Output::Closed(..) | Output::Notice(_) => Ok(()),
         }
     }
 
@@ -362,11 +379,25 @@ impl World {
                 snapshot.counter.owed, snapshot.why
             ));
         }
-        if let Some(at) = wake {
-            let at = at.max(self.now + 1);
-            self.schedule(at, index, What::Wakes);
+        // One timer, as in a page: setting it forgets the earlier one.
+        let at = wake.map(|at| at.max(now.mono_ms + 1));
+        if page.timer != at {
+            page.timer = at;
+            if let Some(at) = at {
+                self.schedule(at, index, What::Wakes);
+            }
         }
         Ok(())
+    }
+
+    fn wakes(&mut self, index: usize) -> Result<(), Broken> {
+        let now = self.now;
+        let page = self.page(index)?;
+        if page.timer != Some(now) {
+            return Ok(());
+        }
+        page.timer = None;
+        self.tell(index, Input::Wake)
     }
 
     // The disk.
@@ -399,7 +430,7 @@ impl World {
             Work::Reread if lost_before => Input::Reread { op, result: Err(lost()) },
             Work::Reread => Input::Reread { op, result: Ok(page.disk.opened()) },
             Work::Load(_) if lost_before => Input::Loaded { op, result: Err(lost()) },
-            Work::Load(load) => Input::Loaded { op, result: Ok(page.disk.load(load)) },
+            Work::Load(load) => Input::Loaded { op, result: Ok(page.disk.load(&load)) },
         };
         let tables = page.disk.now.clone();
         tables_agree(&tables, &self.city)?;

@@ -20,6 +20,15 @@ pub enum LockChange {
     Lost,
 }
 
+/// How a lock is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// In turn.
+    Queue,
+    /// Now, from whoever holds it: the holder hears that it lost it.
+    Steal,
+}
+
 /// This browser has no Web Locks here: they need a secure context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoLocks;
@@ -34,8 +43,12 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Queues for the lock `conch:<database>`. `changed` is called later, never from within.
-    pub fn request(database: &str, changed: impl Fn(LockChange) + 'static) -> Result<Self, NoLocks> {
+    /// Asks for the lock `conch:<database>`. `changed` is called later, never from within.
+    pub fn request(
+        database: &str,
+        claim: Claim,
+        changed: impl Fn(LockChange) + 'static,
+    ) -> Result<Self, NoLocks> {
         let locks: LockManager =
             sys::scope().navigator().and_then(|navigator| navigator.locks()).ok_or(NoLocks)?;
         let queue = AbortController::new().map_err(|_| NoLocks)?;
@@ -54,7 +67,11 @@ impl Lock {
 
         let options: LockOptions = sys::options();
         options.set_mode("exclusive");
-        options.set_signal(&queue.signal());
+        match claim {
+            Claim::Queue => options.set_signal(&queue.signal()),
+            // The standard does not let a theft be given up.
+            Claim::Steal => options.set_steal(true),
+        }
         let name = format!("conch:{database}");
         let ended = locks.request(&name, &options, granted.as_ref().unchecked_ref()).map_err(|_| NoLocks)?;
         let (was_held, released) = (Rc::clone(&held), Rc::clone(&dropped));

@@ -82,6 +82,8 @@ extern "C" {
     pub(super) fn set_mode(this: &LockOptions, mode: &str);
     #[wasm_bindgen(method, setter)]
     pub(super) fn set_signal(this: &LockOptions, signal: &AbortSignal);
+    #[wasm_bindgen(method, setter)]
+    pub(super) fn set_steal(this: &LockOptions, steal: bool);
 
     /// `RequestInit` with the members that web-sys offers only together with many more types.
     #[wasm_bindgen(extends = Object)]

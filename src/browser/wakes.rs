@@ -26,7 +26,16 @@ pub enum Wake {
     Shown,
     /// The page has the person's attention.
     Focused,
+    /// The page is about to go, perhaps for good.
+    Leaving,
 }
+
+const EVENTS: [(&str, Wake); 4] = [
+    ("online", Wake::Online),
+    ("pageshow", Wake::Shown),
+    ("focus", Wake::Focused),
+    ("pagehide", Wake::Leaving),
+];
 
 /// One timer and the listeners. A worker's scope lacks some of the events; those never come.
 pub struct Wakes {
@@ -40,14 +49,13 @@ impl Wakes {
     pub fn listen(woken: impl Fn(Wake) + 'static) -> Self {
         let woken: Rc<dyn Fn(Wake)> = Rc::new(woken);
         let scope = sys::scope();
-        let mut listeners: Vec<Listener> =
-            [("online", Wake::Online), ("pageshow", Wake::Shown), ("focus", Wake::Focused)]
-                .into_iter()
-                .filter_map(|(event, wake)| {
-                    let woken = Rc::clone(&woken);
-                    Listener::add(&scope, event, move || woken(wake))
-                })
-                .collect();
+        let mut listeners: Vec<Listener> = EVENTS
+            .into_iter()
+            .filter_map(|(event, wake)| {
+                let woken = Rc::clone(&woken);
+                Listener::add(&scope, event, move || woken(wake))
+            })
+            .collect();
         if let Some(document) = scope.document() {
             let woken = Rc::clone(&woken);
             listeners.extend(Listener::add(&document, "visibilitychange", move || {

@@ -14,25 +14,26 @@
 //! `discard`); and `poll`, which gives what is to be done.
 
 use super::port::{Applied, Batch, Load, Opened, Page, StoreFault};
-use super::record::{Counter, DeadLetter, DeadReason, PaceRecord, RowRef};
+use super::record::{AgeMark, Counter, DeadLetter, DeadReason, PaceRecord, RowRef};
 use super::transact::{Appended, Done, Kept, Outcome, Refusal, Settlement};
-use super::window::{Doing, LaneState, Window};
+use super::window::{Doing, Window};
 use crate::event::contract::OnDead;
 use crate::event::json::Json;
-use crate::event::{
-    Emit, EmitProblem, EventId, Identity, IntentKey, LaneHash, Prepared, Sequence, UnixMillis, prepare,
-};
+use crate::event::{Emit, EmitProblem, EventId, Identity, LaneHash, Prepared, Sequence, UnixMillis, prepare};
 use crate::flat::FlatMap;
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, EDGE_CONFIG_KEEP_MS, LANE_RETRY_BASE_MS, LOAD_SEGMENTS_MAX,
-    PRUNE_EVERY_ROWS, REASON_CHARS_MAX, RETRY_AFTER_MAX_MS, SERVER_FAULTS_BEFORE_BISECT,
+    AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BATCH_BYTES_MAX, BATCH_EVENTS_MAX,
+    BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, LANE_RETRY_BASE_MS, LEADER_SILENT_HIDDEN_MS, LEADER_SILENT_MS,
+    OUTAGE_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, RETRY_AFTER_MAX_MS, SERVER_FAULTS_BEFORE_BISECT,
+    TOMBSTONES_TOLD_MAX,
 };
 use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, told_ms};
-use crate::wire::answer::{EdgeConfig, Problem, Verdict, VerdictWord};
+use crate::wire::answer::{Answer, EdgeConfig, Problem, Verdict, VerdictWord};
 use crate::wire::classify::{Reply, ReplyClass, Unsettled, classify};
 use crate::wire::cloudevents::Envelope;
 use crate::wire::headers;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// Names one wish of a caller, chosen by the driver; its result carries it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,14 +67,20 @@ pub enum Input {
     },
     /// The time of [`Engine::next_wake`] has come.
     Wake,
-    /// Something suggests that the link is back: an `online` event, a page shown again. Only a hint.
-    LinkHint,
+    /// Something suggests that the link is back. Only a hint.
+    LinkHint(Hint),
     /// Whether a person can see the page.
     Watched(Watched),
     /// This context may lead from now on.
     LeadGained,
     /// This context leads no more.
     LeadLost,
+    /// This browser gives no locks here: the epoch and a beat in the store choose who leads.
+    NoLocks,
+    /// The leading context shows that it lives.
+    Beat,
+    /// This context is about to go.
+    Leaving,
     /// Another context of the origin wrote something.
     Changed,
     /// The answer to [`Output::Reread`].
@@ -85,6 +92,15 @@ pub enum Input {
     },
     /// A person says "send now".
     Flush,
+}
+
+/// What suggests that the link is back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// The browser says that it is online, as it may say to a whole market at once.
+    Online,
+    /// A person looks at the page again.
+    Person,
 }
 
 /// What is to be done.
@@ -113,6 +129,10 @@ pub enum Output {
     Send(Request),
     /// The lead is lost: release the lock and ask for it again.
     YieldLead,
+    /// The leader is silent: take the lock from it.
+    StealLead,
+    /// Tell the other contexts that the leader lives.
+    Beat,
     /// An emitted event, or a redriven one, is safe, or was not taken.
     Emitted(Ticket, Result<Receipt, EmitFault>),
     /// A dead letter was discarded or a pause noted, or not.
@@ -145,6 +165,8 @@ pub enum EmitFault {
     Store(StoreFault),
     /// This dead letter cannot be sent again as it is.
     NotRedrivable,
+    /// This dead letter may have reached the city: it goes again unchanged or not at all.
+    MustNotChange,
     /// The engine is not open.
     NotOpen,
 }
@@ -226,6 +248,8 @@ pub enum WhyNotSending {
     WaitingBackoff,
     /// Waiting because the city said so.
     WaitingTold,
+    /// Waiting for its moment within the city's window after an outage.
+    WaitingWindow,
     /// All that is owed waits in its lane.
     WaitingLane,
     /// Waiting for credentials.
@@ -245,6 +269,7 @@ impl WhyNotSending {
             Self::Opening => "opening",
             Self::WaitingBackoff => "waiting-backoff",
             Self::WaitingTold => "waiting-told",
+            Self::WaitingWindow => "waiting-window",
             Self::WaitingLane => "waiting-lane",
             Self::Held => "held",
             Self::NeedsAttention => "needs-attention",
@@ -280,6 +305,7 @@ pub struct Snapshot {
 enum Waiting {
     Free,
     Backoff,
+    Window,
     Told,
     Held,
 }
@@ -289,7 +315,7 @@ enum Flight {
     /// The rows are being marked as perhaps sent.
     Marking { op: u64, rows: Vec<RowRef> },
     /// On the wire.
-    Sent { number: u64, rows: Vec<(RowRef, EventId)> },
+    Sent { number: u64, rows: Vec<(RowRef, EventId)>, tombstones: Vec<Sequence> },
     /// Asking for the city's offer.
     Asking { number: u64 },
 }
@@ -297,14 +323,24 @@ enum Flight {
 /// What an outstanding store operation is for.
 #[derive(Debug)]
 enum Purpose {
-    Append(Vec<(Ticket, Prepared)>),
+    Append(Vec<Ticket>, Rc<[Prepared]>),
     Settle(Vec<Settlement>),
-    Redrive(Ticket),
+    Redrive(Ticket, Again),
+    Beat,
     Discard(Ticket, EventId),
     Pause(Ticket),
     Lead,
     Aside,
     Prune,
+}
+
+/// As what a dead letter is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    /// The next attempt, a new event.
+    New,
+    /// The very same event.
+    Same,
 }
 
 /// The engine of one outbox.
@@ -335,12 +371,28 @@ pub struct Engine {
     failures: u32,
     not_before_ms: u64,
     waiting: Waiting,
+    /// When the outage began that still lasts.
+    down_since_ms: Option<u64>,
+    /// The city's window for the first send after an outage.
+    window_ms: u64,
+    ages: Vec<AgeMark>,
+    /// Events with a lower sequence are too old.
+    expired_below: Sequence,
+    lockless: bool,
+    /// The last beat seen in the store.
+    beat: u64,
+    /// When the leader was last heard, or nothing was owed.
+    heard_ms: u64,
+    /// When to beat, or to look for a beat, again.
+    next_beat_ms: u64,
     lead_retry_ms: Option<u64>,
     load_retry_ms: Option<u64>,
     fresh_credentials: bool,
     offer: Option<(EdgeConfig, u64)>,
     batch_limit: usize,
     group: Vec<(Ticket, Prepared)>,
+    /// Dead events the city has not been told of.
+    tombstones: Vec<Sequence>,
     pending: FlatMap<u64, Purpose>,
     next_op: u64,
     next_request: u64,
@@ -375,12 +427,21 @@ impl Engine {
             failures: 0,
             not_before_ms: 0,
             waiting: Waiting::Free,
+            down_since_ms: None,
+            window_ms: 0,
+            ages: Vec::new(),
+            expired_below: Sequence(0),
+            lockless: false,
+            beat: 0,
+            heard_ms: 0,
+            next_beat_ms: 0,
             lead_retry_ms: None,
             load_retry_ms: None,
             fresh_credentials: false,
             offer: None,
             batch_limit: BATCH_EVENTS_MAX,
             group: Vec::new(),
+            tombstones: Vec::new(),
             pending: FlatMap::new(),
             next_op: 0,
             next_request: 0,
@@ -412,7 +473,7 @@ impl Engine {
             link: self.link,
             leader: self.epoch.is_some(),
             paused: self.paused,
-            next_wake: self.next_wake().map(|at| now.wall_of(at)),
+            next_wake: self.next_send().or_else(|| self.next_wake()).map(|at| now.wall_of(at)),
             why: self.why_not_sending(now),
         }
     }
@@ -432,10 +493,12 @@ impl Engine {
         } else if now.mono_ms < self.not_before_ms {
             match self.waiting {
                 Waiting::Told => WhyNotSending::WaitingTold,
+                Waiting::Window => WhyNotSending::WaitingWindow,
                 Waiting::Held => WhyNotSending::Held,
                 _ => WhyNotSending::WaitingBackoff,
             }
-        } else if self.loading.is_some() || self.window.iter().next().is_some() || self.window.more {
+        } else if self.loading.is_some() || self.window.iter().next().is_some() || self.window.may_find_more()
+        {
             WhyNotSending::Sending
         } else if self.window.next_due_ms().is_some() {
             WhyNotSending::WaitingLane
@@ -452,11 +515,30 @@ impl Engine {
 
     /// The monotonic time at which to hand in [`Input::Wake`].
     pub fn next_wake(&self) -> Option<u64> {
-        let leads = self.open && self.epoch.is_some() && !self.paused;
-        let send = (leads && self.flight.is_none() && self.counter.owed > 0 && self.has_work())
-            .then_some(self.not_before_ms);
-        let lane = if leads { self.window.next_due_ms() } else { None };
-        [send, lane, self.lead_retry_ms, self.load_retry_ms].into_iter().flatten().min()
+        let owes = self.open && self.counter.owed > 0 && !self.paused;
+        let beats = owes && (self.epoch.is_some() || self.lockless);
+        let beat = beats.then_some(self.next_beat_ms);
+        let silent = (owes && !self.locked).then_some(self.heard_ms + self.patience_ms());
+        let chores = [beat, silent, self.lead_retry_ms, self.load_retry_ms];
+        chores.into_iter().flatten().chain(self.next_send()).min()
+    }
+
+    /// When something may be sent next, as far as it depends on time alone.
+    fn next_send(&self) -> Option<u64> {
+        if !self.open || self.epoch.is_none() || self.paused {
+            return None;
+        }
+        let send =
+            (self.flight.is_none() && self.counter.owed > 0 && self.has_work()).then_some(self.not_before_ms);
+        send.into_iter().chain(self.window.next_due_ms()).min()
+    }
+
+    /// How long a silent leader is borne.
+    fn patience_ms(&self) -> u64 {
+        match self.watched {
+            Watched::Visible => LEADER_SILENT_MS,
+            Watched::Hidden => LEADER_SILENT_HIDDEN_MS,
+        }
     }
 
     fn has_work(&self) -> bool {
@@ -484,8 +566,8 @@ impl Engine {
         }
     }
 
-    /// Sends a dead letter again as a new event: the next attempt, in the old one's place in its lane. `payload`
-    /// corrects it.
+    /// Sends a dead letter again. After a definite refusal as a new event: the next attempt, in the old one's place in
+    /// its lane, which `payload` may correct. Without a definite answer as the very same event.
     pub fn redrive(
         &mut self,
         ticket: Ticket,
@@ -498,11 +580,16 @@ impl Engine {
         let Some(old) = again.filter(|_| letter.closed.is_none()) else {
             return self.out.push_back(Output::Emitted(ticket, Err(EmitFault::NotRedrivable)));
         };
-        let payload = payload.unwrap_or_else(|| {
-            let mut text = String::new();
-            old.data.write(&mut text);
-            text
-        });
+        let mut stored = String::new();
+        old.data.write(&mut stored);
+        if letter.reason == DeadReason::Expired {
+            if payload.is_some_and(|payload| payload != stored) {
+                return self.out.push_back(Output::Emitted(ticket, Err(EmitFault::MustNotChange)));
+            }
+            let batch = Batch::Revive { sequence: letter.row.sequence, id: old.id, at: now.wall };
+            return self.apply(batch, Purpose::Redrive(ticket, Again::Same));
+        }
+        let payload = payload.unwrap_or(stored);
         let emit = Emit {
             topic: old.topic.as_str().to_owned(),
             kind: old.kind.as_str().to_owned(),
@@ -518,7 +605,7 @@ impl Engine {
             Ok(event) => {
                 let batch =
                     Batch::Redrive { sequence: letter.row.sequence, event: Box::new(event), at: now.wall };
-                self.apply(batch, Purpose::Redrive(ticket));
+                self.apply(batch, Purpose::Redrive(ticket, Again::New));
             }
             Err(problem) => self.out.push_back(Output::Emitted(ticket, Err(EmitFault::Problem(problem)))),
         }
@@ -548,13 +635,19 @@ impl Engine {
             Input::Loaded { op, result } => self.loaded(op, result, now),
             Input::Replied { request, reply } => self.replied(request, &reply, now),
             Input::Wake => self.wake(now),
-            Input::LinkHint => self.link_hint(now),
+            Input::LinkHint(hint) => self.link_hint(hint, now),
             Input::Watched(watched) => self.watched = watched,
+            Input::NoLocks => self.no_locks(),
+            Input::Beat => self.heard_ms = now.mono_ms,
+            Input::Leaving => self.leave(),
             Input::LeadGained => {
                 self.locked = true;
                 self.ask_lead();
             }
-            Input::LeadLost => self.lose_lead(),
+            Input::LeadLost => {
+                self.heard_ms = now.mono_ms;
+                self.lose_lead();
+            }
             Input::Changed => self.reread(),
             Input::Reread { op, result } => self.was_reread(op, result, now),
             Input::Flush => self.flush(now),
@@ -565,8 +658,8 @@ impl Engine {
     /// What is to be done next; `None` when all is said. Writes the group of the turn first.
     pub fn poll(&mut self, now: Now) -> Option<Output> {
         if !self.group.is_empty() {
-            let group = core::mem::take(&mut self.group);
-            self.append(group, now);
+            let (tickets, events): (_, Vec<_>) = core::mem::take(&mut self.group).into_iter().unzip();
+            self.append(tickets, events.into(), now);
         }
         let output = self.out.pop_front();
         if matches!(output, Some(Output::Notice(Notice::Changed))) {
@@ -579,9 +672,21 @@ impl Engine {
         self.open = true;
         self.counter = opened.counter;
         self.paused = opened.paused;
-        self.failures = opened.pace.failures;
-        self.not_before_ms = mono_of(now)(opened.pace.not_before);
-        self.waiting = if self.not_before_ms > now.mono_ms { Waiting::Backoff } else { Waiting::Free };
+        self.tombstones = opened.tombstones;
+        self.ages = opened.ages;
+        self.beat = opened.beat;
+        self.heard_ms = now.mono_ms;
+        let pace = opened.pace;
+        self.failures = pace.failures;
+        self.window_ms = pace.window_ms;
+        self.down_since_ms =
+            pace.down_since.map(|at| now.mono_ms.saturating_sub(now.wall.0.saturating_sub(at.0)));
+        self.not_before_ms = mono_of(now)(pace.not_before);
+        self.waiting = match (self.not_before_ms > now.mono_ms, pace.drawn) {
+            (true, true) => Waiting::Window,
+            (true, false) => Waiting::Backoff,
+            _ => Waiting::Free,
+        };
         self.offer = opened.offer.map(|(offer, at)| {
             let age = now.wall.0.saturating_sub(at.0);
             (offer, (now.mono_ms + EDGE_CONFIG_KEEP_MS).saturating_sub(age))
@@ -640,14 +745,20 @@ impl Engine {
             self.window.grew();
         }
         self.paused = opened.paused;
+        if opened.beat != self.beat {
+            self.beat = opened.beat;
+            self.heard_ms = now.mono_ms;
+        }
         let fresh = op == self.next_op && self.pending.is_empty();
         if fresh {
             self.counter = opened.counter;
+            self.age(opened.ages.clone());
         } else {
             self.reread_when_idle = true;
         }
         let mono_of = mono_of(now);
         if let Some(epoch) = self.elected.take() {
+            self.tombstones = opened.tombstones.clone();
             self.window.restart(&opened, mono_of);
             self.epoch = Some(epoch);
         } else if self.epoch.is_some() && fresh {
@@ -667,11 +778,69 @@ impl Engine {
         self.wake(now);
     }
 
-    /// The link may be back: try soon, but not all devices at once and never before the city's word.
-    fn link_hint(&mut self, now: Now) {
-        if matches!(self.waiting, Waiting::Backoff | Waiting::Held) && self.not_before_ms > now.mono_ms {
-            let soon = now.mono_ms + self.jitter.up_to(crate::limits::BACKOFF_BASE_MS);
-            self.not_before_ms = self.not_before_ms.min(soon);
+    /// The link may be back: try soon, but not all devices at once and never before the city's word. After an outage
+    /// the moment is drawn once from the city's window and kept when the link flaps.
+    fn link_hint(&mut self, hint: Hint, now: Now) {
+        if !matches!(self.waiting, Waiting::Backoff | Waiting::Held) || self.not_before_ms <= now.mono_ms {
+            return;
+        }
+        let was_long = self.down_since_ms.is_some_and(|since| now.mono_ms.saturating_sub(since) > OUTAGE_MS);
+        if self.waiting == Waiting::Backoff && hint == Hint::Online && was_long && self.window_ms > 0 {
+            let wait = self.jitter.up_to(self.window_ms.min(RETRY_AFTER_MAX_MS));
+            return self.wait(wait, Waiting::Window, now);
+        }
+        let soon = now.mono_ms + self.jitter.up_to(BACKOFF_BASE_MS);
+        self.not_before_ms = self.not_before_ms.min(soon);
+    }
+
+    // Who leads.
+
+    fn no_locks(&mut self) {
+        self.lockless = true;
+        // Whoever led before has left in good order, or nobody ever led.
+        if self.beat == 0 {
+            self.locked = true;
+            self.ask_lead();
+        }
+    }
+
+    /// A leader without a lock leaves in good order, so that the next one need not wait.
+    fn leave(&mut self) {
+        if let (true, Some(epoch)) = (self.lockless, self.epoch) {
+            self.apply(Batch::Beat { epoch, leaves: true }, Purpose::Aside);
+        }
+    }
+
+    /// Shows that the leader lives, or watches whether it does.
+    fn beat(&mut self, now: Now) {
+        if !self.open || self.counter.owed == 0 || self.paused || self.locked {
+            self.heard_ms = now.mono_ms;
+        }
+        if !self.open || self.counter.owed == 0 || self.paused {
+            return;
+        }
+        let due = now.mono_ms >= self.next_beat_ms;
+        if due {
+            self.next_beat_ms = now.mono_ms + BEAT_EVERY_MS;
+        }
+        match self.epoch {
+            Some(epoch) if due && self.lockless => {
+                self.apply(Batch::Beat { epoch, leaves: false }, Purpose::Beat);
+            }
+            Some(_) if due => self.out.push_back(Output::Beat),
+            Some(_) => {}
+            None if self.locked => {}
+            None if now.mono_ms >= self.heard_ms + self.patience_ms() => {
+                self.heard_ms = now.mono_ms;
+                if self.lockless {
+                    self.locked = true;
+                    self.ask_lead();
+                } else {
+                    self.out.push_back(Output::StealLead);
+                }
+            }
+            None if due && self.lockless => self.reread(),
+            None => {}
         }
     }
 
@@ -692,9 +861,9 @@ impl Engine {
 
     // Store results.
 
-    fn append(&mut self, group: Vec<(Ticket, Prepared)>, now: Now) {
-        let events = group.iter().map(|(_, event)| event.clone()).collect();
-        self.apply(Batch::Append { events, at: now.wall }, Purpose::Append(group));
+    fn append(&mut self, tickets: Vec<Ticket>, events: Rc<[Prepared]>, now: Now) {
+        let batch = Batch::Append { events: Rc::clone(&events), at: now.wall };
+        self.apply(batch, Purpose::Append(tickets, events));
     }
 
     fn applied(&mut self, op: u64, result: Applied, now: Now) {
@@ -705,9 +874,15 @@ impl Engine {
         }
         let Some(purpose) = self.pending.remove(&op) else { return };
         match purpose {
-            Purpose::Append(group) => self.appended(group, result, now),
+            Purpose::Append(tickets, events) => self.appended(tickets, &events, result, now),
             Purpose::Settle(rows) => self.settled(rows, result, now),
-            Purpose::Redrive(ticket) => self.redriven(ticket, result),
+            Purpose::Redrive(ticket, again) => self.redriven(ticket, again, result),
+            Purpose::Beat => {
+                if result == Err(StoreFault::Refused(Refusal::StaleEpoch)) {
+                    self.lose_lead();
+                    self.reread();
+                }
+            }
             Purpose::Discard(ticket, id) => self.discarded(ticket, id, result),
             Purpose::Pause(ticket) => self.out.push_back(Output::Closed(ticket, result.map(drop))),
             Purpose::Lead => self.leading(result, now),
@@ -726,26 +901,27 @@ impl Engine {
         }
     }
 
-    fn appended(&mut self, mut group: Vec<(Ticket, Prepared)>, result: Applied, now: Now) {
+    fn appended(&mut self, mut tickets: Vec<Ticket>, events: &[Prepared], result: Applied, now: Now) {
         match result {
             Ok(Done::Appended(results, counter)) => {
                 self.counter = counter;
                 self.window.grew();
                 self.oldest_own =
-                    self.oldest_own.filter(|_| counter.owed > group.len() as u64).or(Some(now.wall));
-                for ((ticket, _), appended) in group.into_iter().zip(results) {
+                    self.oldest_own.filter(|_| counter.owed > tickets.len() as u64).or(Some(now.wall));
+                for (ticket, appended) in tickets.into_iter().zip(results) {
                     self.out.push_back(Output::Emitted(ticket, receipt(appended)));
                 }
                 self.tell(Notice::Changed);
             }
             // One bad event never fails its neighbours: a full disk may still have room for some.
-            Err(StoreFault::Quota) if group.len() > 1 => {
-                let second = group.split_off(group.len() / 2);
-                self.append(group, now);
-                self.append(second, now);
+            Err(StoreFault::Quota) if tickets.len() > 1 => {
+                let (first, second) = events.split_at(tickets.len() / 2);
+                let later = tickets.split_off(first.len());
+                self.append(tickets, first.into(), now);
+                self.append(later, second.into(), now);
             }
             Err(fault) => {
-                for (ticket, _) in group {
+                for ticket in tickets {
                     self.out.push_back(Output::Emitted(ticket, Err(EmitFault::Store(fault.clone()))));
                 }
             }
@@ -767,20 +943,20 @@ impl Engine {
         }
     }
 
-    fn redriven(&mut self, ticket: Ticket, result: Applied) {
+    fn redriven(&mut self, ticket: Ticket, again: Again, result: Applied) {
         let outcome = match result {
             Ok(Done::Closed(lane, Some(appended), counter)) => {
                 self.counter = counter;
-                let blocked = self.window.lanes.get(&lane).is_some_and(|state| state.dead.is_some());
-                if let (true, Appended::Stored(kept)) = (blocked, &appended) {
-                    let state = LaneState {
-                        front: Some(kept.row.sequence),
-                        skipped: Some(kept.row.sequence),
-                        ..LaneState::default()
-                    };
-                    self.window.lanes.insert(lane, state);
+                let waits = self.window.lanes.get(&lane).is_some_and(|state| state.dead.is_some());
+                match (&appended, again) {
+                    (Appended::Stored(kept), Again::Same) => {
+                        self.age(Vec::new());
+                        self.window.revive(lane, kept.row);
+                    }
+                    (Appended::Stored(kept), Again::New) if waits => self.window.lead_with(lane, kept.row),
+                    _ => {}
                 }
-                self.window.rescan();
+                self.window.grew();
                 self.tell(Notice::Changed);
                 receipt(appended)
             }
@@ -843,9 +1019,7 @@ impl Engine {
     }
 
     fn settle_row(&mut self, settlement: Settlement) {
-        if self.loading.is_some() {
-            self.window.settled_meanwhile(settlement.row.sequence);
-        }
+        self.window.settled_meanwhile(settlement.row.sequence);
         let Some(row) = self.window.remove(settlement.row.sequence) else { return };
         let verdict = match settlement.outcome {
             Outcome::Accepted => Final::Accepted,
@@ -853,11 +1027,9 @@ impl Engine {
             Outcome::Dead { reason, problem, blocks, .. } => {
                 let problem = problem.and_then(|text| Problem::read(&Json::parse(&text).ok()?));
                 let sequence = settlement.row.sequence;
+                self.tombstones.push(sequence);
                 if blocks {
-                    self.window.block(row.lane, |lane| {
-                        *lane =
-                            LaneState { dead: Some(sequence), skipped: lane.skipped, ..LaneState::default() };
-                    });
+                    self.window.block(row.lane, |lane| lane.wait_for(sequence));
                 }
                 self.tell(Notice::DeadLetter { id: row.id, sequence, reason, problem: problem.clone() });
                 self.tell(Notice::Settled { id: row.id, verdict: Final::Refused(problem) });
@@ -897,6 +1069,7 @@ impl Engine {
         match result {
             Ok(Page { rows, last, more }) => self.window.take(rows, last, more),
             Err(fault) => {
+                self.window.page_failed();
                 self.tell(Notice::Storage(fault));
                 self.load_retry_ms = Some(now.mono_ms + self.step_back_ms());
             }
@@ -906,6 +1079,7 @@ impl Engine {
     // Sending.
 
     fn pump(&mut self, now: Now) {
+        self.beat(now);
         if self.reread_when_idle && self.pending.is_empty() {
             self.reread_when_idle = false;
             self.reread();
@@ -915,12 +1089,11 @@ impl Engine {
         }
         if self.loading.is_none()
             && self.load_retry_ms.is_none()
-            && let Some(after) = self.window.wants()
+            && let Some(load) = self.window.next_page()
         {
             let op = self.op();
             self.loading = Some(op);
-            self.window.load_begins();
-            self.out.push_back(Output::Load { op, load: Load { after, segments: LOAD_SEGMENTS_MAX } });
+            self.out.push_back(Output::Load { op, load });
         }
         if self.flight.is_some() || now.mono_ms < self.not_before_ms {
             return;
@@ -928,9 +1101,44 @@ impl Engine {
         if self.must_ask(now) {
             return self.ask(now);
         }
-        let rows = self.next_rows();
+        let (old, rows): (Vec<RowRef>, Vec<RowRef>) =
+            self.next_rows().into_iter().partition(|row| row.sequence < self.expired_below);
+        self.expire(&old, now);
         if !rows.is_empty() {
             self.mark(rows);
+        }
+    }
+
+    /// Events that are too old are not sent any more.
+    fn expire(&mut self, rows: &[RowRef], now: Now) {
+        let dead = rows.iter().filter_map(|row| self.death(*row, DeadReason::Expired, None)).collect();
+        self.settle(dead, now);
+    }
+
+    /// Takes the notes of the city's time over. Without any nothing is too old: a person gave what is owed a new week.
+    fn age(&mut self, ages: Vec<AgeMark>) {
+        if ages.is_empty() {
+            self.expired_below = Sequence(0);
+        }
+        self.ages = ages;
+    }
+
+    /// What the city's clock says. It is the only clock by which events age: the device's own may jump.
+    fn note_time(&mut self, at: UnixMillis) {
+        let marks = self.ages.len();
+        // A city whose clock was set back has not lived what it said before.
+        self.ages.retain(|mark| mark.at <= at);
+        let since = |mark: &AgeMark| at.0 - mark.at.0;
+        if self.ages.last().is_none_or(|last| since(last) >= AGE_MARK_EVERY_MS) {
+            self.ages.push(AgeMark { at, next: self.counter.next });
+        }
+        let excess = self.ages.len().saturating_sub(AGE_MARKS_MAX);
+        self.ages.drain(..excess);
+        if let Some(old) = self.ages.iter().rev().find(|mark| since(mark) >= AGE_MAX_MS) {
+            self.expired_below = old.next;
+        }
+        if self.ages.len() != marks || excess > 0 {
+            self.apply(Batch::Ages(self.ages.clone()), Purpose::Aside);
         }
     }
 
@@ -1002,6 +1210,12 @@ impl Engine {
             (headers::OWED, format!("{}-{}", lowest.0, self.counter.next.0.saturating_sub(1))),
             (headers::TRIES, tries.to_string()),
         ];
+        let tombstones: Vec<Sequence> = self.tombstones.iter().take(TOMBSTONES_TOLD_MAX).copied().collect();
+        if !tombstones.is_empty() {
+            let told: Vec<String> = tombstones.iter().map(|sequence| sequence.0.to_string()).collect();
+            list.push((headers::TOMBSTONES, told.join(",")));
+        }
+        let mut intent = None;
         let mut sent = Vec::with_capacity(rows.len());
         let mut bodies = Vec::with_capacity(rows.len());
         for at in rows {
@@ -1009,13 +1223,14 @@ impl Engine {
                 row.tries = row.tries.saturating_add(1);
                 row.maybe_sent_before = row.maybe_sent;
                 row.maybe_sent = true;
+                intent = Some(row.intent);
                 sent.push((at, row.id));
                 bodies.push(row.body.as_str().to_owned());
             }
         }
         let body = match bodies.as_slice() {
             [single] => {
-                if let Some(intent) = intent_of(single) {
+                if let Some(intent) = intent {
                     list.push((headers::IDEMPOTENCY_KEY, format!("\"{intent}\"")));
                 }
                 list.push(("content-type", headers::EVENT.to_owned()));
@@ -1026,7 +1241,7 @@ impl Engine {
                 format!("[{}]", many.join(","))
             }
         };
-        self.flight = Some(Flight::Sent { number, rows: sent });
+        self.flight = Some(Flight::Sent { number, rows: sent, tombstones });
         self.out.push_back(Output::Send(Request {
             number,
             method: "POST",
@@ -1039,9 +1254,9 @@ impl Engine {
     }
 
     fn replied(&mut self, request: u64, reply: &Reply, now: Now) {
-        let rows = match self.flight.take() {
-            Some(Flight::Sent { number, rows }) if number == request => rows,
-            Some(Flight::Asking { number }) if number == request => Vec::new(),
+        let (rows, told) = match self.flight.take() {
+            Some(Flight::Sent { number, rows, tombstones }) if number == request => (rows, tombstones),
+            Some(Flight::Asking { number }) if number == request => (Vec::new(), Vec::new()),
             other => {
                 self.flight = other;
                 return;
@@ -1051,12 +1266,18 @@ impl Engine {
         let class = classify(reply, &ids, now.wall);
         let refs: Vec<RowRef> = rows.iter().map(|(row, _)| *row).collect();
         self.note_link(&class);
+        if let (Reply::Http { date: Some(date), .. }, false) = (reply, matches!(class, ReplyClass::Link(_))) {
+            self.note_time(*date);
+        }
         if matches!(reply, Reply::NoCredentials) {
             self.never_left(&refs);
         }
         self.revert(refs.iter().map(|row| row.sequence));
         match class {
-            ReplyClass::Judged(verdicts) => self.judged(&rows, verdicts, now),
+            ReplyClass::Judged(answer) => {
+                self.bury(told);
+                self.judged(&rows, answer, now);
+            }
             ReplyClass::Offer(offer) => self.offered(offer, now),
             ReplyClass::Told(Some(wait)) => self.told(wait, now),
             ReplyClass::Told(None) => self.back_off(now),
@@ -1100,10 +1321,10 @@ impl Engine {
         }
     }
 
-    fn judged(&mut self, sent: &[(RowRef, EventId)], verdicts: Vec<Verdict>, now: Now) {
-        self.went_well();
+    fn judged(&mut self, sent: &[(RowRef, EventId)], answer: Answer, now: Now) {
+        self.went_well(answer.window_ms);
         let said: FlatMap<EventId, Verdict> =
-            verdicts.into_iter().map(|verdict| (verdict.id, verdict)).collect();
+            answer.verdicts.into_iter().map(|verdict| (verdict.id, verdict)).collect();
         let mut settlements = Vec::new();
         let mut waits = Vec::new();
         for (at, id) in sent {
@@ -1131,6 +1352,14 @@ impl Engine {
         self.settle(settlements, now);
         if let (false, Some(epoch)) = (waits.is_empty(), self.epoch) {
             self.apply(Batch::Wait { epoch, lanes: waits }, Purpose::Aside);
+        }
+    }
+
+    /// A city that judged the request has read its header.
+    fn bury(&mut self, told: Vec<Sequence>) {
+        if !told.is_empty() {
+            self.tombstones.retain(|sequence| !told.contains(sequence));
+            self.apply(Batch::Buried(told), Purpose::Aside);
         }
     }
 
@@ -1179,7 +1408,7 @@ impl Engine {
     }
 
     fn offered(&mut self, offer: EdgeConfig, now: Now) {
-        self.went_well();
+        self.went_well(offer.window_ms);
         self.offer = Some((offer.clone(), now.mono_ms + EDGE_CONFIG_KEEP_MS));
         self.apply(Batch::Offer(offer, now.wall), Purpose::Aside);
         if let Some(rows) = self.accused.take() {
@@ -1191,6 +1420,7 @@ impl Engine {
     fn told(&mut self, wait_ms: u64, now: Now) {
         // A hint from the city resets the ladder (gRPC A6): it knows better than our count of failures.
         self.failures = 0;
+        self.down_since_ms = None;
         let wait = told_ms(wait_ms, &mut self.jitter);
         self.wait(wait, Waiting::Told, now);
     }
@@ -1204,6 +1434,7 @@ impl Engine {
 
     fn back_off(&mut self, now: Now) {
         self.failures = self.failures.saturating_add(1);
+        self.down_since_ms.get_or_insert(now.mono_ms);
         let wait = backoff_ms(self.failures, self.watched, &mut self.jitter);
         self.wait(wait, Waiting::Backoff, now);
     }
@@ -1211,15 +1442,26 @@ impl Engine {
     fn wait(&mut self, wait_ms: u64, waiting: Waiting, now: Now) {
         self.not_before_ms = now.mono_ms + wait_ms;
         self.waiting = waiting;
-        let not_before = now.wall_of(self.not_before_ms);
-        self.apply(Batch::Pace(PaceRecord { not_before, failures: self.failures }), Purpose::Aside);
+        let pace = PaceRecord {
+            not_before: now.wall_of(self.not_before_ms),
+            failures: self.failures,
+            window_ms: self.window_ms,
+            down_since: self.down_since_ms.map(|at| now.wall_of(at)),
+            drawn: waiting == Waiting::Window,
+        };
+        self.apply(Batch::Pace(pace), Purpose::Aside);
     }
 
-    fn went_well(&mut self) {
-        if self.failures > 0 || self.waiting != Waiting::Free {
-            self.apply(Batch::Pace(PaceRecord::default()), Purpose::Aside);
+    fn went_well(&mut self, window_ms: Option<u64>) {
+        let window_ms = window_ms.unwrap_or(self.window_ms);
+        // Small changes of the window are not worth a write.
+        let moved = window_ms.abs_diff(self.window_ms) > self.window_ms / 8;
+        self.window_ms = window_ms;
+        if self.failures > 0 || self.waiting != Waiting::Free || moved {
+            self.apply(Batch::Pace(PaceRecord { window_ms, ..PaceRecord::default() }), Purpose::Aside);
         }
         self.failures = 0;
+        self.down_since_ms = None;
         self.server_faults = if self.suspects.is_empty() { 0 } else { self.server_faults };
         self.waiting = Waiting::Free;
         self.not_before_ms = 0;
@@ -1229,6 +1471,7 @@ impl Engine {
     /// The city cannot take the request as a whole: halve it until the poison stands alone.
     fn rejected(&mut self, rows: &[RowRef], problem: &Problem, now: Now) {
         self.failures = 0;
+        self.down_since_ms = None;
         self.waiting = Waiting::Free;
         self.not_before_ms = 0;
         match rows {
@@ -1324,9 +1567,4 @@ fn receipt(appended: Appended) -> Result<Receipt, EmitFault> {
         Appended::Closed(kept) => Err(EmitFault::IntentClosed(kept)),
         Appended::Full => Err(EmitFault::Full),
     }
-}
-
-/// The idempotency key of an encoded event.
-fn intent_of(body: &str) -> Option<IntentKey> {
-    IntentKey::parse(Json::parse(body).ok()?.get("idempotencykey")?.as_text()?)
 }

@@ -1,10 +1,10 @@
 //! What the engine and a store say to each other. A store knows two primitives: apply one [`Batch`] in one
 //! transaction, and load one page of owed rows.
 
-use super::record::{Counter, LaneRecord, PaceRecord, RowRef};
+use super::record::{AgeMark, Counter, LaneRecord, PaceRecord, RowRef};
 use super::transact::{Done, Refusal};
 use crate::event::contract::OnDead;
-use crate::event::{EventId, LaneHash, Sequence, UnixMillis};
+use crate::event::{EventId, IntentKey, LaneHash, Sequence, UnixMillis};
 use crate::wire::EdgeConfig;
 
 pub use super::transact::{Batch, Durability};
@@ -22,17 +22,23 @@ pub struct Opened {
     pub pace: PaceRecord,
     /// What the city offered, and when.
     pub offer: Option<(EdgeConfig, UnixMillis)>,
+    /// What was stored by which time of the city, oldest first.
+    pub ages: Vec<AgeMark>,
+    /// Rises while a context leads that has no lock to show for it.
+    pub beat: u64,
+    /// Dead events the city has not been told of, oldest first.
+    pub tombstones: Vec<Sequence>,
     /// Lanes that do not simply flow, at most `BLOCKED_LANES_MAX`.
     pub lanes: Vec<LaneRecord>,
 }
 
 /// A question for one page of owed rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
-    /// Segments after this one.
-    pub after: Sequence,
-    /// At most so many segments.
-    pub segments: u32,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// Of the segments after this one, at most `LOAD_SEGMENTS_MAX`.
+    After(Sequence),
+    /// Of exactly these segments, ascending, at most `LOAD_SEGMENTS_MAX`.
+    These(Vec<Sequence>),
 }
 
 /// One page of owed rows, in order.
@@ -53,6 +59,8 @@ pub struct LoadedRow {
     pub row: RowRef,
     /// Delivery identity.
     pub id: EventId,
+    /// Idempotency key.
+    pub intent: IntentKey,
     /// The lane.
     pub lane: LaneHash,
     /// What its dead letter does to the lane.

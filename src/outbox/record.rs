@@ -199,6 +199,8 @@ pub enum DeadReason {
     Refused,
     /// The city could not read it: it made a whole request fail until it stood alone.
     Poison,
+    /// It was owed for too long by the city's clock, without a definite answer.
+    Expired,
 }
 
 impl DeadReason {
@@ -207,12 +209,17 @@ impl DeadReason {
         match self {
             Self::Refused => "refused",
             Self::Poison => "poison",
+            Self::Expired => "expired",
         }
     }
 
     /// Reads the word; an unknown one is a refusal.
     pub fn parse(word: &str) -> Self {
-        if word == "poison" { Self::Poison } else { Self::Refused }
+        match word {
+            "poison" => Self::Poison,
+            "expired" => Self::Expired,
+            _ => Self::Refused,
+        }
     }
 }
 
@@ -268,6 +275,22 @@ pub struct PaceRecord {
     pub not_before: UnixMillis,
     /// Failures in a row.
     pub failures: u32,
+    /// Window of the first send after an outage, as the city last said, in ms.
+    pub window_ms: u64,
+    /// When the outage began that still lasts.
+    pub down_since: Option<UnixMillis>,
+    /// Whether `not_before` was drawn from the window.
+    pub drawn: bool,
+}
+
+/// What was stored by a moment of the city's clock: the only clock by which an event can grow too old. The device's
+/// own may jump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgeMark {
+    /// The city's time.
+    pub at: UnixMillis,
+    /// Every event stored before has a lower sequence.
+    pub next: Sequence,
 }
 
 /// Names one event on disk.

@@ -6,15 +6,17 @@
 //! the simulator's modelled one run the same machine.
 
 use super::record::{
-    Closing, Counter, DeadLetter, DeadReason, Identities, Intents, LaneRecord, MAYBE_SENT, Marks, PaceRecord,
-    RowRef, Status,
+    AgeMark, Closing, Counter, DeadLetter, DeadReason, Identities, Intents, LaneRecord, MAYBE_SENT, Marks,
+    PaceRecord, RowRef, Status,
 };
 use crate::event::{EventId, IntentKey, LaneHash, Prepared, Sequence, UnixMillis, with_sequence};
 use crate::flat::FlatMap;
 use crate::limits::{
     BACKLOG_EVENTS_MAX, INTENT_KEEP_EVENTS, INTENT_KEEP_MS, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX,
+    TOMBSTONES_KEEP_MAX,
 };
 use crate::wire::EdgeConfig;
+use std::rc::Rc;
 
 /// One transaction's worth of intent.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +24,7 @@ pub enum Batch {
     /// Store new events.
     Append {
         /// The events of one turn, in order.
-        events: Vec<Prepared>,
+        events: Rc<[Prepared]>,
         /// Now, by the device's clock.
         at: UnixMillis,
     },
@@ -58,6 +60,15 @@ pub enum Batch {
         /// Now, by the device's clock.
         at: UnixMillis,
     },
+    /// A person sends a dead letter again that never had a definite answer: the same event, owed again.
+    Revive {
+        /// The dead letter.
+        sequence: Sequence,
+        /// The event's id.
+        id: EventId,
+        /// Now, by the device's clock.
+        at: UnixMillis,
+    },
     /// A person gives a dead letter up.
     Discard {
         /// The dead letter.
@@ -75,6 +86,17 @@ pub enum Batch {
     Pace(PaceRecord),
     /// Remember what the city offers.
     Offer(EdgeConfig, UnixMillis),
+    /// The city was told of these tombstones.
+    Buried(Vec<Sequence>),
+    /// Remember what was stored by which time of the city.
+    Ages(Vec<AgeMark>),
+    /// A leader without a lock shows that it lives.
+    Beat {
+        /// The leader's epoch.
+        epoch: u64,
+        /// It leaves in good order.
+        leaves: bool,
+    },
     /// Forget settled segments older than the retention, from a place on.
     Prune {
         /// Look at segments after this one.
@@ -97,9 +119,14 @@ impl Batch {
     /// The durability this batch asks for.
     pub fn durability(&self) -> Durability {
         match self {
-            Self::Sent { .. } | Self::Wait { .. } | Self::Pace(_) | Self::Offer(..) | Self::Prune { .. } => {
-                Durability::Relaxed
-            }
+            Self::Sent { .. }
+            | Self::Wait { .. }
+            | Self::Pace(_)
+            | Self::Offer(..)
+            | Self::Buried(_)
+            | Self::Ages(_)
+            | Self::Beat { .. }
+            | Self::Prune { .. } => Durability::Relaxed,
             _ => Durability::Strict,
         }
     }
@@ -157,6 +184,10 @@ pub enum Read {
     Holder([u8; 16]),
     /// So many marks after a segment, in order → [`Found::MarksList`]
     MarksAfter(Sequence, u32),
+    /// `meta.tombstones` → [`Found::Tombstones`]
+    Tombstones,
+    /// `meta.beat` → [`Found::Beat`]
+    Beat,
 }
 
 /// What a read or an addition found.
@@ -176,6 +207,10 @@ pub enum Found {
     Segment(Option<(Intents, Marks)>),
     /// The marks found.
     MarksList(Vec<Marks>),
+    /// Empty when there are none yet.
+    Tombstones(Vec<Sequence>),
+    /// 0 when there is none yet.
+    Beat(u64),
     /// Whether every [`Step::Add`] went in. When one clashed, the store has taken the others back.
     Added(bool),
 }
@@ -187,6 +222,12 @@ pub enum Write {
     Counter(Counter),
     /// `meta.epoch`
     Epoch(u64),
+    /// `meta.tombstones`
+    Tombstones(Vec<Sequence>),
+    /// `meta.ages`
+    Ages(Vec<AgeMark>),
+    /// `meta.beat`
+    Beat(u64),
     /// `meta.paused`
     Paused(bool),
     /// `meta.pace`
@@ -349,6 +390,9 @@ impl Transaction {
             Batch::Settle { rows, .. } => {
                 let mut reads = vec![Read::Epoch, Read::Counter];
                 reads.extend(segments_of(rows.iter().map(|row| row.row)).map(Read::Marks));
+                if rows.iter().any(|row| matches!(row.outcome, Outcome::Dead { .. })) {
+                    reads.push(Read::Tombstones);
+                }
                 Step::Read(reads)
             }
             Batch::Sent { rows, .. } => {
@@ -361,11 +405,14 @@ impl Transaction {
                 reads.extend(lanes.iter().map(|(lane, _)| Read::Lane(*lane)));
                 Step::Read(reads)
             }
-            Batch::Redrive { sequence, .. } | Batch::Discard { sequence, .. } => {
-                Step::Read(vec![Read::Dead(*sequence), Read::Counter])
-            }
+            Batch::Redrive { sequence, .. }
+            | Batch::Revive { sequence, .. }
+            | Batch::Discard { sequence, .. } => Step::Read(vec![Read::Dead(*sequence), Read::Counter]),
             Batch::Lead => Step::Read(vec![Read::Epoch]),
             Batch::Prune { after, .. } => Step::Read(vec![Read::Counter, Read::MarksAfter(*after, 64)]),
+            Batch::Buried(_) => Step::Read(vec![Read::Tombstones]),
+            Batch::Beat { .. } => Step::Read(vec![Read::Epoch, Read::Beat]),
+            Batch::Ages(ages) => Step::Finish(vec![Write::Ages(ages.clone())], Done::Written),
             Batch::Pause(paused) => Step::Finish(vec![Write::Paused(*paused)], Done::Written),
             Batch::Pace(pace) => Step::Finish(vec![Write::Pace(*pace)], Done::Written),
             Batch::Offer(offer, at) => Step::Finish(vec![Write::Offer(offer.clone(), *at)], Done::Written),
@@ -384,9 +431,12 @@ impl Transaction {
             Batch::Settle { epoch, rows, at } => settle(*epoch, rows, *at, &found),
             Batch::Sent { epoch, rows } => sent(*epoch, rows, &found),
             Batch::Wait { epoch, lanes } => wait(*epoch, lanes, &found),
-            Batch::Redrive { .. } | Batch::Discard { .. } => match found.first() {
+            Batch::Redrive { .. } | Batch::Revive { .. } | Batch::Discard { .. } => match found.first() {
                 Some(Found::Dead(Some(letter))) => {
-                    let reads = vec![Read::Lane(letter.lane), Read::Marks(letter.row.segment)];
+                    let mut reads = vec![Read::Lane(letter.lane), Read::Marks(letter.row.segment)];
+                    if let Batch::Revive { id, .. } = &self.batch {
+                        reads.push(Read::Holder(id.to_bytes()));
+                    }
                     self.state = State::Deciding(found);
                     Step::Read(reads)
                 }
@@ -400,7 +450,21 @@ impl Transaction {
                 _ => Step::Abort(Refusal::Broken),
             },
             Batch::Prune { at, .. } => prune(*at, &found),
-            Batch::Pause(_) | Batch::Pace(_) | Batch::Offer(..) => Step::Abort(Refusal::Broken),
+            Batch::Buried(told) => {
+                let mut left = tombstones_in(&found);
+                left.retain(|sequence| !told.contains(sequence));
+                Step::Finish(vec![Write::Tombstones(left)], Done::Written)
+            }
+            Batch::Beat { epoch, leaves } => match found.get(1) {
+                Some(Found::Beat(beat)) if epoch_is(*epoch, &found) => {
+                    Step::Finish(vec![Write::Beat(if *leaves { 0 } else { beat + 1 })], Done::Written)
+                }
+                Some(Found::Beat(_)) => Step::Abort(Refusal::StaleEpoch),
+                _ => Step::Abort(Refusal::Broken),
+            },
+            Batch::Pause(_) | Batch::Pace(_) | Batch::Offer(..) | Batch::Ages(_) => {
+                Step::Abort(Refusal::Broken)
+            }
         }
     }
 
@@ -439,9 +503,9 @@ impl Transaction {
         self.add(next)
     }
 
-    fn appending(&self) -> Option<(Vec<Prepared>, UnixMillis)> {
+    fn appending(&self) -> Option<(Rc<[Prepared]>, UnixMillis)> {
         match &self.batch {
-            Batch::Append { events, at } => Some((events.clone(), *at)),
+            Batch::Append { events, at } => Some((Rc::clone(events), *at)),
             _ => None,
         }
     }
@@ -458,12 +522,19 @@ impl Transaction {
             Found::Counter(counter),
             Found::Lane(lane),
             Found::Marks(Some(marks)),
+            rest @ ..,
         ] = found
         else {
             return Step::Abort(Refusal::Broken);
         };
         match &self.batch {
             Batch::Discard { reason, at, .. } => discard(letter, *counter, *lane, marks.clone(), reason, *at),
+            Batch::Revive { id, at, .. } => match rest {
+                [Found::Segment(Some((intents, _)))] => {
+                    revive(letter, *counter, *lane, marks.clone(), intents, *id, *at)
+                }
+                _ => Step::Abort(Refusal::NotFound),
+            },
             Batch::Redrive { event, at, .. } => {
                 let intents =
                     Intents::pack(counter.next, *at, core::iter::once(Identities::from(event.as_ref())));
@@ -645,6 +716,13 @@ fn marks_in(found: &[Found]) -> FlatMap<Sequence, Marks> {
         .collect()
 }
 
+fn tombstones_in(found: &[Found]) -> Vec<Sequence> {
+    let list = found
+        .iter()
+        .find_map(|one| if let Found::Tombstones(list) = one { Some(list.clone()) } else { None });
+    list.unwrap_or_default()
+}
+
 fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> Step {
     if !epoch_is(epoch, found) {
         return Step::Abort(Refusal::StaleEpoch);
@@ -653,6 +731,8 @@ fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> S
         return Step::Abort(Refusal::Broken);
     };
     let mut marks = marks_in(found);
+    let mut tombstones = tombstones_in(found);
+    let known = tombstones.len();
     let mut writes = Vec::new();
     for settlement in rows {
         let index = settlement.row.index();
@@ -674,6 +754,7 @@ fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> S
         counter.bytes = counter.bytes.saturating_sub(settlement.bytes as u64);
         if let Outcome::Dead { reason, problem, body, blocks } = &settlement.outcome {
             counter.dead += 1;
+            tombstones.push(settlement.row.sequence);
             if let Some(text) = problem {
                 segment.notes.insert(index, text.clone());
             }
@@ -702,6 +783,10 @@ fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> S
             writes.push(Write::DeleteBody(segment.first));
         }
         writes.push(Write::Marks(segment));
+    }
+    if tombstones.len() > known {
+        let excess = tombstones.len().saturating_sub(TOMBSTONES_KEEP_MAX);
+        writes.push(Write::Tombstones(tombstones.split_off(excess)));
     }
     writes.push(Write::Counter(counter));
     Step::Finish(writes, Done::Settled(counter))
@@ -764,6 +849,49 @@ fn discard(
         writes.push(Write::DeleteLane(letter.lane));
     }
     Step::Finish(writes, Done::Closed(letter.lane, None, counter))
+}
+
+/// The event is owed again in its own place, with the bytes it always had.
+fn revive(
+    letter: &DeadLetter,
+    mut counter: Counter,
+    lane: Option<LaneRecord>,
+    mut marks: Marks,
+    intents: &Intents,
+    id: EventId,
+    at: UnixMillis,
+) -> Step {
+    let index = letter.row.index();
+    let Some(own) = intents.get(index as usize).filter(|own| own.id == id) else {
+        return Step::Abort(Refusal::NotFound);
+    };
+    let mut writes = Vec::new();
+    if !marks.owes() {
+        // The segment's body went with its last owed event; the others' lines stay empty.
+        let body =
+            "\n".repeat(index as usize) + &letter.body + &"\n".repeat(intents.len() - 1 - index as usize);
+        writes.push(Write::Body(letter.row.segment, body));
+    }
+    if let Some(byte) = marks.status.get_mut(index as usize) {
+        *byte = Status::Owed as u8 | MAYBE_SENT;
+    }
+    counter.owed += 1;
+    counter.bytes += letter.body.len() as u64;
+    counter.dead = counter.dead.saturating_sub(1);
+    let closed = Some(Closing { at, note: id.to_string(), redriven: true });
+    let kept = Kept { id, intent: own.intent, row: letter.row, stored_at: intents.stored_at };
+    writes.extend([
+        Write::DeleteOpenDead(letter.row.sequence),
+        Write::Dead(DeadLetter { closed, ..letter.clone() }),
+        Write::Marks(marks),
+        Write::Counter(counter),
+        // It would be too old at once: what is owed gets a new week.
+        Write::Ages(Vec::new()),
+    ]);
+    if lane.is_some_and(|record| record.dead == Some(letter.row.sequence)) {
+        writes.push(Write::DeleteLane(letter.lane));
+    }
+    Step::Finish(writes, Done::Closed(letter.lane, Some(Appended::Stored(kept)), counter))
 }
 
 /// The new event gets the next sequence, a segment of its own and, if the lane waited, the old one's place in it.

@@ -4,18 +4,18 @@
 //! start reports back through [`Driver::hand`]. All events of one turn reach the store together, because the
 //! draining of the engine is put off to the end of the turn.
 
-use super::channel::Channel;
+use super::channel::{Channel, Word};
 use super::errors;
 use super::health::{self, Health};
 use super::values::{self, NoticeOut};
-use crate::browser::lock::{Lock, LockChange};
+use crate::browser::lock::{Claim, Lock, LockChange};
 use crate::browser::store::Store;
 use crate::browser::wakes::{Wake, Wakes, is_visible};
 use crate::browser::{clock, fetch};
 use crate::event::EventId;
 use crate::flat::FlatMap;
 use crate::outbox::Engine;
-use crate::outbox::engine::{Final, Input, Notice, Output, Request, Ticket};
+use crate::outbox::engine::{Final, Hint, Input, Notice, Output, Request, Ticket};
 use crate::outbox::port::{Batch, StoreFault};
 use crate::outbox::record::Status;
 use crate::pace::{Link, Now, Watched};
@@ -73,6 +73,11 @@ pub(super) struct Driver {
     listeners: RefCell<FlatMap<u64, Function>>,
     notice_listeners: RefCell<FlatMap<u64, Function>>,
     turn: Cell<bool>,
+    /// Writes under way.
+    writing: Cell<usize>,
+    /// Who waits for the end of all writes.
+    idle: RefCell<Option<(Promise, Waiter)>>,
+    closing: Cell<bool>,
     closed: Cell<bool>,
     health: Cell<Health>,
     /// Everything that listens to the browser; gone once closed.
@@ -98,6 +103,9 @@ impl Driver {
             listeners: RefCell::default(),
             notice_listeners: RefCell::default(),
             turn: Cell::new(false),
+            writing: Cell::new(0),
+            idle: RefCell::new(None),
+            closing: Cell::new(false),
             closed: Cell::new(false),
             health: Cell::default(),
             ears: RefCell::new(None),
@@ -112,20 +120,20 @@ impl Driver {
         };
         let channel = {
             let weak = Rc::downgrade(self);
-            Channel::open(&self.setup.database, move || with(&weak, Self::heard))
+            Channel::open(&self.setup.database, move |word| with(&weak, |driver| driver.heard(word)))
         };
         self.ears.replace(Some(Ears { wakes, channel, lock: None }));
         self.watch();
-        self.compete();
+        self.compete(Claim::Queue);
         self.spawn(async |driver| driver.health.set(health::ask().await));
     }
 
-    /// Queues for the lock. Where the browser has or gives no locks (an insecure page) this context leads alone: the
-    /// epoch in the database still keeps two of them from settling the same row.
-    fn compete(self: &Rc<Self>) {
+    /// Asks for the lock. Where the browser has or gives no locks (an insecure page) the engine chooses the leader by
+    /// a beat in the database. Either way the epoch there keeps two contexts from settling the same row.
+    fn compete(self: &Rc<Self>, claim: Claim) {
         let weak = Rc::downgrade(self);
         let gained = Cell::new(false);
-        let asked = Lock::request(&self.setup.database, move |change| {
+        let asked = Lock::request(&self.setup.database, claim, move |change| {
             with(&weak, |driver| match change {
                 LockChange::Gained => {
                     gained.set(true);
@@ -133,18 +141,25 @@ impl Driver {
                 }
                 LockChange::Lost if gained.get() => {
                     driver.hand(Input::LeadLost);
-                    driver.compete();
+                    driver.compete(Claim::Queue);
                 }
-                LockChange::Lost => driver.hand(Input::LeadGained),
+                LockChange::Lost => driver.hand(Input::NoLocks),
             });
         });
         match asked {
-            Ok(lock) => {
-                if let Some(ears) = self.ears.borrow_mut().as_mut() {
-                    ears.lock = Some(lock);
-                }
-            }
-            Err(_) => self.hand(Input::LeadGained),
+            Ok(lock) => self.keep_lock(Some(lock)),
+            Err(_) => self.hand(Input::NoLocks),
+        }
+    }
+
+    fn compete_anew(self: &Rc<Self>, claim: Claim) {
+        self.keep_lock(None);
+        self.compete(claim);
+    }
+
+    fn keep_lock(&self, lock: Option<Lock>) {
+        if let Some(ears) = self.ears.borrow_mut().as_mut() {
+            ears.lock = lock;
         }
     }
 
@@ -163,21 +178,28 @@ impl Driver {
         match wake {
             Wake::Timer => self.hand(Input::Wake),
             Wake::Hidden => self.watch(),
-            Wake::Online | Wake::Visible | Wake::Shown | Wake::Focused => {
-                self.watch();
-                self.hand(Input::LinkHint);
-                // A timer that slept with the page is late by now.
-                self.hand(Input::Wake);
-            }
+            Wake::Leaving => self.hand(Input::Leaving),
+            Wake::Online => self.perk_up(Hint::Online),
+            Wake::Visible | Wake::Shown | Wake::Focused => self.perk_up(Hint::Person),
         }
+    }
+
+    fn perk_up(self: &Rc<Self>, hint: Hint) {
+        self.watch();
+        self.hand(Input::LinkHint(hint));
+        // A timer that slept with the page is late by now.
+        self.hand(Input::Wake);
     }
 
     fn watch(self: &Rc<Self>) {
         self.hand(Input::Watched(if is_visible() { Watched::Visible } else { Watched::Hidden }));
     }
 
-    /// Another context changed the outbox.
-    fn heard(self: &Rc<Self>) {
+    /// Another context changed the outbox, or says that it leads.
+    fn heard(self: &Rc<Self>, word: Word) {
+        if word == Word::Beat {
+            return self.hand(Input::Beat);
+        }
         self.hand(Input::Changed);
         let ids: Vec<EventId> = self.settling.borrow().iter().map(|(id, ..)| *id).collect();
         for id in ids {
@@ -224,14 +246,20 @@ impl Driver {
 
     fn perform(self: &Rc<Self>, output: Output) {
         match output {
-            Output::Apply { op, batch } => self.spawn(async move |driver| {
-                let shared = concerns_others(&batch);
-                let result = driver.store.apply(batch).await;
-                if shared && result.is_ok() {
-                    driver.tell_others();
-                }
-                driver.hand(Input::Applied { op, result });
-            }),
+            // Who leads next goes on with it; it would keep the end waiting.
+            Output::Apply { batch: Batch::Prune { .. }, .. } if self.closing.get() => {}
+            Output::Apply { op, batch } => {
+                self.writing.set(self.writing.get() + 1);
+                self.spawn(async move |driver| {
+                    let shared = concerns_others(&batch);
+                    let result = driver.store.apply(batch).await;
+                    if shared && result.is_ok() {
+                        driver.tell_others(Word::Changed);
+                    }
+                    driver.hand(Input::Applied { op, result });
+                    driver.written();
+                });
+            }
             Output::Load { op, load } => self.spawn(async move |driver| {
                 let result = driver.store.load(load).await;
                 driver.hand(Input::Loaded { op, result });
@@ -240,17 +268,16 @@ impl Driver {
                 let result = driver.store.opened().await;
                 driver.hand(Input::Reread { op, result });
             }),
+            // What was not sent yet waits for the next opening.
+            Output::Send(_) if self.closing.get() => {}
             Output::Send(request) => self.spawn(async move |driver| {
                 let number = request.number;
                 let reply = driver.send(request).await;
                 driver.hand(Input::Replied { request: number, reply });
             }),
-            Output::YieldLead => {
-                if let Some(ears) = self.ears.borrow_mut().as_mut() {
-                    ears.lock = None;
-                }
-                self.compete();
-            }
+            Output::YieldLead => self.compete_anew(Claim::Queue),
+            Output::StealLead => self.compete_anew(Claim::Steal),
+            Output::Beat => self.tell_others(Word::Beat),
             Output::Emitted(ticket, outcome) => {
                 if let Some(waiter) = self.waiting.borrow_mut().remove(&ticket) {
                     match outcome {
@@ -420,16 +447,32 @@ impl Driver {
         }
     }
 
-    fn tell_others(&self) {
+    fn tell_others(&self, word: Word) {
         if let Some(ears) = self.ears.borrow().as_ref() {
-            ears.channel.tell();
+            ears.channel.tell(word);
         }
     }
 
     // The end.
 
-    /// Stops everything of this context. What is owed stays on disk.
-    pub(super) fn close(&self) {
+    /// Stops everything of this context. What was begun on disk ends first, and its callers hear how; what is owed
+    /// stays on disk.
+    pub(super) async fn close(self: &Rc<Self>) {
+        if !self.closing.replace(true) {
+            self.hand(Input::Leaving);
+        }
+        let idle = {
+            let mut idle = self.idle.borrow_mut();
+            (self.writing.get() > 0).then(|| idle.get_or_insert_with(Waiter::new).0.clone())
+        };
+        if let Some(idle) = idle {
+            // It only ever resolves.
+            let _ = JsFuture::from(idle).await;
+        }
+        self.end();
+    }
+
+    fn end(&self) {
         if self.closed.replace(true) {
             return;
         }
@@ -446,9 +489,19 @@ impl Driver {
         self.store.close();
     }
 
-    /// Whether it was closed.
+    /// One write less is under way.
+    fn written(&self) {
+        self.writing.set(self.writing.get() - 1);
+        if self.writing.get() == 0
+            && let Some((_, waiter)) = self.idle.take()
+        {
+            waiter.resolve(&JsValue::UNDEFINED);
+        }
+    }
+
+    /// Whether it takes nothing new any more.
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.get()
+        self.closing.get()
     }
 
     pub(super) fn spawn<F>(self: &Rc<Self>, work: F)
@@ -480,7 +533,14 @@ async fn ask_token(ask: &Function) -> Option<String> {
 fn concerns_others(batch: &Batch) -> bool {
     !matches!(
         batch,
-        Batch::Sent { .. } | Batch::Pace(_) | Batch::Offer(..) | Batch::Prune { .. } | Batch::Lead
+        Batch::Sent { .. }
+            | Batch::Pace(_)
+            | Batch::Offer(..)
+            | Batch::Buried(_)
+            | Batch::Ages(_)
+            | Batch::Beat { .. }
+            | Batch::Prune { .. }
+            | Batch::Lead
     )
 }
 

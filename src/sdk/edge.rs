@@ -189,9 +189,10 @@ impl Edge {
         }
     }
 
-    /// Stops everything of this page. What is owed stays on disk.
+    /// Stops everything of this page, once what was begun on disk has ended. What is owed stays there.
     pub async fn close(&self) -> Result<(), JsValue> {
-        self.driver.close();
+        let driver = Rc::clone(&self.driver);
+        driver.close().await;
         Ok(())
     }
 }

@@ -71,6 +71,11 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
             "This dead letter cannot be sent again: it was decided already, or its next attempt is in the outbox.",
             Retry::IsVain,
         ),
+        EmitFault::MustNotChange => error(
+            "not-redrivable",
+            "This event may have reached the city, so it can only be sent again as it was: leave the payload out, or discard it and use a new key.",
+            Retry::IsVain,
+        ),
         EmitFault::NotOpen => closed(),
         EmitFault::Store(fault) => of_store(fault),
     }

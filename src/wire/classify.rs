@@ -3,7 +3,7 @@
 //! **Only the city may judge an event.** Without the city's identity header an answer is the link's trouble,
 //! whatever its status, and kills nothing.
 
-use super::answer::{Answer, EdgeConfig, Problem, Verdict};
+use super::answer::{Answer, EdgeConfig, Problem};
 use super::retry_after;
 use crate::event::json::Json;
 use crate::event::{EventId, UnixMillis};
@@ -48,8 +48,8 @@ pub enum Unsettled {
 /// What a reply means for the events of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplyClass {
-    /// The city judged: these verdicts. Events without one are unknown.
-    Judged(Vec<Verdict>),
+    /// The city judged: these verdicts, each of an event we sent. Events without one are unknown.
+    Judged(Answer),
     /// The city's offer, for a request that asked for it.
     Offer(EdgeConfig),
     /// The city told us when to come back, in ms; nothing was judged.
@@ -102,11 +102,11 @@ fn judged(parsed: Option<&Json>, sent: &[EventId]) -> ReplyClass {
             .and_then(EdgeConfig::read)
             .map_or(ReplyClass::Link(Unsettled::Misconfigured), ReplyClass::Offer);
     }
-    let Some(Answer { verdicts, .. }) = parsed.and_then(Answer::read) else {
+    let Some(mut answer) = parsed.and_then(Answer::read) else {
         return ReplyClass::Link(Unsettled::Unknown);
     };
-    let echoed: Vec<Verdict> = verdicts.into_iter().filter(|verdict| sent.contains(&verdict.id)).collect();
-    if echoed.is_empty() { ReplyClass::Link(Unsettled::Unknown) } else { ReplyClass::Judged(echoed) }
+    answer.verdicts.retain(|verdict| sent.contains(&verdict.id));
+    if answer.verdicts.is_empty() { ReplyClass::Link(Unsettled::Unknown) } else { ReplyClass::Judged(answer) }
 }
 
 fn stranger(status: u16) -> Unsettled {
@@ -163,7 +163,9 @@ mod tests {
             ("hold", VerdictWord::Hold),
             ("refused", VerdictWord::Refused),
         ] {
-            let ReplyClass::Judged(list) = class(&http(200, true, &verdicts(&[(1, word)]))) else {
+            let ReplyClass::Judged(Answer { verdicts: list, .. }) =
+                class(&http(200, true, &verdicts(&[(1, word)])))
+            else {
                 panic!("{word}")
             };
             assert_eq!(list.iter().map(|v| (v.id, v.word)).collect::<Vec<_>>(), [(id(1), expected)]);

@@ -1,4 +1,5 @@
 //! A desk to test the engine at: a disk in memory, a city played by hand, a clock that moves when told to.
+#![allow(dead_code, reason = "each suite uses its part of the desk")]
 
 use conch::event::json::Json;
 use conch::event::{Device, Emit, EventId, Identity, Sequence, UnixMillis};
@@ -33,7 +34,7 @@ impl Sent {
 pub(crate) struct Desk {
     engine: Engine,
     pub(crate) disk: Disk,
-    now: Now,
+    pub(crate) now: Now,
     chance: Jitter,
     tickets: u64,
     requests: VecDeque<Sent>,
@@ -42,6 +43,9 @@ pub(crate) struct Desk {
     pub(crate) settled: Vec<(EventId, Final)>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) yielded: bool,
+    pub(crate) steals: u32,
+    /// When it beat, monotonic.
+    pub(crate) beats: Vec<u64>,
 }
 
 fn identity() -> Identity {
@@ -50,8 +54,34 @@ fn identity() -> Identity {
 
 impl Desk {
     pub(crate) fn open() -> Self {
-        let mut desk = Self {
-            engine: Engine::new(identity(), 1),
+        Self::seeded(1)
+    }
+
+    /// Opens with its own luck.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        let mut desk = Self::closed(seed);
+        desk.start();
+        desk
+    }
+
+    /// Opens where the browser has no locks.
+    pub(crate) fn without_locks() -> Self {
+        let mut desk = Self::closed(1);
+        desk.input(Input::Opened(desk.disk.opened()));
+        desk.input(Input::NoLocks);
+        desk
+    }
+
+    /// Another context on a copy of the same disk, which does not lead yet.
+    pub(crate) fn beside(&self) -> Self {
+        let mut other = Self { disk: self.disk.clone(), now: self.now, ..Self::closed(5) };
+        other.input(Input::Opened(other.disk.opened()));
+        other
+    }
+
+    fn closed(seed: u64) -> Self {
+        Self {
+            engine: Engine::new(identity(), seed),
             disk: Disk::default(),
             now: Now { mono_ms: 1_000, wall: UnixMillis(1_790_000_000_000) },
             chance: Jitter::new(2),
@@ -62,9 +92,9 @@ impl Desk {
             settled: Vec::new(),
             notices: Vec::new(),
             yielded: false,
-        };
-        desk.start();
-        desk
+            steals: 0,
+            beats: Vec::new(),
+        }
     }
 
     fn start(&mut self) {
@@ -89,6 +119,21 @@ impl Desk {
         let offer = conch::wire::EdgeConfig::read(&Json::Object(offer)).unwrap();
         self.disk.apply(&Batch::Offer(offer, self.now.wall)).unwrap();
         self.reload();
+    }
+
+    /// Answers a question for the offer.
+    pub(crate) fn offer_to(&mut self, request: &Sent, events: u64) {
+        self.reply(request, city(200, &offer_text(events)));
+    }
+
+    /// Whether this sequence is a dead letter nobody has decided about.
+    pub(crate) fn is_dead(&self, sequence: u64) -> bool {
+        self.disk.now.dead.contains_key(&(false, Sequence(sequence)))
+    }
+
+    /// Whether the engine waits for the end of something it began.
+    pub(crate) fn awaits_reply(&self) -> bool {
+        self.engine.is_busy()
     }
 
     pub(crate) fn emit_all(&mut self, emits: impl IntoIterator<Item = Emit>) {
@@ -158,8 +203,8 @@ impl Desk {
     /// Time until the engine wants to be woken; fails the test when it does not.
     pub(crate) fn wait_ms(&self) -> u64 {
         let why = self.why();
-        let wake = self.engine.next_wake().unwrap_or_else(|| panic!("always-a-wake: {why:?}"));
-        wake.saturating_sub(self.now.mono_ms)
+        let wake = self.snapshot().next_wake.unwrap_or_else(|| panic!("always-a-wake: {why:?}"));
+        wake.0.saturating_sub(self.now.wall.0)
     }
 
     pub(crate) fn advance(&mut self, ms: u64) {
@@ -169,7 +214,10 @@ impl Desk {
     }
 
     fn drain(&mut self) {
+        let mut outputs = 0;
         while let Some(output) = self.engine.poll(self.now) {
+            outputs += 1;
+            assert!(outputs < 10_000, "one input never comes to an end: {output:?}");
             match output {
                 Output::Apply { op, batch } => {
                     self.appends += usize::from(matches!(batch, Batch::Append { .. }));
@@ -177,7 +225,7 @@ impl Desk {
                     self.engine.handle(Input::Applied { op, result }, self.now);
                 }
                 Output::Load { op, load } => {
-                    let result = Ok(self.disk.load(load));
+                    let result = Ok(self.disk.load(&load));
                     self.engine.handle(Input::Loaded { op, result }, self.now);
                 }
                 Output::Reread { op } => {
@@ -186,6 +234,8 @@ impl Desk {
                 }
                 Output::Send(request) => self.requests.push_back(seen(request)),
                 Output::YieldLead => self.yielded = true,
+                Output::StealLead => self.steals += 1,
+                Output::Beat => self.beats.push(self.now.mono_ms),
                 Output::Emitted(_, outcome) => self.emitted.push(outcome),
                 Output::Closed(_, outcome) => outcome.unwrap(),
                 Output::Notice(Notice::Settled { id, verdict }) => self.settled.push((id, verdict)),
@@ -249,6 +299,27 @@ pub(crate) fn city(status: u16, body: &str) -> Reply {
 
 pub(crate) fn foreign(status: u16, body: &str) -> Reply {
     Reply::Http { status, city: None, retry_after: None, date: None, body: body.into() }
+}
+
+/// The answer came when the city's clock showed this.
+pub(crate) fn at(reply: Reply, time: UnixMillis) -> Reply {
+    match reply {
+        Reply::Http { status, city, retry_after, body, .. } => {
+            Reply::Http { status, city, retry_after, date: Some(time), body }
+        }
+        other => other,
+    }
+}
+
+/// Verdicts with the window that came along.
+pub(crate) fn verdicts_in_window(ids: &[EventId], window_ms: u64) -> Reply {
+    match verdicts(ids, "accepted") {
+        Reply::Http { status, city, retry_after, date, body } => {
+            let body = body.replace("\"windowMs\":0", &format!("\"windowMs\":{window_ms}"));
+            Reply::Http { status, city, retry_after, date, body }
+        }
+        other => other,
+    }
 }
 
 pub(crate) fn told(status: u16, seconds: &str) -> Reply {

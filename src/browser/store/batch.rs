@@ -1,7 +1,10 @@
 //! Runs the outbox's own machine inside one transaction: its reads, additions and writes as requests.
 
 use super::conversation::{Next, Script};
-use super::layout::{BODIES, COUNTER, DEAD, EPOCH, HOLDER, INTENTS, LANES, MARKS, META, OFFER, PACE, PAUSED};
+use super::layout::{
+    AGES, BEAT, BODIES, COUNTER, DEAD, EPOCH, HOLDER, INTENTS, LANES, MARKS, META, OFFER, PACE, PAUSED,
+    TOMBSTONES,
+};
 use super::{records, value};
 use crate::event::Sequence;
 use crate::flat::FlatMap;
@@ -18,9 +21,17 @@ pub(super) fn stores(batch: &Batch) -> &'static [&'static str] {
         Batch::Settle { .. } => &[META, MARKS, BODIES, DEAD, LANES],
         Batch::Sent { .. } => &[META, MARKS],
         Batch::Wait { .. } => &[META, LANES],
-        Batch::Redrive { .. } | Batch::Discard { .. } => &[META, DEAD, LANES, MARKS, INTENTS, BODIES],
+        Batch::Redrive { .. } | Batch::Revive { .. } | Batch::Discard { .. } => {
+            &[META, DEAD, LANES, MARKS, INTENTS, BODIES]
+        }
         Batch::Prune { .. } => &[META, MARKS, INTENTS, BODIES],
-        Batch::Lead | Batch::Pause(_) | Batch::Pace(_) | Batch::Offer(..) => &[META],
+        Batch::Lead
+        | Batch::Buried(_)
+        | Batch::Ages(_)
+        | Batch::Beat { .. }
+        | Batch::Pause(_)
+        | Batch::Pace(_)
+        | Batch::Offer(..) => &[META],
     }
 }
 
@@ -126,6 +137,8 @@ fn request(transaction: &IdbTransaction, read: &Read) -> Result<IdbRequest, JsVa
     match read {
         Read::Counter => store(META)?.get(&JsValue::from_str(COUNTER)),
         Read::Epoch => store(META)?.get(&JsValue::from_str(EPOCH)),
+        Read::Beat => store(META)?.get(&JsValue::from_str(BEAT)),
+        Read::Tombstones => store(META)?.get(&JsValue::from_str(TOMBSTONES)),
         Read::Marks(first) => store(MARKS)?.get(&key(*first)),
         Read::Dead(sequence) => store(DEAD)?.get(&records::dead_key(false, *sequence)),
         Read::Lane(lane) => store(LANES)?.get(&records::lane_key(*lane)),
@@ -200,6 +213,8 @@ fn one_found(
             readable(marks.is_some())?;
             Found::Marks(marks)
         }
+        Read::Beat => Found::Beat(value::as_whole(result).unwrap_or(0)),
+        Read::Tombstones => Found::Tombstones(records::tombstones_of(result)),
         Read::Dead(_) => Found::Dead(records::dead_of(result)),
         Read::Lane(lane) => Found::Lane(records::lane_of(*lane, result)),
         Read::Holder(_) => {
@@ -241,6 +256,9 @@ fn write(transaction: &IdbTransaction, write: &Write) -> Result<(), JsValue> {
     match write {
         Write::Counter(counter) => put_meta(COUNTER, records::counter_to(counter).as_js()),
         Write::Epoch(epoch) => put_meta(EPOCH, &value::whole(*epoch)),
+        Write::Ages(ages) => put_meta(AGES, &records::ages_to(ages)),
+        Write::Beat(beat) => put_meta(BEAT, &value::whole(*beat)),
+        Write::Tombstones(list) => put_meta(TOMBSTONES, &records::tombstones_to(list)),
         Write::Paused(paused) => put_meta(PAUSED, &JsValue::from_bool(*paused)),
         Write::Pace(pace) => put_meta(PACE, records::pace_to(*pace).as_js()),
         Write::Offer(offer, at) => put_meta(OFFER, records::offer_to(offer, *at).as_js()),

@@ -41,5 +41,11 @@ pub(super) const PAUSED: &str = "paused";
 pub(super) const PACE: &str = "pace";
 /// What the city offers.
 pub(super) const OFFER: &str = "offer";
+/// Dead events the city has not been told of: an array of sequences.
+pub(super) const TOMBSTONES: &str = "tombstones";
+/// What was stored by which time of the city: an array of `[time, next sequence]`.
+pub(super) const AGES: &str = "ages";
+/// A number that rises while a context leads without a lock.
+pub(super) const BEAT: &str = "beat";
 /// Which life of the database this is: `incarnation`, `created`, `layout`.
 pub(super) const LIFE: &str = "life";

@@ -27,13 +27,13 @@ mod value;
 
 use crate::event::Sequence;
 use crate::outbox::port::{Applied, Batch, Load, Opened, Page, StoreFault};
-use crate::outbox::record::{Counter, DeadLetter};
+use crate::outbox::record::DeadLetter;
 use crate::outbox::transact::{Done, Refusal};
 use batch::Running;
 use connection::Connection;
 use conversation::{Access, Script, converse};
 use fault::Fault;
-use query::{Answers, Beginning, DeadLetters, FateOf, OneDeadLetter, Owed, Question, Totals};
+use query::{Answers, Beginning, DeadLetters, FateOf, OneDeadLetter, Owed, Question};
 use std::cell::RefCell;
 use std::rc::Rc;
 use web_sys::IdbDatabase;
@@ -68,7 +68,7 @@ impl Store {
     /// On a dead connection it is tried once more on a new one, with the same ids.
     pub async fn apply(&self, batch: Batch) -> Applied {
         // A decision of a person is no longer open once it was taken, so a second try cannot tell whose it was.
-        let once = matches!(batch, Batch::Redrive { .. } | Batch::Discard { .. });
+        let once = matches!(batch, Batch::Redrive { .. } | Batch::Revive { .. } | Batch::Discard { .. });
         let (batch, fault) = match self.attempt(batch).await? {
             Attempt::Done(done) => return Ok(done),
             Attempt::Dead(batch, fault) => (batch, fault),
@@ -86,12 +86,8 @@ impl Store {
     /// One page of owed rows.
     pub async fn load(&self, load: Load) -> Result<Page, StoreFault> {
         let question = Owed(load);
-        Ok(question.read(&self.ask(Rc::new(question)).await?))
-    }
-
-    /// The running totals.
-    pub async fn counter(&self) -> Result<Counter, StoreFault> {
-        Ok(Totals.read(&self.ask(Rc::new(Totals)).await?))
+        let answers = self.ask(Rc::new(question.clone())).await?;
+        Ok(question.read(&answers))
     }
 
     /// The dead letters that wait for a person, oldest first, at most so many.

@@ -4,14 +4,15 @@ use super::batch::{held, segments};
 use super::conversation::{Access, Next, Script, converse};
 use super::fault::Fault;
 use super::layout::{
-    BODIES, COUNTER, DEAD, EPOCH, HOLDER, INTENTS, LANES, LIFE, MARKS, META, OFFER, OWED, PACE, PAUSED,
+    AGES, BEAT, BODIES, COUNTER, DEAD, EPOCH, HOLDER, INTENTS, LANES, LIFE, MARKS, META, OFFER, OWED, PACE,
+    PAUSED, TOMBSTONES,
 };
 use super::records;
 use super::value::{self, Value};
 use crate::event::Sequence;
-use crate::limits::BLOCKED_LANES_MAX;
+use crate::limits::{BATCH_EVENTS_MAX, BLOCKED_LANES_MAX, LOAD_SEGMENTS_MAX};
 use crate::outbox::port::{Load, LoadedRow, Opened, Page};
-use crate::outbox::record::{Counter, DeadLetter, Intents, MAYBE_SENT, Marks, RowRef, Status};
+use crate::outbox::record::{DeadLetter, Intents, MAYBE_SENT, Marks, RowRef, Status};
 use crate::outbox::transact::Kept;
 use js_sys::Array;
 use std::cell::RefCell;
@@ -105,8 +106,9 @@ impl Question for Beginning {
     }
 
     fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        let mut requests = meta(transaction, &[COUNTER, EPOCH, PAUSED, PACE, OFFER])?;
-        let (lanes, limit) = (transaction.object_store(LANES)?, BLOCKED_LANES_MAX as u32);
+        let mut requests = meta(transaction, &[COUNTER, EPOCH, PAUSED, PACE, OFFER, TOMBSTONES, AGES, BEAT])?;
+        let (lanes, limit) =
+            (transaction.object_store(LANES)?, (BLOCKED_LANES_MAX + BATCH_EVENTS_MAX) as u32);
         requests.push(lanes.get_all_keys_with_key_and_limit(&JsValue::UNDEFINED, limit)?);
         requests.push(lanes.get_all_with_key_and_limit(&JsValue::UNDEFINED, limit)?);
         Ok(requests)
@@ -115,13 +117,16 @@ impl Question for Beginning {
 
 impl Beginning {
     pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Opened {
-        let (keys, lanes) = (Array::from(&first.at(5)), Array::from(&first.at(6)));
+        let (keys, lanes) = (Array::from(&first.at(8)), Array::from(&first.at(9)));
         Opened {
             counter: records::counter_of(&first.at(0)).unwrap_or_default(),
             epoch: value::as_whole(&first.at(1)).unwrap_or(0),
             paused: first.at(2).is_truthy(),
             pace: records::pace_of(&first.at(3)).unwrap_or_default(),
             offer: records::offer_of(&first.at(4)),
+            tombstones: records::tombstones_of(&first.at(5)),
+            ages: records::ages_of(&first.at(6)),
+            beat: value::as_whole(&first.at(7)).unwrap_or(0),
             lanes: keys
                 .iter()
                 .zip(lanes.iter())
@@ -131,27 +136,8 @@ impl Beginning {
     }
 }
 
-/// The running totals.
-pub(super) struct Totals;
-
-impl Question for Totals {
-    fn stores(&self) -> &'static [&'static str] {
-        &[META]
-    }
-
-    fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        meta(transaction, &[COUNTER])
-    }
-}
-
-impl Totals {
-    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Counter {
-        records::counter_of(&first.at(0)).unwrap_or_default()
-    }
-}
-
 /// A page of owed rows.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Owed(pub(super) Load);
 
 impl Question for Owed {
@@ -160,15 +146,20 @@ impl Question for Owed {
     }
 
     fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        let after = IdbKeyRange::lower_bound_with_open(&value::whole(self.0.after.0), true)?;
-        let owed = transaction.object_store(MARKS)?.index(OWED)?;
-        Ok(vec![owed.get_all_with_key_and_limit(&after, self.0.segments)?])
+        let marks = transaction.object_store(MARKS)?;
+        match &self.0 {
+            Load::After(after) => {
+                let after = IdbKeyRange::lower_bound_with_open(&value::whole(after.0), true)?;
+                Ok(vec![marks.index(OWED)?.get_all_with_key_and_limit(&after, LOAD_SEGMENTS_MAX)?])
+            }
+            Load::These(segments) => segments.iter().map(|first| marks.get(&value::whole(first.0))).collect(),
+        }
     }
 
     fn ask_on(&self, transaction: &IdbTransaction, first: &Answers) -> Asked {
         let (intents, bodies) = (transaction.object_store(INTENTS)?, transaction.object_store(BODIES)?);
         let mut requests = Vec::new();
-        for marks in owed_marks(first) {
+        for marks in self.owed_marks(first) {
             let key = value::whole(marks.first.0);
             requests.push(intents.get(&key)?);
             requests.push(bodies.get(&key)?);
@@ -179,10 +170,11 @@ impl Question for Owed {
 
 impl Owed {
     pub(super) fn read(self, [first, second]: &[Answers; 2]) -> Page {
-        let marks = owed_marks(first);
+        let marks = self.owed_marks(first);
         let last = marks.last().map(|marks| marks.first);
         // Counted before reading, so that a page with an unreadable record is not taken for the last one.
-        let more = Array::from(&first.at(0)).length() == self.0.segments;
+        let more =
+            matches!(self.0, Load::After(_)) && Array::from(&first.at(0)).length() == LOAD_SEGMENTS_MAX;
         let mut rows = Vec::new();
         for (marks, pair) in marks.iter().zip(second.0.chunks_exact(2)) {
             let [intents, body] = pair else { continue };
@@ -195,8 +187,14 @@ impl Owed {
     }
 }
 
-fn owed_marks(first: &Answers) -> Vec<Marks> {
-    Array::from(&first.at(0)).iter().filter_map(|one| records::marks_of(&one)).collect()
+impl Owed {
+    fn owed_marks(&self, first: &Answers) -> Vec<Marks> {
+        let found = match self.0 {
+            Load::After(_) => Array::from(&first.at(0)).to_vec(),
+            Load::These(_) => first.0.clone(),
+        };
+        found.iter().filter_map(records::marks_of).filter(Marks::owes).collect()
+    }
 }
 
 fn owed_rows(marks: &Marks, intents: &Intents, body: &str) -> Vec<LoadedRow> {
@@ -205,6 +203,7 @@ fn owed_rows(marks: &Marks, intents: &Intents, body: &str) -> Vec<LoadedRow> {
     owed.map(|(((index, body), own), status)| LoadedRow {
         row: RowRef { segment: marks.first, sequence: Sequence(marks.first.0 + u64::from(index)) },
         id: own.id,
+        intent: own.intent,
         lane: own.lane,
         on_dead: own.on_dead,
         tries: marks.tries.get(index as usize).copied().unwrap_or(0),

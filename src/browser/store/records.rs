@@ -3,11 +3,11 @@
 use super::value::{self, Value};
 use crate::event::{LaneHash, Sequence, UnixMillis};
 use crate::outbox::record::{
-    Closing, Counter, DeadLetter, DeadReason, Intents, LaneRecord, Marks, PaceRecord, RowRef,
+    AgeMark, Closing, Counter, DeadLetter, DeadReason, Intents, LaneRecord, Marks, PaceRecord, RowRef,
 };
 use crate::wire::EdgeConfig;
 use js_sys::Array;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 
 pub(super) fn intents_to(record: &Intents) -> Value {
     let stored = Value::new();
@@ -85,6 +85,29 @@ pub(super) fn counter_of(found: &JsValue) -> Option<Counter> {
     })
 }
 
+pub(super) fn tombstones_to(list: &[Sequence]) -> Array {
+    list.iter().map(|sequence| value::whole(sequence.0)).collect()
+}
+
+pub(super) fn tombstones_of(found: &JsValue) -> Vec<Sequence> {
+    let list = found.dyn_ref::<Array>();
+    list.into_iter().flat_map(Array::iter).filter_map(|one| value::as_whole(&one).map(Sequence)).collect()
+}
+
+pub(super) fn ages_to(ages: &[AgeMark]) -> Array {
+    ages.iter().map(|mark| Array::of2(&value::whole(mark.at.0), &value::whole(mark.next.0))).collect()
+}
+
+pub(super) fn ages_of(found: &JsValue) -> Vec<AgeMark> {
+    let list = found.dyn_ref::<Array>();
+    let marks = list.into_iter().flat_map(Array::iter).filter_map(|one| {
+        let pair = one.dyn_ref::<Array>()?;
+        let whole = |index| value::as_whole(&pair.get(index));
+        Some(AgeMark { at: UnixMillis(whole(0)?), next: Sequence(whole(1)?) })
+    });
+    marks.collect()
+}
+
 pub(super) fn lane_key(lane: LaneHash) -> JsValue {
     value::bytes(&lane.0.to_be_bytes())
 }
@@ -123,13 +146,24 @@ pub(super) fn pace_to(record: PaceRecord) -> Value {
     let stored = Value::new();
     stored.set_whole("notBefore", record.not_before.0);
     stored.set_whole("failures", u64::from(record.failures));
+    stored.set_whole("windowMs", record.window_ms);
+    if let Some(since) = record.down_since {
+        stored.set_whole("downSince", since.0);
+    }
+    stored.set("drawn", &JsValue::from_bool(record.drawn));
     stored
 }
 
 pub(super) fn pace_of(found: &JsValue) -> Option<PaceRecord> {
     let stored = Value::of(found)?;
     let failures = u32::try_from(stored.whole("failures")?).unwrap_or(u32::MAX);
-    Some(PaceRecord { not_before: time(&stored, "notBefore")?, failures })
+    Some(PaceRecord {
+        not_before: time(&stored, "notBefore")?,
+        failures,
+        window_ms: stored.whole("windowMs").unwrap_or(0),
+        down_since: time(&stored, "downSince"),
+        drawn: stored.flag("drawn").unwrap_or(false),
+    })
 }
 
 pub(super) fn offer_to(offer: &EdgeConfig, at: UnixMillis) -> Value {
