@@ -636,6 +636,27 @@ fn a_leader_without_locks_that_leaves_in_good_order_is_followed_at_once() {
     assert_eq!(second.sent().sequences, [1]);
 }
 
+/// settle-in-one: what is not written down is not settled, and the same event goes again until it is.
+#[test]
+fn a_verdict_that_cannot_be_written_is_asked_for_again() {
+    let mut desk = Desk::open();
+    desk.emit_all([note("a")]);
+    desk.full = true;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        let request = desk.sent();
+        desk.reply(&request, verdicts(&request.ids, "accepted"));
+        ids.extend(request.ids);
+        assert_eq!((desk.why(), desk.snapshot().counter.owed), (WhyNotSending::StorageFault, 1));
+        desk.advance(desk.wait_ms());
+    }
+    desk.full = false;
+    let request = desk.sent();
+    desk.reply(&request, verdicts(&request.ids, "duplicate"));
+    assert_eq!(desk.why(), WhyNotSending::NothingOwed);
+    assert!(ids.iter().all(|id| *id == request.ids[0]), "the id never changes");
+}
+
 #[test]
 fn a_stale_leader_settles_nothing_and_yields() {
     let mut desk = Desk::open();

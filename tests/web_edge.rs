@@ -247,6 +247,7 @@ async fn every_mistake_has_its_code_and_says_what_to_do() {
     }
     edge.close().await.unwrap();
     assert_eq!(text(&emit(&edge, &pay("o-1", 1)).await.unwrap_err(), "code"), "closed");
+    assert_eq!(text(&edge.snapshot(), "whyNotSending"), "closed");
     clean(name).await;
 }
 

@@ -79,8 +79,10 @@ pub enum Input {
     NoLocks,
     /// The leading context shows that it lives.
     Beat,
-    /// This context is about to go.
+    /// This context is about to go, perhaps to be shown again.
     Leaving,
+    /// This context takes part no more.
+    Closed,
     /// Another context of the origin wrote something.
     Changed,
     /// The answer to [`Output::Reread`].
@@ -256,6 +258,10 @@ pub enum WhyNotSending {
     Held,
     /// All that is owed waits for a person's decision.
     NeedsAttention,
+    /// The store failed; it is asked again.
+    StorageFault,
+    /// The outbox was closed in this context.
+    Closed,
 }
 
 impl WhyNotSending {
@@ -273,6 +279,8 @@ impl WhyNotSending {
             Self::WaitingLane => "waiting-lane",
             Self::Held => "held",
             Self::NeedsAttention => "needs-attention",
+            Self::StorageFault => "storage-fault",
+            Self::Closed => "closed",
         }
     }
 }
@@ -308,6 +316,7 @@ enum Waiting {
     Window,
     Told,
     Held,
+    Storage,
 }
 
 #[derive(Debug)]
@@ -379,6 +388,7 @@ pub struct Engine {
     /// Events with a lower sequence are too old.
     expired_below: Sequence,
     lockless: bool,
+    left: bool,
     /// The last beat seen in the store.
     beat: u64,
     /// When the leader was last heard, or nothing was owed.
@@ -432,6 +442,7 @@ impl Engine {
             ages: Vec::new(),
             expired_below: Sequence(0),
             lockless: false,
+            left: false,
             beat: 0,
             heard_ms: 0,
             next_beat_ms: 0,
@@ -482,12 +493,16 @@ impl Engine {
     pub fn why_not_sending(&self, now: Now) -> WhyNotSending {
         if !self.open {
             WhyNotSending::Opening
+        } else if self.left {
+            WhyNotSending::Closed
         } else if self.flight.is_some() {
             WhyNotSending::Sending
         } else if self.paused {
             WhyNotSending::Paused
         } else if self.counter.owed == 0 {
             WhyNotSending::NothingOwed
+        } else if self.lead_retry_ms.or(self.load_retry_ms).is_some() {
+            WhyNotSending::StorageFault
         } else if self.epoch.is_none() {
             WhyNotSending::NotLeader
         } else if now.mono_ms < self.not_before_ms {
@@ -495,6 +510,7 @@ impl Engine {
                 Waiting::Told => WhyNotSending::WaitingTold,
                 Waiting::Window => WhyNotSending::WaitingWindow,
                 Waiting::Held => WhyNotSending::Held,
+                Waiting::Storage => WhyNotSending::StorageFault,
                 _ => WhyNotSending::WaitingBackoff,
             }
         } else if self.loading.is_some() || self.window.iter().next().is_some() || self.window.may_find_more()
@@ -640,6 +656,7 @@ impl Engine {
             Input::NoLocks => self.no_locks(),
             Input::Beat => self.heard_ms = now.mono_ms,
             Input::Leaving => self.leave(),
+            Input::Closed => self.left = true,
             Input::LeadGained => {
                 self.locked = true;
                 self.ask_lead();
@@ -1050,7 +1067,9 @@ impl Engine {
             return self.out.push_back(Output::YieldLead);
         }
         self.tell(Notice::Storage(fault));
-        self.back_off(now);
+        self.failures = self.failures.saturating_add(1);
+        let wait = backoff_ms(self.failures, self.watched, &mut self.jitter).max(LANE_RETRY_BASE_MS / 4);
+        self.wait(wait, Waiting::Storage, now);
     }
 
     fn revert(&mut self, rows: impl Iterator<Item = Sequence>) {

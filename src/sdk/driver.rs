@@ -473,9 +473,11 @@ impl Driver {
     }
 
     fn end(&self) {
-        if self.closed.replace(true) {
+        if self.closed.get() {
             return;
         }
+        self.engine.borrow_mut().handle(Input::Closed, now());
+        self.closed.set(true);
         self.ears.replace(None);
         let error = errors::closed();
         for waiter in core::mem::take(&mut *self.waiting.borrow_mut()).into_values() {

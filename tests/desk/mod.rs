@@ -7,7 +7,7 @@ use conch::outbox::Engine;
 use conch::outbox::engine::{
     EmitFault, Final, Input, Notice, Output, Receipt, Request, Snapshot, Ticket, WhyNotSending,
 };
-use conch::outbox::port::Batch;
+use conch::outbox::port::{Batch, StoreFault};
 use conch::pace::{Jitter, Now};
 use conch::wire::classify::Reply;
 use sim::disk::Disk;
@@ -44,6 +44,8 @@ pub(crate) struct Desk {
     pub(crate) notices: Vec<Notice>,
     pub(crate) yielded: bool,
     pub(crate) steals: u32,
+    /// While set, the store takes no verdicts.
+    pub(crate) full: bool,
     /// When it beat, monotonic.
     pub(crate) beats: Vec<u64>,
 }
@@ -93,6 +95,7 @@ impl Desk {
             notices: Vec::new(),
             yielded: false,
             steals: 0,
+            full: false,
             beats: Vec::new(),
         }
     }
@@ -221,7 +224,10 @@ impl Desk {
             match output {
                 Output::Apply { op, batch } => {
                     self.appends += usize::from(matches!(batch, Batch::Append { .. }));
-                    let result = self.disk.apply(&batch);
+                    let result = match batch {
+                        Batch::Settle { .. } if self.full => Err(StoreFault::Quota),
+                        _ => self.disk.apply(&batch),
+                    };
                     self.engine.handle(Input::Applied { op, result }, self.now);
                 }
                 Output::Load { op, load } => {

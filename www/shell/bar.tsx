@@ -1,6 +1,6 @@
 // The status bar: always there, also when there is nothing to send. The count of owed events is its only badge.
 import { computed, signal } from "@preact/signals";
-import type { Link } from "conch-edge";
+import type { Link, WhyNotSending } from "conch-edge";
 import type { JSX } from "preact";
 import { showAttention } from "./attention.tsx";
 import { Glyph, type Tone } from "./glyph.tsx";
@@ -24,12 +24,14 @@ setInterval(() => {
   if (document.visibilityState === "visible") now.value = Date.now();
 }, limits.tickMs);
 
+/** Waits that end at a known time. */
+const timed = new Set<WhyNotSending>(["waiting-backoff", "waiting-told", "waiting-window"]);
+
 /** What happens next with the owed events, in words; empty when nothing is owed. */
 const outlook = computed(() => {
   const seen = snapshot.value;
   if (seen === null || seen.backlog === 0) return words.value.why["nothing-owed"];
-  const waits = seen.whyNotSending === "waiting-backoff" || seen.whyNotSending === "waiting-told";
-  if (waits && seen.nextWakeAt !== null) {
+  if (timed.has(seen.whyNotSending) && seen.nextWakeAt !== null) {
     return words.value.bar.nextTry(Math.max(0, Math.ceil((seen.nextWakeAt - now.value) / 1_000)));
   }
   return words.value.why[seen.whyNotSending];

@@ -29,6 +29,7 @@ export const en: Words = {
     opening: "opening",
     "waiting-backoff": "waiting",
     "waiting-told": "the city is busy",
+    "waiting-window": "waiting for its turn",
     "waiting-lane": "waiting for another",
     held: "not enrolled",
     "needs-attention": "one needs attention",

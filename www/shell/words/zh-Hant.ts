@@ -28,6 +28,7 @@ export const zhHant = {
     opening: "開啟中",
     "waiting-backoff": "等一下再送",
     "waiting-told": "主機很忙，稍後再送",
+    "waiting-window": "排隊等候傳送",
     "waiting-lane": "等前一筆",
     held: "等待裝置註冊",
     "needs-attention": "有一筆需要處理",
