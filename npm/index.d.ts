@@ -92,6 +92,30 @@ export interface Receipt {
   replayed: boolean;
 }
 
+export interface RecordName {
+  collection: string;
+  /** Formed like an event's key. */
+  key: string;
+}
+
+/** What must hold of a record; values are compared as JSON, whatever the order of their members. */
+export type Expectation = RecordName & ({ absent: true; equals?: never } | { equals: Json; absent?: never });
+
+export interface Commit {
+  /** When one does not hold, the commit is refused with `guard-failed`; others of the same moment are not. */
+  expect?: Expectation[];
+  /** At most 64 KiB of JSON each. */
+  put?: (RecordName & { value: Json })[];
+  remove?: RecordName[];
+  emit: Emit[];
+}
+
+export interface Records<V extends Json = Json> {
+  get(key: string): Promise<V | undefined>;
+  /** In the order of the keys, after a key, at most `limit` (default and most 1,000). */
+  list(page?: { after?: string; limit?: number }): Promise<{ key: string; value: V }[]>;
+}
+
 /** The city's answer for one event, as `settled` gives it. */
 export interface Verdict {
   id: string;
@@ -171,7 +195,7 @@ export interface OpenOptions {
 export type ConchErrorCode =
   | "bad-option" | "bad-topic" | "bad-type" | "bad-key" | "bad-payload" | "bad-number" | "bad-intent" | "pii-in-key"
   | "too-large" | "quota" | "no-storage" | "storage-lost" | "storage-newer" | "conflict" | "intent-closed"
-  | "not-found" | "not-redrivable" | "closed" | "aborted" | "fault";
+  | "guard-failed" | "not-found" | "not-redrivable" | "closed" | "aborted" | "fault";
 
 export interface ConchError extends Error {
   readonly name: "ConchError";
@@ -187,6 +211,13 @@ export class Edge {
   static open(options: OpenOptions): Promise<Edge>;
   /** Resolves when the event is safely on disk, never before. */
   emit<T extends string>(event: Emit<T>): Promise<Receipt>;
+  /**
+   * Takes 1 to 100 events together with records of your own: all of it becomes durable, or nothing. A commit whose
+   * events were all stored before is a replay: its receipts say so, and its records stay as they are by now.
+   */
+  commit(commit: Commit): Promise<Receipt[]>;
+  /** The records of a collection, for reading: 1 to 40 of a-z, 0-9 and `_`. They are written by `commit`. */
+  records<V extends Json = Json>(collection: string): Records<V>;
   /** The city's verdict for a receipt's id, also after a reload. */
   settled(id: string, options?: { signal?: AbortSignal }): Promise<Verdict>;
   snapshot(): Snapshot;

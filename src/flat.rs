@@ -82,6 +82,11 @@ impl<K: Ord, V> FlatMap<K, V> {
         self.entries.into_iter().map(|(_, value)| value)
     }
 
+    /// Keys, in order, taken out.
+    pub fn into_keys(self) -> impl DoubleEndedIterator<Item = K> {
+        self.entries.into_iter().map(|(key, _)| key)
+    }
+
     /// Keeps what the test says.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.entries.retain_mut(|(key, value)| keep(key, value));
@@ -107,6 +112,15 @@ impl<K: Ord, V> FlatMap<K, V> {
     /// Takes everything out.
     pub fn clear(&mut self) {
         self.entries.clear();
+    }
+}
+
+impl<K, V> IntoIterator for FlatMap<K, V> {
+    type Item = (K, V);
+    type IntoIter = std::vec::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
     }
 }
 

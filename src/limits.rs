@@ -23,6 +23,16 @@ pub const SEGMENT_EVENTS_MAX: usize = 128;
 pub const SEGMENT_BYTES_MAX: usize = 64 * 1024;
 /// Most owed events of one outbox. At 512 bytes each this is about 50 MB.
 pub const BACKLOG_EVENTS_MAX: u64 = 100_000;
+/// Owed bytes, likewise: a third of what the strictest browser gives a site.
+pub const BACKLOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Events of one commit.
+pub const COMMIT_EVENTS_MAX: usize = 100;
+/// Guards, puts and removals of one commit.
+pub const COMMIT_RECORDS_MAX: usize = 100;
+/// One record of the application as JSON, in bytes.
+pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+/// Records in one answer of a collection.
+pub const RECORDS_PAGE_MAX: u32 = 1_000;
 /// Rows the engine holds in memory at once, whatever the backlog.
 pub const WINDOW_ROWS_MAX: usize = 2_048;
 /// Segments read by one `load`; each has at most 128 events and 64 KiB.

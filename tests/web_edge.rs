@@ -422,3 +422,64 @@ async fn closing_lets_what_was_begun_on_disk_end() {
     edge.close().await.unwrap();
     clean(name).await;
 }
+
+async fn commit(edge: &Edge, text: &str) -> Result<JsValue, JsValue> {
+    JsFuture::from(edge.commit(&object(text))?).await
+}
+
+/// state-with-event, in a real database.
+#[wasm_bindgen_test]
+async fn records_go_in_with_their_events_or_not_at_all() {
+    let name = "edge-commit";
+    clean(name).await;
+    city("silent");
+    let edge = open(name).await;
+    let scanned = |key: &str, gate: &str| {
+        format!(
+            r#"{{"expect":[{{"collection":"tickets","key":"{key}","absent":true}}],
+                 "put":[{{"collection":"tickets","key":"{key}","value":{{"used":true,"gate":"{gate}"}}}}],
+                 "emit":[{{"topic":"a.b.v1","type":"scanned","key":"{key}","payload":{{}}}}]}}"#
+        )
+    };
+    let first = edge.commit(&object(&scanned("t-1", "n1"))).unwrap();
+    let second = edge.commit(&object(&scanned("t-1", "n2"))).unwrap();
+    let third = edge.commit(&object(&scanned("t-2", "n1"))).unwrap();
+    let receipts: Array = JsFuture::from(first).await.unwrap().unchecked_into();
+    assert_eq!(get(&receipts.get(0), "sequence").as_f64(), Some(1.0));
+    assert_eq!(text(&JsFuture::from(second).await.unwrap_err(), "code"), "guard-failed");
+    JsFuture::from(third).await.unwrap();
+    edge.close().await.unwrap();
+
+    let edge = open(name).await;
+    let tickets = edge.records(&"tickets".into()).unwrap();
+    let one = JsFuture::from(tickets.get(&"t-1".into())).await.unwrap();
+    assert_eq!((get(&one, "used").as_bool(), text(&one, "gate")), (Some(true), "n1".into()));
+    let list = async |page: &str| -> Vec<String> {
+        let found: Array = JsFuture::from(tickets.list(&object(page))).await.unwrap().unchecked_into();
+        found.iter().map(|own| text(&own, "key")).collect()
+    };
+    assert_eq!(list("null").await, ["t-1", "t-2"]);
+    assert_eq!(list(r#"{"after":"t-1"}"#).await, ["t-2"]);
+    assert_eq!(list(r#"{"limit":1}"#).await, ["t-1"]);
+    assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(2.0));
+
+    let moved = r#"{"expect":[{"collection":"tickets","key":"t-1","equals":{"gate":"n1","used":true}}],
+        "remove":[{"collection":"tickets","key":"t-1"}],
+        "emit":[{"topic":"a.b.v1","type":"freed","key":"t-1","payload":{}}]}"#;
+    commit(&edge, moved).await.unwrap();
+    assert!(JsFuture::from(tickets.get(&"t-1".into())).await.unwrap().is_undefined());
+    for (bad, code) in [
+        ("{}", "bad-option"),
+        (r#"{"emit":[]}"#, "bad-option"),
+        (r#"{"emit":[{"topic":"Bad","type":"x","key":"k","payload":1}]}"#, "bad-topic"),
+        (r#"{"expect":[{"collection":"t","key":"k"}],"emit":[]}"#, "bad-option"),
+        (r#"{"put":[{"collection":"T","key":"k","value":1}],"emit":[]}"#, "bad-option"),
+        (r#"{"put":[{"collection":"t","key":"0912345678","value":1}],"emit":[]}"#, "pii-in-key"),
+        (r#"{"put":[{"collection":"t","key":"k"}],"emit":[]}"#, "bad-payload"),
+    ] {
+        assert_eq!(text(&commit(&edge, bad).await.unwrap_err(), "code"), code, "{bad}");
+    }
+    assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(3.0));
+    edge.close().await.unwrap();
+    clean(name).await;
+}

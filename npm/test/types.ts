@@ -48,3 +48,21 @@ try {
 }
 stop();
 void [sequence, strict, problem, words];
+
+async function together(edge: Edge): Promise<void> {
+  const ticket = { collection: "tickets", key: "t-1" };
+  const receipts = await edge.commit({
+    expect: [{ ...ticket, absent: true }, { ...ticket, key: "t-2", equals: { used: false } }],
+    put: [{ ...ticket, value: { used: true } }],
+    remove: [{ ...ticket, key: "t-3" }],
+    emit: [{ topic: "gate.auth.v2", type: "scanned", key: "t-1", payload: { gateId: "n1", ticketId: "t-1" } }],
+  });
+  receipts[0]?.id satisfies string | undefined;
+  const found = await edge.records<{ used: boolean }>("tickets").get("t-1");
+  found?.used satisfies boolean | undefined;
+  // @ts-expect-error an expectation is one of the two
+  await edge.commit({ expect: [{ ...ticket, absent: true, equals: 1 }], emit: [] });
+  // @ts-expect-error records go in with an event
+  await edge.commit({ put: [{ ...ticket, value: 1 }] });
+}
+void together;

@@ -1,7 +1,7 @@
 //! A modelled IndexedDB: it runs the same transaction machine as the browser's store, and a power cut takes back
 //! what was not yet flushed.
 
-use conch::event::{LaneHash, Sequence, UnixMillis};
+use conch::event::{LaneHash, RecordName, Sequence, UnixMillis};
 use conch::limits::LOAD_SEGMENTS_MAX;
 use conch::outbox::port::{Applied, Batch, Durability, Load, LoadedRow, Opened, Page, StoreFault};
 use conch::outbox::record::{
@@ -34,6 +34,8 @@ pub struct Tables {
     /// Dead letters by `(closed, sequence)`.
     pub dead: BTreeMap<(bool, Sequence), DeadLetter>,
     holders: BTreeMap<[u8; 16], Sequence>,
+    /// The application's records.
+    pub records: BTreeMap<RecordName, String>,
 }
 
 /// One device's disk.
@@ -119,6 +121,7 @@ impl Tables {
             Read::Counter => Found::Counter(self.counter),
             Read::Epoch => Found::Epoch(self.epoch),
             Read::Beat => Found::Beat(self.beat),
+            Read::Record(name) => Found::Record(self.records.get(name).cloned()),
             Read::Tombstones => Found::Tombstones(self.tombstones.clone()),
             Read::Marks(first) => Found::Marks(self.marks.get(first).cloned()),
             Read::Dead(sequence) => Found::Dead(self.dead.get(&(false, *sequence)).cloned()),
@@ -159,6 +162,10 @@ impl Tables {
             Write::Epoch(epoch) => self.epoch = epoch,
             Write::Ages(ages) => self.ages = ages,
             Write::Beat(beat) => self.beat = beat,
+            Write::Record(name, value) => match value {
+                Some(value) => drop(self.records.insert(name, value)),
+                None => drop(self.records.remove(&name)),
+            },
             Write::Tombstones(list) => self.tombstones = list,
             Write::Paused(paused) => self.paused = paused,
             Write::Pace(pace) => self.pace = pace,

@@ -2,10 +2,12 @@
 
 use crate::city::City;
 use crate::disk::{Disk, Tables};
+use conch::event::contract::IntentRule;
+use conch::event::intent::{Parts, form};
 use conch::event::json::Json;
-use conch::event::{EventId, IntentKey, Sequence};
+use conch::event::{Device, EventId, EventType, IntentKey, Key, Sequence, Topic, UnixMillis};
 use conch::outbox::engine::{EmitFault, Receipt, Request};
-use conch::outbox::record::Status;
+use conch::outbox::record::{Intents, Status};
 use conch::wire::cloudevents::Envelope;
 use std::collections::BTreeMap;
 
@@ -124,11 +126,44 @@ pub fn tables_agree(tables: &Tables, city: &City) -> Result<(), Broken> {
             "state-with-event: totals {counter:?} but counted {owed} owed, {bytes} bytes, {dead} dead"
         ));
     }
+    records_agree(tables)?;
     let open = tables.dead.keys().filter(|(closed, _)| !closed).count() as u64;
     if open != dead {
         return Err(format!("nothing-vanishes: {dead} dead rows but {open} open dead letters"));
     }
     Ok(())
+}
+
+/// The topic of the application's tallies.
+pub const TALLY_TOPIC: &str = "stall.tally.v1";
+
+/// The word by which a tally's event is known.
+pub fn tally_word(key: &str, number: u64) -> String {
+    format!("{key}-{number}")
+}
+
+/// Invariant 2 as the application sees it: a tally stands at a number exactly when the events up to that number are
+/// there.
+fn records_agree(tables: &Tables) -> Result<(), Broken> {
+    for (name, value) in &tables.records {
+        let number: u64 = value.parse().map_err(|_| format!("state-with-event: {name:?} holds {value}"))?;
+        let has = |number| {
+            let intent = tally_intent(name.key.as_str(), number);
+            tables.intents.values().flat_map(Intents::iter).any(|own| Some(own.intent) == intent)
+        };
+        if !(1..=number).all(has) || has(number + 1) {
+            return Err(format!("state-with-event: {name:?} stands at {number} without its events"));
+        }
+    }
+    Ok(())
+}
+
+fn tally_intent(key: &str, number: u64) -> Option<IntentKey> {
+    let topic = Topic::parse(TALLY_TOPIC).ok()?;
+    let (kind, device) = (EventType::parse("counted").ok()?, Device::parse("any").ok()?);
+    let (key, id) = (Key::parse(key).ok()?, EventId::mint(UnixMillis(0), [0; 10]));
+    let parts = Parts { topic: &topic, kind: &kind, key: &key, attempt: 1, device: &device, id };
+    Some(form(IntentRule::Fresh, parts, Some(&tally_word(key.as_str(), number))))
 }
 
 /// Invariant 5 as the city saw it: per source and key, judged in the order of their sequences, a redriven event

@@ -2,9 +2,10 @@
 
 use crate::city::{City, Mood};
 use crate::disk::Disk;
-use crate::oracle::{Broken, Memory, judged_in_order, tables_agree};
-use conch::event::{Device, Emit, EventId, Identity, UnixMillis};
+use crate::oracle::{Broken, Memory, TALLY_TOPIC, judged_in_order, tables_agree, tally_word};
+use conch::event::{Collection, Device, Emit, EventId, Identity, Key, RecordName, UnixMillis};
 use conch::outbox::Engine;
+use conch::outbox::append::{Guard, Put};
 use conch::outbox::engine::{EmitFault, Input, Output, Receipt, Request, Ticket, WhyNotSending};
 use conch::outbox::port::{Load, StoreFault};
 use conch::outbox::transact::Batch;
@@ -84,6 +85,12 @@ struct Page {
     taps: BTreeMap<Ticket, Emit>,
     /// What a person saw fail and taps again, with the same meaning.
     again: Vec<Emit>,
+    /// Whether a person is about to decide about its dead letters.
+    looked_at: bool,
+    /// Tallies under way: key and number.
+    tallies: BTreeMap<Ticket, (String, u64)>,
+    /// Tallies to be tried again, for nobody heard how they ended.
+    tallies_again: Vec<(String, u64)>,
 }
 
 struct World {
@@ -141,6 +148,9 @@ impl World {
                 tickets: 0,
                 taps: BTreeMap::new(),
                 again: Vec::new(),
+                looked_at: false,
+                tallies: BTreeMap::new(),
+                tallies_again: Vec::new(),
             });
             world.schedule(0, index, What::Reopen);
             for _ in 0..20 {
@@ -234,6 +244,8 @@ impl World {
         // Whoever was not told that it is safe will tap again: the same sale, the same key.
         let taps = core::mem::take(&mut page.taps);
         page.again.extend(taps.into_values());
+        let tallies = core::mem::take(&mut page.tallies);
+        page.tallies_again.extend(tallies.into_values());
         if power {
             page.disk.power_cut();
         }
@@ -273,7 +285,77 @@ impl World {
         for emit in taps {
             self.emit(index, emit)?;
         }
+        self.tallies(index)?;
         self.drain(index)
+    }
+
+    /// The application counts something: a record and an event that belong together.
+    fn tallies(&mut self, index: usize) -> Result<(), Broken> {
+        let mut tallies = core::mem::take(&mut self.page(index)?.tallies_again);
+        if self.one_in(3) {
+            let key = format!("tally-{}", self.chance.up_to(5));
+            let name = tally_record(&key)?;
+            let held = self.page(index)?.disk.now.records.get(&name).and_then(|text| text.parse().ok());
+            tallies.push((key, held.unwrap_or(0) + 1));
+        }
+        // Two fingers at once: the same number twice, with the same meaning.
+        if self.one_in(3) {
+            tallies.extend(tallies.first().cloned());
+        }
+        for (key, number) in tallies {
+            let name = tally_record(&key)?;
+            let expected = (number > 1).then(|| (number - 1).to_string());
+            let emit = Emit {
+                topic: TALLY_TOPIC.to_owned(),
+                kind: "counted".to_owned(),
+                intent: Some(tally_word(&key, number)),
+                payload: number.to_string(),
+                key: key.clone(),
+                ..Emit::default()
+            };
+            let events = [(emit, self.entropy())];
+            let now = self.clock();
+            let page = self.page(index)?;
+            page.tickets += 1;
+            let ticket = Ticket(page.tickets);
+            page.tallies.insert(ticket, (key, number));
+            let expect = vec![Guard { record: name.clone(), expected }];
+            let put = vec![Put { record: name, value: Some(number.to_string()) }];
+            if let Some(engine) = &mut page.engine {
+                engine.commit(ticket, &events, expect, put, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn committed(
+        &mut self,
+        index: usize,
+        ticket: Ticket,
+        outcome: &Result<Vec<Receipt>, EmitFault>,
+    ) -> Result<(), Broken> {
+        let page = self.page(index)?;
+        let tally = page.tallies.remove(&ticket);
+        match outcome {
+            Ok(receipts) => {
+                for receipt in receipts {
+                    page.memory.emitted(&Ok(*receipt), &page.disk)?;
+                }
+                let name = tally.as_ref().map(|(key, _)| tally_record(key)).transpose()?;
+                let flushed = name.and_then(|name| page.disk.flushed.records.get(&name)?.parse::<u64>().ok());
+                if flushed < tally.map(|(_, number)| number) {
+                    return Err("state-with-event: a record was called safe but is not flushed".to_owned());
+                }
+                Ok(())
+            }
+            // Somebody counted in between: the page reads again.
+            Err(EmitFault::Guard(0)) => Ok(()),
+            Err(EmitFault::Store(StoreFault::Lost(_))) => {
+                page.tallies_again.extend(tally);
+                Ok(())
+            }
+            Err(fault) => Err(format!("a commit failed for no reason: {fault:?}")),
+        }
     }
 
     fn emit(&mut self, index: usize, emit: Emit) -> Result<(), Broken> {
@@ -294,6 +376,7 @@ impl World {
         let entropy = self.entropy();
         let now = self.clock();
         let page = self.page(index)?;
+        page.looked_at = false;
         page.tickets += 1;
         let ticket = Ticket(page.tickets);
         let letter =
@@ -339,6 +422,7 @@ impl World {
             Output::Emitted(ticket, outcome) => self.emitted(index, ticket, &outcome),
             Output::YieldLead => Err("one-sender: a single page lost its lead".to_owned()),
             Output::StealLead => Err("one-sender: a single page stole its own lead".to_owned()),
+            Output::Committed(ticket, outcome) => self.committed(index, ticket, &outcome),
             Output::Beat | Output::Closed(..) | Output::Notice(_) => Ok(()),
         }
     }
@@ -508,12 +592,14 @@ impl World {
     // The end.
 
     fn all_settled(&mut self) -> bool {
-        let dead: Vec<usize> = (0..self.pages.len())
-            .filter(|index| self.pages.get(*index).is_some_and(|page| page.disk.now.counter.dead > 0))
-            .collect();
-        for index in dead {
+        for index in 0..self.pages.len() {
             let at = self.now + 500;
-            self.schedule(at, index, What::Decide);
+            if let Some(page) = self.pages.get_mut(index)
+                && page.disk.now.counter.dead > 0
+                && !core::mem::replace(&mut page.looked_at, true)
+            {
+                self.schedule(at, index, What::Decide);
+            }
         }
         self.pages.iter().all(|page| {
             let counter = page.disk.now.counter;
@@ -576,6 +662,12 @@ impl World {
     fn trace(&mut self, value: u64) {
         self.report.trace = (self.report.trace ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
     }
+}
+
+fn tally_record(key: &str) -> Result<RecordName, Broken> {
+    let named = |problem| format!("a tally has a bad name: {problem:?}");
+    let collection = Collection::parse("tallies").map_err(named)?;
+    Ok(RecordName { collection, key: Key::parse(key).map_err(named)? })
 }
 
 fn payment(key: &str, amount: u64) -> Emit {

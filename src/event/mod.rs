@@ -15,5 +15,5 @@ mod prepare;
 pub mod time;
 
 pub use ids::{EventId, IntentKey, LaneHash, Sequence, UnixMillis};
-pub use names::{Device, EventType, Key, Topic};
+pub use names::{Collection, Device, EventType, Key, RecordName, Topic};
 pub use prepare::{Emit, EmitProblem, Identity, Prepared, SEQUENCE_PREFIX, prepare, with_sequence};

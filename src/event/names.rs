@@ -170,6 +170,35 @@ impl fmt::Display for Device {
     }
 }
 
+/// A collection of the application's own records: `tickets`, `sales`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Collection(EventType);
+
+impl Collection {
+    /// Reads a collection: formed like an event's type.
+    pub fn parse(text: &str) -> Result<Self, NameProblem> {
+        EventType::parse(text).map(Self).map_err(|_| {
+            NameProblem::Malformed(
+                "a collection is 1 to 40 of a-z, 0-9 and _ and starts with a letter, for example \"tickets\"",
+            )
+        })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// Names one record of the application.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordName {
+    /// The collection.
+    pub collection: Collection,
+    /// Its key there.
+    pub key: Key,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@
 //! Methods are of four kinds: getters; `handle`, which takes what happened; the callers' wishes (`emit`, `redrive`,
 //! `discard`); and `poll`, which gives what is to be done.
 
+use super::append::{Commit, Guard, Put};
 use super::port::{Applied, Batch, Load, Opened, Page, StoreFault};
 use super::record::{AgeMark, Counter, DeadLetter, DeadReason, PaceRecord, RowRef};
 use super::transact::{Appended, Done, Kept, Outcome, Refusal, Settlement};
@@ -137,6 +138,8 @@ pub enum Output {
     Beat,
     /// An emitted event, or a redriven one, is safe, or was not taken.
     Emitted(Ticket, Result<Receipt, EmitFault>),
+    /// A commit is safe, with a receipt for each of its events, or nothing of it was taken.
+    Committed(Ticket, Result<Vec<Receipt>, EmitFault>),
     /// A dead letter was discarded or a pause noted, or not.
     Closed(Ticket, Result<(), StoreFault>),
     /// Something worth telling.
@@ -161,8 +164,10 @@ pub enum EmitFault {
     Conflict(Kept),
     /// The intent was given up by a person.
     IntentClosed(Kept),
-    /// The outbox owes too many events.
+    /// The outbox owes too much.
     Full,
+    /// The record that this guard of the commit names, by place, is not as expected.
+    Guard(usize),
     /// The store failed.
     Store(StoreFault),
     /// This dead letter cannot be sent again as it is.
@@ -332,7 +337,7 @@ enum Flight {
 /// What an outstanding store operation is for.
 #[derive(Debug)]
 enum Purpose {
-    Append(Vec<Ticket>, Rc<[Prepared]>),
+    Append(Appending),
     Settle(Vec<Settlement>),
     Redrive(Ticket, Again),
     Beat,
@@ -341,6 +346,39 @@ enum Purpose {
     Lead,
     Aside,
     Prune,
+}
+
+/// The wishes of one turn.
+#[derive(Debug, Default)]
+struct Group {
+    wishes: Vec<Wish>,
+    events: Vec<Prepared>,
+    commits: Vec<Commit>,
+}
+
+/// A group on its way to the disk.
+#[derive(Debug)]
+struct Appending {
+    wishes: Vec<Wish>,
+    events: Rc<[Prepared]>,
+    commits: Rc<[Commit]>,
+    /// The groups that go in after it, the next one last: the commits of a turn keep their order.
+    rest: Vec<Group>,
+}
+
+/// One wish of a group: its caller, and how many events are its own.
+#[derive(Clone, Copy, Debug)]
+struct Wish {
+    ticket: Ticket,
+    events: usize,
+    answer: Answers,
+}
+
+/// How a wish is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answers {
+    One,
+    Many,
 }
 
 /// As what a dead letter is sent again.
@@ -400,7 +438,7 @@ pub struct Engine {
     fresh_credentials: bool,
     offer: Option<(EdgeConfig, u64)>,
     batch_limit: usize,
-    group: Vec<(Ticket, Prepared)>,
+    group: Group,
     /// Dead events the city has not been told of.
     tombstones: Vec<Sequence>,
     pending: FlatMap<u64, Purpose>,
@@ -451,7 +489,7 @@ impl Engine {
             fresh_credentials: false,
             offer: None,
             batch_limit: BATCH_EVENTS_MAX,
-            group: Vec::new(),
+            group: Group::default(),
             tombstones: Vec::new(),
             pending: FlatMap::new(),
             next_op: 0,
@@ -577,8 +615,39 @@ impl Engine {
             return self.out.push_back(Output::Emitted(ticket, Err(EmitFault::NotOpen)));
         }
         match prepare(emit, &self.identity, now.wall, entropy) {
-            Ok(prepared) => self.group.push((ticket, prepared)),
+            Ok(prepared) => {
+                self.group.wishes.push(Wish { ticket, events: 1, answer: Answers::One });
+                self.group.events.push(prepared);
+            }
             Err(problem) => self.out.push_back(Output::Emitted(ticket, Err(EmitFault::Problem(problem)))),
+        }
+    }
+
+    /// Takes events in together with the application's records, all of it or nothing. At least one event; the limits
+    /// are the caller's to check. Its result comes as [`Output::Committed`].
+    ///
+    /// A commit whose events were all stored before is a replay: its guards are not asked and its records stay as they
+    /// are by now.
+    pub fn commit(
+        &mut self,
+        ticket: Ticket,
+        emits: &[(Emit, [u8; 10])],
+        expect: Vec<Guard>,
+        put: Vec<Put>,
+        now: Now,
+    ) {
+        if !self.open {
+            return self.out.push_back(Output::Committed(ticket, Err(EmitFault::NotOpen)));
+        }
+        let prepared = emits.iter().map(|(emit, entropy)| prepare(emit, &self.identity, now.wall, *entropy));
+        match prepared.collect::<Result<Vec<_>, _>>() {
+            Ok(mut prepared) => {
+                let (first, events) = (self.group.events.len(), prepared.len());
+                self.group.wishes.push(Wish { ticket, events, answer: Answers::Many });
+                self.group.commits.push(Commit { first, events, expect, put });
+                self.group.events.append(&mut prepared);
+            }
+            Err(problem) => self.out.push_back(Output::Committed(ticket, Err(EmitFault::Problem(problem)))),
         }
     }
 
@@ -674,9 +743,9 @@ impl Engine {
 
     /// What is to be done next; `None` when all is said. Writes the group of the turn first.
     pub fn poll(&mut self, now: Now) -> Option<Output> {
-        if !self.group.is_empty() {
-            let (tickets, events): (_, Vec<_>) = core::mem::take(&mut self.group).into_iter().unzip();
-            self.append(tickets, events.into(), now);
+        if !self.group.wishes.is_empty() {
+            let group = core::mem::take(&mut self.group);
+            self.append(group, Vec::new(), now);
         }
         let output = self.out.pop_front();
         if matches!(output, Some(Output::Notice(Notice::Changed))) {
@@ -878,9 +947,11 @@ impl Engine {
 
     // Store results.
 
-    fn append(&mut self, tickets: Vec<Ticket>, events: Rc<[Prepared]>, now: Now) {
-        let batch = Batch::Append { events: Rc::clone(&events), at: now.wall };
-        self.apply(batch, Purpose::Append(tickets, events));
+    fn append(&mut self, group: Group, rest: Vec<Group>, now: Now) {
+        let Group { wishes, events, commits } = group;
+        let own = Appending { wishes, events: events.into(), commits: commits.into(), rest };
+        let (events, commits) = (Rc::clone(&own.events), Rc::clone(&own.commits));
+        self.apply(Batch::Append { events, commits, at: now.wall }, Purpose::Append(own));
     }
 
     fn applied(&mut self, op: u64, result: Applied, now: Now) {
@@ -891,7 +962,18 @@ impl Engine {
         }
         let Some(purpose) = self.pending.remove(&op) else { return };
         match purpose {
-            Purpose::Append(tickets, events) => self.appended(tickets, &events, result, now),
+            Purpose::Append(mut own) => {
+                // One bad event never fails its neighbours: a full disk may still have room for some.
+                if result == Err(StoreFault::Quota) && own.wishes.len() > 1 {
+                    let [first, second] = own.halves();
+                    own.rest.extend([second, first]);
+                } else {
+                    self.appended(own.wishes, result, now);
+                }
+                if let Some(next) = own.rest.pop() {
+                    self.append(next, own.rest, now);
+                }
+            }
             Purpose::Settle(rows) => self.settled(rows, result, now),
             Purpose::Redrive(ticket, again) => self.redriven(ticket, again, result),
             Purpose::Beat => {
@@ -918,28 +1000,23 @@ impl Engine {
         }
     }
 
-    fn appended(&mut self, mut tickets: Vec<Ticket>, events: &[Prepared], result: Applied, now: Now) {
+    fn appended(&mut self, wishes: Vec<Wish>, result: Applied, now: Now) {
         match result {
             Ok(Done::Appended(results, counter)) => {
                 self.counter = counter;
                 self.window.grew();
                 self.oldest_own =
-                    self.oldest_own.filter(|_| counter.owed > tickets.len() as u64).or(Some(now.wall));
-                for (ticket, appended) in tickets.into_iter().zip(results) {
-                    self.out.push_back(Output::Emitted(ticket, receipt(appended)));
+                    self.oldest_own.filter(|_| counter.owed > results.len() as u64).or(Some(now.wall));
+                let mut results = results.into_iter();
+                for wish in wishes {
+                    let own: Vec<Appended> = results.by_ref().take(wish.events).collect();
+                    self.out.push_back(wish.answer(receipts(own)));
                 }
                 self.tell(Notice::Changed);
             }
-            // One bad event never fails its neighbours: a full disk may still have room for some.
-            Err(StoreFault::Quota) if tickets.len() > 1 => {
-                let (first, second) = events.split_at(tickets.len() / 2);
-                let later = tickets.split_off(first.len());
-                self.append(tickets, first.into(), now);
-                self.append(later, second.into(), now);
-            }
             Err(fault) => {
-                for ticket in tickets {
-                    self.out.push_back(Output::Emitted(ticket, Err(EmitFault::Store(fault.clone()))));
+                for wish in wishes {
+                    self.out.push_back(wish.answer(Err(EmitFault::Store(fault.clone()))));
                 }
             }
             Ok(_) => {}
@@ -1573,6 +1650,45 @@ impl Engine {
     }
 }
 
+impl Wish {
+    fn answer(self, outcome: Result<Vec<Receipt>, EmitFault>) -> Output {
+        match self.answer {
+            Answers::Many => Output::Committed(self.ticket, outcome),
+            Answers::One => {
+                let only = outcome.and_then(|receipts| receipts.first().copied().ok_or(EmitFault::NotOpen));
+                Output::Emitted(self.ticket, only)
+            }
+        }
+    }
+}
+
+impl Appending {
+    /// Its wishes in two groups.
+    fn halves(&self) -> [Group; 2] {
+        let (first, second) = self.wishes.split_at(self.wishes.len() / 2);
+        let kept = first.iter().map(|wish| wish.events).sum::<usize>().min(self.events.len());
+        let (own, others) = self.events.split_at(kept);
+        let (before, after) =
+            self.commits.split_at(self.commits.partition_point(|commit| commit.first < kept));
+        let after = after.iter().map(|commit| Commit { first: commit.first - kept, ..commit.clone() });
+        [
+            Group { wishes: first.to_vec(), events: own.to_vec(), commits: before.to_vec() },
+            Group { wishes: second.to_vec(), events: others.to_vec(), commits: after.collect() },
+        ]
+    }
+}
+
+/// The receipts of a wish's events, or why nothing of it was taken.
+fn receipts(appended: Vec<Appended>) -> Result<Vec<Receipt>, EmitFault> {
+    // What was undone only says that another one is the reason.
+    let reason =
+        appended.iter().position(|one| !matches!(one, Appended::Undone) && receipt(one.clone()).is_err());
+    match reason.and_then(|place| appended.get(place)) {
+        Some(reason) => receipt(reason.clone()).map(|only| vec![only]),
+        None => appended.into_iter().map(receipt).collect(),
+    }
+}
+
 /// Turns a stored wall-clock time into a monotonic one; a wall clock that jumped cannot make it a long wait.
 fn mono_of(now: Now) -> impl Fn(UnixMillis) -> u64 {
     move |at| now.mono_ms + at.0.saturating_sub(now.wall.0).min(RETRY_AFTER_MAX_MS)
@@ -1584,6 +1700,7 @@ fn receipt(appended: Appended) -> Result<Receipt, EmitFault> {
         Appended::Replayed(kept) => Ok(Receipt { kept, replayed: true }),
         Appended::Conflict(kept) => Err(EmitFault::Conflict(kept)),
         Appended::Closed(kept) => Err(EmitFault::IntentClosed(kept)),
-        Appended::Full => Err(EmitFault::Full),
+        Appended::Full | Appended::Undone => Err(EmitFault::Full),
+        Appended::Guarded(place) => Err(EmitFault::Guard(place)),
     }
 }

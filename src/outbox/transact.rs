@@ -5,16 +5,14 @@
 //! that one transaction, so the writes and the decision they rest on cannot be torn apart. The browser's store and
 //! the simulator's modelled one run the same machine.
 
+use super::append::{Append, Commit, Held, guarded};
 use super::record::{
     AgeMark, Closing, Counter, DeadLetter, DeadReason, Identities, Intents, LaneRecord, MAYBE_SENT, Marks,
     PaceRecord, RowRef, Status,
 };
-use crate::event::{EventId, IntentKey, LaneHash, Prepared, Sequence, UnixMillis, with_sequence};
+use crate::event::{EventId, IntentKey, LaneHash, Prepared, RecordName, Sequence, UnixMillis, with_sequence};
 use crate::flat::FlatMap;
-use crate::limits::{
-    BACKLOG_EVENTS_MAX, INTENT_KEEP_EVENTS, INTENT_KEEP_MS, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX,
-    TOMBSTONES_KEEP_MAX,
-};
+use crate::limits::{INTENT_KEEP_EVENTS, INTENT_KEEP_MS, TOMBSTONES_KEEP_MAX};
 use crate::wire::EdgeConfig;
 use std::rc::Rc;
 
@@ -25,6 +23,8 @@ pub enum Batch {
     Append {
         /// The events of one turn, in order.
         events: Rc<[Prepared]>,
+        /// Those of them that belong together, and the application's records with them; ascending.
+        commits: Rc<[Commit]>,
         /// Now, by the device's clock.
         at: UnixMillis,
     },
@@ -188,6 +188,8 @@ pub enum Read {
     Tombstones,
     /// `meta.beat` → [`Found::Beat`]
     Beat,
+    /// `state` → [`Found::Record`]
+    Record(RecordName),
 }
 
 /// What a read or an addition found.
@@ -211,6 +213,8 @@ pub enum Found {
     Tombstones(Vec<Sequence>),
     /// 0 when there is none yet.
     Beat(u64),
+    /// The application's record, as JSON.
+    Record(Option<String>),
     /// Whether every [`Step::Add`] went in. When one clashed, the store has taken the others back.
     Added(bool),
 }
@@ -250,6 +254,8 @@ pub enum Write {
     DeleteLane(LaneHash),
     /// `intents`, `marks` and `bodies` of a segment, deleted.
     DeleteSegment(Sequence),
+    /// `state`, put, or deleted without a value.
+    Record(RecordName, Option<String>),
 }
 
 /// What the store does next.
@@ -307,8 +313,12 @@ pub enum Appended {
     Conflict(Kept),
     /// Its intent was given up by a person.
     Closed(Kept),
-    /// The outbox owes too many events already.
+    /// The outbox owes too much already.
     Full,
+    /// The record this guard of its commit names, by place, is not as expected.
+    Guarded(usize),
+    /// Another event of its commit could not be taken.
+    Undone,
 }
 
 /// What is known of a stored event.
@@ -339,19 +349,6 @@ enum State {
     Looking(Append),
     Deciding(Vec<Found>),
     Redriving(Vec<Write>, Done),
-}
-
-/// An append on its way.
-#[derive(Debug)]
-struct Append {
-    counter: Counter,
-    results: Vec<Option<Appended>>,
-    /// Indices of the events to be stored, in order.
-    fresh: Vec<usize>,
-    /// For a twin within the turn: index of the event it repeats.
-    twins: FlatMap<usize, usize>,
-    segments: Vec<Intents>,
-    looked: bool,
 }
 
 impl Transaction {
@@ -386,7 +383,11 @@ impl Transaction {
 
     fn start(&mut self) -> Step {
         match &self.batch {
-            Batch::Append { .. } => Step::Read(vec![Read::Counter]),
+            Batch::Append { commits, .. } => {
+                let mut reads = vec![Read::Counter];
+                reads.extend(guarded(commits).into_iter().map(Read::Record));
+                Step::Read(reads)
+            }
             Batch::Settle { rows, .. } => {
                 let mut reads = vec![Read::Epoch, Read::Counter];
                 reads.extend(segments_of(rows.iter().map(|row| row.row)).map(Read::Marks));
@@ -421,13 +422,17 @@ impl Transaction {
 
     fn first_answer(&mut self, found: Vec<Found>) -> Step {
         match &self.batch {
-            Batch::Append { events, at } => match found.first() {
-                Some(Found::Counter(counter)) => {
-                    let append = Append::plan(events, *counter, *at);
-                    self.add(append)
-                }
-                _ => Step::Abort(Refusal::Broken),
-            },
+            Batch::Append { events, commits, at } => {
+                let mut found = found.into_iter();
+                let Some(Found::Counter(counter)) = found.next() else {
+                    return Step::Abort(Refusal::Broken);
+                };
+                let records =
+                    found.filter_map(|one| if let Found::Record(value) = one { Some(value) } else { None });
+                let records = guarded(commits).into_iter().zip(records).collect();
+                let append = Append::plan(events, commits, Held { counter, records }, *at);
+                self.add(append)
+            }
             Batch::Settle { epoch, rows, at } => settle(*epoch, rows, *at, &found),
             Batch::Sent { epoch, rows } => sent(*epoch, rows, &found),
             Batch::Wait { epoch, lanes } => wait(*epoch, lanes, &found),
@@ -470,10 +475,13 @@ impl Transaction {
 
     /// Tries to add what is fresh; with nothing fresh the append is decided.
     fn add(&mut self, append: Append) -> Step {
-        if append.fresh.is_empty() {
+        if append.must_look() {
+            return self.look(append);
+        }
+        if append.segments().is_empty() {
             return self.finish_append(append);
         }
-        let records = append.segments.clone();
+        let records = append.segments().to_vec();
         self.state = State::Adding(append);
         Step::Add(records)
     }
@@ -481,37 +489,35 @@ impl Transaction {
     fn added(&mut self, append: Append, found: &[Found]) -> Step {
         match found.first() {
             Some(Found::Added(true)) => self.finish_append(append),
-            // A second clash after looking everything up cannot happen within one transaction.
-            Some(Found::Added(false)) if !append.looked => {
-                let reads = append.segments.iter().flat_map(Intents::index_keys).map(Read::Holder).collect();
-                self.state = State::Looking(append);
-                Step::Read(reads)
-            }
+            Some(Found::Added(false)) if !append.has_looked() => self.look(append),
             _ => Step::Abort(Refusal::Broken),
         }
     }
 
+    /// Asks for whatever holds the identities of the append.
+    fn look(&mut self, append: Append) -> Step {
+        let Batch::Append { events, .. } = &self.batch else { return Step::Abort(Refusal::Broken) };
+        let identities = events.iter().flat_map(|event| [event.intent.to_bytes(), event.id.to_bytes()]);
+        let once: FlatMap<[u8; 16], ()> = identities.map(|identity| (identity, ())).collect();
+        let reads = once.into_keys().map(Read::Holder).collect();
+        self.state = State::Looking(append);
+        Step::Read(reads)
+    }
+
     fn looked(&mut self, append: Append, found: Vec<Found>) -> Step {
-        let Some((events, at)) = self.appending() else { return Step::Abort(Refusal::Broken) };
+        let Batch::Append { events, commits, at } = &self.batch else { return Step::Abort(Refusal::Broken) };
         // A replayed burst finds the same few segments again and again.
         let holders: FlatMap<Sequence, (Intents, Marks)> = found
             .into_iter()
             .filter_map(|one| if let Found::Segment(holder) = one { holder } else { None })
             .map(|holder| (holder.0.first, holder))
             .collect();
-        let next = append.without_known(&events, at, &holders);
+        let next = append.again(events, commits, &holders, *at);
         self.add(next)
     }
 
-    fn appending(&self) -> Option<(Rc<[Prepared]>, UnixMillis)> {
-        match &self.batch {
-            Batch::Append { events, at } => Some((Rc::clone(events), *at)),
-            _ => None,
-        }
-    }
-
     fn finish_append(&self, append: Append) -> Step {
-        let Batch::Append { events, at } = &self.batch else { return Step::Abort(Refusal::Broken) };
+        let Batch::Append { events, at, .. } = &self.batch else { return Step::Abort(Refusal::Broken) };
         let (writes, counter, results) = append.finish(events, *at);
         Step::Finish(writes, Done::Appended(results, counter))
     }
@@ -550,157 +556,6 @@ impl Transaction {
 fn segments_of(rows: impl Iterator<Item = RowRef>) -> impl Iterator<Item = Sequence> {
     let segments: FlatMap<Sequence, Sequence> = rows.map(|row| (row.segment, row.segment)).collect();
     segments.into_values()
-}
-
-impl Append {
-    fn plan(events: &[Prepared], counter: Counter, at: UnixMillis) -> Self {
-        let mut first_of: FlatMap<IntentKey, usize> = FlatMap::new();
-        let mut append = Self {
-            counter,
-            results: vec![None; events.len()],
-            fresh: Vec::new(),
-            twins: FlatMap::new(),
-            segments: Vec::new(),
-            looked: false,
-        };
-        for (index, event) in events.iter().enumerate() {
-            if let Some(first) = first_of.get(&event.intent) {
-                append.twins.insert(index, *first);
-            } else if counter.owed + append.fresh.len() as u64 >= BACKLOG_EVENTS_MAX {
-                if let Some(slot) = append.results.get_mut(index) {
-                    *slot = Some(Appended::Full);
-                }
-            } else {
-                first_of.insert(event.intent, index);
-                append.fresh.push(index);
-            }
-        }
-        append.pack(events, at);
-        append
-    }
-
-    /// Cuts the fresh events into segments within the limits.
-    fn pack(&mut self, events: &[Prepared], at: UnixMillis) {
-        self.segments.clear();
-        let mut next = self.counter.next;
-        for chunk in chunks(events, &self.fresh) {
-            let identities = chunk.iter().filter_map(|index| events.get(*index)).map(Identities::from);
-            self.segments.push(Intents::pack(next, at, identities));
-            next.0 += chunk.len() as u64;
-        }
-    }
-
-    /// Takes out what the store already holds.
-    fn without_known(
-        mut self,
-        events: &[Prepared],
-        at: UnixMillis,
-        holders: &FlatMap<Sequence, (Intents, Marks)>,
-    ) -> Self {
-        let mut fresh = Vec::new();
-        for index in core::mem::take(&mut self.fresh) {
-            let known = events.get(index).and_then(|event| judge(event, holders));
-            match (known, self.results.get_mut(index)) {
-                (Some(result), Some(slot)) => *slot = Some(result),
-                _ => fresh.push(index),
-            }
-        }
-        self.fresh = fresh;
-        self.looked = true;
-        self.pack(events, at);
-        self
-    }
-
-    fn finish(mut self, events: &[Prepared], at: UnixMillis) -> (Vec<Write>, Counter, Vec<Appended>) {
-        let mut writes = Vec::new();
-        let mut counter = self.counter;
-        let mut fresh = self.fresh.iter();
-        for segment in &self.segments {
-            let mut body = String::new();
-            for place in 0..segment.len() as u64 {
-                let Some((index, event)) = fresh.next().and_then(|index| Some((*index, events.get(*index)?)))
-                else {
-                    continue;
-                };
-                let sequence = Sequence(segment.first.0 + place);
-                if place > 0 {
-                    body.push('\n');
-                }
-                body.push_str(&with_sequence(&event.tail, sequence));
-                counter.owed += 1;
-                counter.bytes += event.bytes as u64;
-                counter.next = Sequence(sequence.0 + 1);
-                let row = RowRef { segment: segment.first, sequence };
-                let kept = Kept { id: event.id, intent: event.intent, row, stored_at: at };
-                if let Some(slot) = self.results.get_mut(index) {
-                    *slot = Some(Appended::Stored(kept));
-                }
-            }
-            writes.push(Write::Marks(Marks::owed(segment.first, segment.len())));
-            writes.push(Write::Body(segment.first, body));
-        }
-        if !writes.is_empty() {
-            writes.push(Write::Counter(counter));
-        }
-        let results = (0..self.results.len()).map(|index| self.result(index, events)).collect();
-        (writes, counter, results)
-    }
-
-    fn result(&self, index: usize, events: &[Prepared]) -> Appended {
-        let of = |index: usize| self.results.get(index).cloned().flatten().unwrap_or(Appended::Full);
-        let Some(first) = self.twins.get(&index) else { return of(index) };
-        let same = match (events.get(index), events.get(*first)) {
-            (Some(twin), Some(original)) => twin.fingerprint == original.fingerprint,
-            _ => false,
-        };
-        match of(*first) {
-            Appended::Stored(kept) | Appended::Replayed(kept) if same => Appended::Replayed(kept),
-            Appended::Stored(kept) | Appended::Replayed(kept) => Appended::Conflict(kept),
-            // The first one clashed with a stored intent: the twin clashes, or repeats what was stored.
-            other => other,
-        }
-    }
-}
-
-/// Cuts indices into runs within the segment limits.
-fn chunks(events: &[Prepared], fresh: &[usize]) -> Vec<Vec<usize>> {
-    let mut chunks: Vec<Vec<usize>> = Vec::new();
-    let mut bytes = 0;
-    for index in fresh {
-        let size = events.get(*index).map_or(0, |event| event.bytes);
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < SEGMENT_EVENTS_MAX && bytes + size <= SEGMENT_BYTES_MAX => {
-                bytes += size;
-                chunk.push(*index);
-            }
-            _ => {
-                bytes = size;
-                chunks.push(vec![*index]);
-            }
-        }
-    }
-    chunks
-}
-
-/// What the store already knows of an event, if it does.
-fn judge(event: &Prepared, holders: &FlatMap<Sequence, (Intents, Marks)>) -> Option<Appended> {
-    holders.values().find_map(|(intents, marks)| {
-        let place = intents.iter().position(|own| own.intent == event.intent || own.id == event.id)?;
-        let own = intents.get(place)?;
-        let sequence = Sequence(intents.first.0 + place as u64);
-        let row = RowRef { segment: intents.first, sequence };
-        let kept = Kept { id: own.id, intent: own.intent, row, stored_at: intents.stored_at };
-        Some(if own.id == event.id {
-            // Our own earlier try at this append completed after all.
-            Appended::Stored(kept)
-        } else if marks.status_of(row.index()) == Some(Status::Discarded) {
-            Appended::Closed(kept)
-        } else if own.fingerprint == event.fingerprint {
-            Appended::Replayed(kept)
-        } else {
-            Appended::Conflict(kept)
-        })
-    })
 }
 
 fn epoch_is(epoch: u64, found: &[Found]) -> bool {

@@ -286,6 +286,17 @@ impl Driver {
                     }
                 }
             }
+            Output::Committed(ticket, outcome) => {
+                if let Some(waiter) = self.waiting.borrow_mut().remove(&ticket) {
+                    match outcome {
+                        Ok(receipts) => {
+                            let receipts: Array = receipts.iter().map(values::receipt).collect();
+                            waiter.resolve(&receipts);
+                        }
+                        Err(fault) => waiter.reject(&errors::of_emit(&fault)),
+                    }
+                }
+            }
             Output::Closed(ticket, outcome) => {
                 if let Some(waiter) = self.waiting.borrow_mut().remove(&ticket) {
                     match outcome {

@@ -2,6 +2,7 @@
 
 use super::driver::{Driver, Setup, now};
 use super::errors::{self, Retry, error};
+use super::records::{self, CommitIn, Records};
 use super::values::{self, Options};
 use crate::browser::entropy;
 use crate::browser::store::Store;
@@ -54,6 +55,28 @@ impl Edge {
             self.driver.drain_later();
             Ok(promise)
         })
+    }
+
+    /// Takes events together with records of the application, all of it or nothing.
+    pub fn commit(&self, commit: &JsValue) -> Result<Promise, JsValue> {
+        rejecting(|| {
+            self.check_open()?;
+            let CommitIn { emits, expect, put } = records::read_commit(commit)?;
+            let mut events = Vec::with_capacity(emits.len());
+            for emit in emits {
+                events.push((emit, entropy::bytes().map_err(|_| no_entropy())?));
+            }
+            let (ticket, promise) = self.driver.ticket();
+            self.driver.engine.borrow_mut().commit(ticket, &events, expect, put, now());
+            self.driver.drain_later();
+            Ok(promise)
+        })
+    }
+
+    /// The records of a collection, for reading.
+    pub fn records(&self, collection: &JsValue) -> Result<Records, JsValue> {
+        self.check_open()?;
+        Records::of(&self.driver, collection)
     }
 
     /// Resolves with the city's verdict for an event, also after a reload.

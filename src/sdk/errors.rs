@@ -3,7 +3,7 @@
 use crate::event::contract::TermsProblem;
 use crate::event::names::NameProblem;
 use crate::event::{EmitProblem, pii};
-use crate::limits::{BACKLOG_EVENTS_MAX, EVENT_BYTES_MAX};
+use crate::limits::{BACKLOG_BYTES_MAX, BACKLOG_EVENTS_MAX, EVENT_BYTES_MAX};
 use crate::outbox::engine::EmitFault;
 use crate::outbox::port::StoreFault;
 use crate::outbox::transact::Refusal;
@@ -62,9 +62,16 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
         EmitFault::Full => error(
             "quota",
             &format!(
-                "The outbox owes {BACKLOG_EVENTS_MAX} events and takes no more until some are delivered."
+                "The outbox owes {BACKLOG_EVENTS_MAX} events or {BACKLOG_BYTES_MAX} bytes and takes no more until some are delivered."
             ),
             Retry::Helps,
+        ),
+        EmitFault::Guard(place) => error(
+            "guard-failed",
+            &format!(
+                "expect[{place}] does not hold, so nothing of this commit was written. Read the record again and decide anew."
+            ),
+            Retry::IsVain,
         ),
         EmitFault::NotRedrivable => error(
             "not-redrivable",
@@ -122,12 +129,8 @@ fn of_problem(problem: &EmitProblem) -> JsValue {
     match problem {
         EmitProblem::Topic(name) => vain("bad-topic", &name_text("The topic", name)),
         EmitProblem::Type(name) => vain("bad-type", &name_text("The type", name)),
-        EmitProblem::Key(NameProblem::Personal(kind)) => vain("pii-in-key", &personal("The key", *kind)),
-        EmitProblem::Key(name) => vain("bad-key", &name_text("The key", name)),
-        EmitProblem::Reference(which, NameProblem::Personal(kind)) => {
-            vain("pii-in-key", &personal(which, *kind))
-        }
-        EmitProblem::Reference(which, name) => vain("bad-key", &name_text(which, name)),
+        EmitProblem::Key(name) => of_key("The key", name),
+        EmitProblem::Reference(which, name) => of_key(which, name),
         EmitProblem::Terms(TermsProblem::UnknownType) => {
             vain("bad-type", "The contract of this topic has no such type.")
         }
@@ -161,7 +164,14 @@ fn of_problem(problem: &EmitProblem) -> JsValue {
     }
 }
 
-fn name_text(which: &str, problem: &NameProblem) -> String {
+/// Why a name is no key.
+pub(super) fn of_key(which: &str, problem: &NameProblem) -> JsValue {
+    let code = if matches!(problem, NameProblem::Personal(_)) { "pii-in-key" } else { "bad-key" };
+    error(code, &name_text(which, problem), Retry::IsVain)
+}
+
+/// What is wrong with a name, as a sentence.
+pub(super) fn name_text(which: &str, problem: &NameProblem) -> String {
     match problem {
         NameProblem::Malformed(form) => format!("{which} is malformed: {form}."),
         NameProblem::Personal(kind) => personal(which, *kind),

@@ -6,4 +6,5 @@ mod driver;
 pub mod edge;
 mod errors;
 mod health;
+pub mod records;
 mod values;

@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "each suite uses its part of the desk")]
 
 use conch::event::json::Json;
-use conch::event::{Device, Emit, EventId, Identity, Sequence, UnixMillis};
+use conch::event::{Collection, Device, Emit, EventId, Identity, Key, RecordName, Sequence, UnixMillis};
 use conch::outbox::Engine;
+use conch::outbox::append::{Guard, Put};
 use conch::outbox::engine::{
     EmitFault, Final, Input, Notice, Output, Receipt, Request, Snapshot, Ticket, WhyNotSending,
 };
@@ -39,6 +40,7 @@ pub(crate) struct Desk {
     tickets: u64,
     requests: VecDeque<Sent>,
     pub(crate) appends: usize,
+    pub(crate) committed: Vec<Result<Vec<Receipt>, EmitFault>>,
     pub(crate) emitted: Vec<Result<Receipt, EmitFault>>,
     pub(crate) settled: Vec<(EventId, Final)>,
     pub(crate) notices: Vec<Notice>,
@@ -46,6 +48,8 @@ pub(crate) struct Desk {
     pub(crate) steals: u32,
     /// While set, the store takes no verdicts.
     pub(crate) full: bool,
+    /// The store takes no more events at once.
+    pub(crate) room: usize,
     /// When it beat, monotonic.
     pub(crate) beats: Vec<u64>,
 }
@@ -91,11 +95,13 @@ impl Desk {
             requests: VecDeque::new(),
             appends: 0,
             emitted: Vec::new(),
+            committed: Vec::new(),
             settled: Vec::new(),
             notices: Vec::new(),
             yielded: false,
             steals: 0,
             full: false,
+            room: usize::MAX,
             beats: Vec::new(),
         }
     }
@@ -146,6 +152,26 @@ impl Desk {
             self.engine.emit(Ticket(self.tickets), &emit, self.now, entropy);
         }
         self.drain();
+    }
+
+    /// One commit of the turn; [`Desk::drain`] writes the turn.
+    pub(crate) fn commit(
+        &mut self,
+        emits: Vec<Emit>,
+        expect: &[(&str, Option<&str>)],
+        put: &[(&str, Option<&str>)],
+    ) {
+        self.tickets += 1;
+        let emits: Vec<_> = emits.into_iter().map(|emit| (emit, self.entropy())).collect();
+        let value = |value: &Option<&str>| value.map(str::to_owned);
+        let expect =
+            expect.iter().map(|(key, own)| Guard { record: ticket(key), expected: value(own) }).collect();
+        let put = put.iter().map(|(key, own)| Put { record: ticket(key), value: value(own) }).collect();
+        self.engine.commit(Ticket(self.tickets), &emits, expect, put, self.now);
+    }
+
+    pub(crate) fn record(&self, key: &str) -> Option<&str> {
+        self.disk.now.records.get(&ticket(key)).map(String::as_str)
     }
 
     pub(crate) fn redrive(&mut self, sequence: u64, payload: Option<&str>) {
@@ -216,7 +242,7 @@ impl Desk {
         self.input(Input::Wake);
     }
 
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         let mut outputs = 0;
         while let Some(output) = self.engine.poll(self.now) {
             outputs += 1;
@@ -226,6 +252,7 @@ impl Desk {
                     self.appends += usize::from(matches!(batch, Batch::Append { .. }));
                     let result = match batch {
                         Batch::Settle { .. } if self.full => Err(StoreFault::Quota),
+                        Batch::Append { events, .. } if events.len() > self.room => Err(StoreFault::Quota),
                         _ => self.disk.apply(&batch),
                     };
                     self.engine.handle(Input::Applied { op, result }, self.now);
@@ -243,6 +270,7 @@ impl Desk {
                 Output::StealLead => self.steals += 1,
                 Output::Beat => self.beats.push(self.now.mono_ms),
                 Output::Emitted(_, outcome) => self.emitted.push(outcome),
+                Output::Committed(_, outcome) => self.committed.push(outcome),
                 Output::Closed(_, outcome) => outcome.unwrap(),
                 Output::Notice(Notice::Settled { id, verdict }) => self.settled.push((id, verdict)),
                 Output::Notice(notice) => self.notices.push(notice),
@@ -254,6 +282,10 @@ impl Desk {
         let bits = [self.chance.next_bits().to_be_bytes(), self.chance.next_bits().to_be_bytes()].concat();
         bits[..10].try_into().unwrap()
     }
+}
+
+fn ticket(key: &str) -> RecordName {
+    RecordName { collection: Collection::parse("tickets").unwrap(), key: Key::parse(key).unwrap() }
 }
 
 fn seen(request: Request) -> Sent {

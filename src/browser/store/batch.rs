@@ -3,7 +3,7 @@
 use super::conversation::{Next, Script};
 use super::layout::{
     AGES, BEAT, BODIES, COUNTER, DEAD, EPOCH, HOLDER, INTENTS, LANES, MARKS, META, OFFER, PACE, PAUSED,
-    TOMBSTONES,
+    STATE, TOMBSTONES,
 };
 use super::{records, value};
 use crate::event::Sequence;
@@ -17,7 +17,8 @@ use web_sys::{IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
 /// The stores a batch touches: the fewer, the sooner its transaction may begin.
 pub(super) fn stores(batch: &Batch) -> &'static [&'static str] {
     match batch {
-        Batch::Append { .. } => &[META, INTENTS, MARKS, BODIES],
+        Batch::Append { commits, .. } if commits.is_empty() => &[META, INTENTS, MARKS, BODIES],
+        Batch::Append { .. } => &[META, INTENTS, MARKS, BODIES, STATE],
         Batch::Settle { .. } => &[META, MARKS, BODIES, DEAD, LANES],
         Batch::Sent { .. } => &[META, MARKS],
         Batch::Wait { .. } => &[META, LANES],
@@ -143,6 +144,7 @@ fn request(transaction: &IdbTransaction, read: &Read) -> Result<IdbRequest, JsVa
         Read::Dead(sequence) => store(DEAD)?.get(&records::dead_key(false, *sequence)),
         Read::Lane(lane) => store(LANES)?.get(&records::lane_key(*lane)),
         Read::Holder(identity) => store(INTENTS)?.index(HOLDER)?.get_key(&value::bytes(identity)),
+        Read::Record(name) => store(STATE)?.get(&records::record_key(name)),
         Read::MarksAfter(after, limit) => {
             let range = IdbKeyRange::lower_bound_with_open(&key(*after), true)?;
             store(MARKS)?.get_all_with_key_and_limit(&range, *limit)
@@ -221,6 +223,10 @@ fn one_found(
             let first = value::as_whole(result).map(Sequence);
             Found::Segment(first.and_then(|first| held.get(&first).cloned()))
         }
+        Read::Record(_) => {
+            readable(result.is_string())?;
+            Found::Record(result.as_string())
+        }
         Read::MarksAfter(..) => Found::MarksList(
             js_sys::Array::from(result).iter().filter_map(|one| records::marks_of(&one)).collect(),
         ),
@@ -275,6 +281,10 @@ fn write(transaction: &IdbTransaction, write: &Write) -> Result<(), JsValue> {
             put(store(LANES)?, records::lane_to(lane).as_js(), &records::lane_key(lane.lane))
         }
         Write::DeleteLane(lane) => delete(store(LANES)?, &records::lane_key(*lane)),
+        Write::Record(name, Some(value)) => {
+            put(store(STATE)?, &JsValue::from_str(value), &records::record_key(name))
+        }
+        Write::Record(name, None) => delete(store(STATE)?, &records::record_key(name)),
         Write::DeleteSegment(first) => {
             [INTENTS, MARKS, BODIES].into_iter().try_for_each(|name| delete(store(name)?, &key(*first)))
         }

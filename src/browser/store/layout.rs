@@ -8,7 +8,7 @@
 //! | `marks` | the same | `f` first, `o` first only while something is owed, `s` status bytes, `c` tries, `p` places, `n` notes, `t` settled at |
 //! | `lanes` | lane, 8 bytes big-endian | `d` dead letter, `f` front, `w` wait until |
 //! | `dead` | `[0 open or 1 closed, sequence]` | a dead letter in full words |
-//! | `state` | the application's | the application's |
+//! | `state` | `[collection, key]` | the record's canonical JSON |
 //! | `inbox` | event id | what the feed brought |
 //! | `meta` | one of the words below | |
 //!

@@ -25,7 +25,7 @@ mod records;
 mod upgrade;
 mod value;
 
-use crate::event::Sequence;
+use crate::event::{Collection, Key, RecordName, Sequence};
 use crate::outbox::port::{Applied, Batch, Load, Opened, Page, StoreFault};
 use crate::outbox::record::DeadLetter;
 use crate::outbox::transact::{Done, Refusal};
@@ -33,7 +33,7 @@ use batch::Running;
 use connection::Connection;
 use conversation::{Access, Script, converse};
 use fault::Fault;
-use query::{Answers, Beginning, DeadLetters, FateOf, OneDeadLetter, Owed, Question};
+use query::{Answers, Beginning, DeadLetters, FateOf, OneDeadLetter, OneRecord, Owed, Question, Records};
 use std::cell::RefCell;
 use std::rc::Rc;
 use web_sys::IdbDatabase;
@@ -106,6 +106,25 @@ impl Store {
     pub async fn find(&self, identity: [u8; 16]) -> Result<Option<Fate>, StoreFault> {
         let question = FateOf { identity };
         Ok(question.read(&self.ask(Rc::new(question)).await?))
+    }
+
+    /// One record of the application, as JSON.
+    pub async fn record(&self, name: RecordName) -> Result<Option<String>, StoreFault> {
+        let question = OneRecord(name);
+        let answers = self.ask(Rc::new(question.clone())).await?;
+        Ok(question.read(&answers))
+    }
+
+    /// Keys and values of a collection after a key, in the order of their keys, at most so many.
+    pub async fn records(
+        &self,
+        collection: Collection,
+        after: Option<Key>,
+        limit: u32,
+    ) -> Result<Vec<(String, String)>, StoreFault> {
+        let question = Records { collection, after, limit };
+        let answers = self.ask(Rc::new(question.clone())).await?;
+        Ok(question.read(&answers))
     }
 
     /// Closes the database for good; what is under way still ends.

@@ -5,11 +5,11 @@ use super::conversation::{Access, Next, Script, converse};
 use super::fault::Fault;
 use super::layout::{
     AGES, BEAT, BODIES, COUNTER, DEAD, EPOCH, HOLDER, INTENTS, LANES, LIFE, MARKS, META, OFFER, OWED, PACE,
-    PAUSED, TOMBSTONES,
+    PAUSED, STATE, TOMBSTONES,
 };
 use super::records;
 use super::value::{self, Value};
-use crate::event::Sequence;
+use crate::event::{Collection, Key, RecordName, Sequence};
 use crate::limits::{BATCH_EVENTS_MAX, BLOCKED_LANES_MAX, LOAD_SEGMENTS_MAX};
 use crate::outbox::port::{Load, LoadedRow, Opened, Page};
 use crate::outbox::record::{DeadLetter, Intents, MAYBE_SENT, Marks, RowRef, Status};
@@ -260,6 +260,66 @@ impl Question for OneDeadLetter {
 impl OneDeadLetter {
     pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Option<DeadLetter> {
         first.0.iter().find_map(records::dead_of)
+    }
+}
+
+/// One record of the application.
+#[derive(Clone)]
+pub(super) struct OneRecord(pub(super) RecordName);
+
+impl Question for OneRecord {
+    fn stores(&self) -> &'static [&'static str] {
+        &[STATE]
+    }
+
+    fn ask(&self, transaction: &IdbTransaction) -> Asked {
+        Ok(vec![transaction.object_store(STATE)?.get(&records::record_key(&self.0))?])
+    }
+}
+
+impl OneRecord {
+    pub(super) fn read(&self, [first, _]: &[Answers; 2]) -> Option<String> {
+        first.at(0).as_string()
+    }
+}
+
+/// The records of a collection after a key, in the order of their keys.
+#[derive(Clone)]
+pub(super) struct Records {
+    pub(super) collection: Collection,
+    pub(super) after: Option<Key>,
+    pub(super) limit: u32,
+}
+
+impl Question for Records {
+    fn stores(&self) -> &'static [&'static str] {
+        &[STATE]
+    }
+
+    fn ask(&self, transaction: &IdbTransaction) -> Asked {
+        let collection = JsValue::from_str(self.collection.as_str());
+        let lower = match &self.after {
+            Some(key) => Array::of2(&collection, &JsValue::from_str(key.as_str())),
+            None => Array::of1(&collection),
+        };
+        // An array sorts after every text, so this is beyond every key of the collection.
+        let upper = Array::of2(&collection, &Array::new());
+        let range = IdbKeyRange::bound_with_lower_open_and_upper_open(&lower, &upper, true, true)?;
+        let state = transaction.object_store(STATE)?;
+        Ok(vec![
+            state.get_all_keys_with_key_and_limit(&range, self.limit)?,
+            state.get_all_with_key_and_limit(&range, self.limit)?,
+        ])
+    }
+}
+
+impl Records {
+    pub(super) fn read(&self, [first, _]: &[Answers; 2]) -> Vec<(String, String)> {
+        let (keys, values) = (Array::from(&first.at(0)), Array::from(&first.at(1)));
+        let pairs = keys.iter().zip(values.iter());
+        pairs
+            .filter_map(|(key, value)| Some((Array::from(&key).get(1).as_string()?, value.as_string()?)))
+            .collect()
     }
 }
 

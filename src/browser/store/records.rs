@@ -1,7 +1,7 @@
 //! Each record of `outbox::record` as a stored value and back. The members are listed in `layout`.
 
 use super::value::{self, Value};
-use crate::event::{LaneHash, Sequence, UnixMillis};
+use crate::event::{LaneHash, RecordName, Sequence, UnixMillis};
 use crate::outbox::record::{
     AgeMark, Closing, Counter, DeadLetter, DeadReason, Intents, LaneRecord, Marks, PaceRecord, RowRef,
 };
@@ -83,6 +83,10 @@ pub(super) fn counter_of(found: &JsValue) -> Option<Counter> {
         bytes: stored.whole("b")?,
         dead: stored.whole("d")?,
     })
+}
+
+pub(super) fn record_key(name: &RecordName) -> JsValue {
+    Array::of2(&name.collection.as_str().into(), &name.key.as_str().into()).into()
 }
 
 pub(super) fn tombstones_to(list: &[Sequence]) -> Array {
