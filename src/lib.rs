@@ -7,6 +7,11 @@
 //! natively as well as in the browser. Only `browser` and `sdk`, compiled for wasm32 alone, touch the outside
 //! world. Dependencies point down: `sdk` → {`outbox`, `wire`, `pace`, `browser`} → `event`.
 
+/// Half the size of the default allocator, and faster.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
 pub mod event;

@@ -16,4 +16,4 @@ pub mod time;
 
 pub use ids::{EventId, IntentKey, LaneHash, Sequence, UnixMillis};
 pub use names::{Collection, Device, EventType, Key, RecordName, Topic};
-pub use prepare::{Emit, EmitProblem, Identity, Prepared, SEQUENCE_PREFIX, prepare, with_sequence};
+pub use prepare::{Emit, EmitProblem, Identity, Prepared, SEQUENCE_PREFIX, Stored, prepare, with_sequence};

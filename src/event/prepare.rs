@@ -35,6 +35,39 @@ pub struct Emit {
     pub traceparent: Option<String>,
 }
 
+/// An event read back from its stored body, which we wrote ourselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Delivery identity.
+    pub id: EventId,
+    /// What was asked; its payload is what was stored, masked where it had to be.
+    pub emit: Emit,
+}
+
+impl Stored {
+    /// Reads it back. None when it is not an event of ours.
+    pub fn read(body: &str) -> Option<Self> {
+        let event = Json::parse(body).ok()?;
+        let text = |name: &str| event.get(name).and_then(Json::as_text).map(str::to_owned);
+        let whole = text("type")?;
+        let (topic, kind) = whole.rsplit_once('.')?;
+        let mut payload = String::new();
+        event.get("data").unwrap_or(&Json::Null).write(&mut payload);
+        let emit = Emit {
+            topic: topic.to_owned(),
+            kind: kind.to_owned(),
+            key: text("partitionkey")?,
+            payload,
+            correlation: text("correlationid"),
+            causation: text("causationid"),
+            intent: None,
+            attempt: event.get("attempt").and_then(Json::as_whole).and_then(|own| u32::try_from(own).ok()),
+            traceparent: text("traceparent"),
+        };
+        Some(Self { id: EventId::parse(&text("id")?)?, emit })
+    }
+}
+
 /// Who speaks: the device and the life of its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {

@@ -20,7 +20,9 @@ use super::transact::{Appended, Done, Kept, Outcome, Refusal, Settlement};
 use super::window::{Doing, Window};
 use crate::event::contract::OnDead;
 use crate::event::json::Json;
-use crate::event::{Emit, EmitProblem, EventId, Identity, LaneHash, Prepared, Sequence, UnixMillis, prepare};
+use crate::event::{
+    Emit, EmitProblem, EventId, Identity, LaneHash, Prepared, Sequence, Stored, UnixMillis, prepare,
+};
 use crate::flat::FlatMap;
 use crate::limits::{
     AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BATCH_BYTES_MAX, BATCH_EVENTS_MAX,
@@ -31,7 +33,6 @@ use crate::limits::{
 use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, told_ms};
 use crate::wire::answer::{Answer, EdgeConfig, Problem, Verdict, VerdictWord};
 use crate::wire::classify::{Reply, ReplyClass, Unsettled, classify};
-use crate::wire::cloudevents::Envelope;
 use crate::wire::headers;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -661,30 +662,22 @@ impl Engine {
         now: Now,
         entropy: [u8; 10],
     ) {
-        let again = Json::parse(&letter.body).ok().and_then(|value| Envelope::read(&value).ok());
-        let Some(old) = again.filter(|_| letter.closed.is_none()) else {
+        let Some(Stored { id, emit: old }) = Stored::read(&letter.body).filter(|_| letter.closed.is_none())
+        else {
             return self.out.push_back(Output::Emitted(ticket, Err(EmitFault::NotRedrivable)));
         };
-        let mut stored = String::new();
-        old.data.write(&mut stored);
         if letter.reason == DeadReason::Expired {
-            if payload.is_some_and(|payload| payload != stored) {
+            if payload.is_some_and(|payload| payload != old.payload) {
                 return self.out.push_back(Output::Emitted(ticket, Err(EmitFault::MustNotChange)));
             }
-            let batch = Batch::Revive { sequence: letter.row.sequence, id: old.id, at: now.wall };
+            let batch = Batch::Revive { sequence: letter.row.sequence, id, at: now.wall };
             return self.apply(batch, Purpose::Redrive(ticket, Again::Same));
         }
-        let payload = payload.unwrap_or(stored);
         let emit = Emit {
-            topic: old.topic.as_str().to_owned(),
-            kind: old.kind.as_str().to_owned(),
-            key: old.key.as_str().to_owned(),
-            payload,
-            correlation: old.correlation,
-            causation: Some(old.id.to_string()),
-            intent: None,
-            attempt: Some(old.attempt + 1),
-            traceparent: old.traceparent,
+            payload: payload.unwrap_or(old.payload),
+            causation: Some(id.to_string()),
+            attempt: Some(old.attempt.unwrap_or(1) + 1),
+            ..old
         };
         match prepare(&emit, &self.identity, now.wall, entropy) {
             Ok(event) => {

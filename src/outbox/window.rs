@@ -620,10 +620,13 @@ impl Window {
 
 /// A number for the topic of an encoded event: its CloudEvents type without the last part (FNV-1a).
 fn topic_of(body: &str) -> u32 {
-    let rest = body.split_once(",\"type\":\"").map_or("", |(_, rest)| rest);
-    let kind = rest.split_once('"').map_or("", |(kind, _)| kind);
-    let topic = kind.rsplit_once('.').map_or(kind, |(topic, _)| topic);
-    topic.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    const MEMBER: &[u8] = b",\"type\":\"";
+    let body = body.as_bytes();
+    let begin =
+        body.windows(MEMBER.len()).position(|part| part == MEMBER).map_or(body.len(), |at| at + MEMBER.len());
+    let kind = body.get(begin..).unwrap_or_default().split(|byte| *byte == b'"').next().unwrap_or_default();
+    let topic = kind.rsplitn(2, |byte| *byte == b'.').last().unwrap_or(kind);
+    topic.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

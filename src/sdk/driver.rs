@@ -442,7 +442,7 @@ impl Driver {
                     sequence.0,
                     reason.as_str()
                 ),
-                id: Some(id.to_string()),
+                id: Some(id),
             },
             Notice::Link(link) => NoticeOut {
                 kind: "link",
@@ -454,7 +454,7 @@ impl Driver {
         };
         let listeners: Vec<Function> = self.notice_listeners.borrow().values().cloned().collect();
         if !listeners.is_empty() {
-            call_all(&listeners, &values::notice(&told));
+            call_all(&listeners, &values::notice(told));
         }
     }
 

@@ -6,13 +6,11 @@ use super::records::{self, CommitIn, Records};
 use super::values::{self, Options};
 use crate::browser::entropy;
 use crate::browser::store::Store;
-use crate::event::json::Json;
-use crate::event::{Device, EventId, Identity, Key, Sequence};
+use crate::event::{Device, EventId, Identity, Key, Sequence, Stored};
 use crate::limits::SAFE_INTEGER_MAX;
 use crate::outbox::Engine;
 use crate::outbox::engine::Input;
 use crate::outbox::record::DeadLetter;
-use crate::wire::cloudevents::Envelope;
 use js_sys::{Array, Function, Promise, Reflect};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -163,9 +161,7 @@ impl Edge {
         }
         let driver = Rc::clone(&self.driver);
         let letter = open_letter(&driver, sequence).await?;
-        let id =
-            Json::parse(&letter.body).ok().and_then(|body| Envelope::read(&body).ok()).map(|event| event.id);
-        let id = id.ok_or_else(|| {
+        let id = Stored::read(&letter.body).map(|event| event.id).ok_or_else(|| {
             error("not-redrivable", "This dead letter cannot be read any more.", Retry::IsVain)
         })?;
         let (ticket, promise) = driver.ticket();

@@ -1,7 +1,7 @@
 //! What the browser says about the origin's storage: whether it may be evicted, and how full it is.
 
+use super::values::Plain;
 use js_sys::{Object, Promise};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -27,22 +27,22 @@ extern "C" {
 }
 
 /// The storage part of a snapshot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Health {
-    durability_requested: Strict,
     persisted: Option<bool>,
     usage: Option<f64>,
     quota: Option<f64>,
 }
 
-/// The one durability the outbox asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Strict {
-    /// Flushed before it counts.
-    #[default]
-    Strict,
+impl Health {
+    pub(super) fn to_plain(self) -> Plain {
+        Plain::Members(vec![
+            ("durabilityRequested", Plain::text("strict")),
+            ("persisted", Plain::or_null(self.persisted, Plain::Flag)),
+            ("usage", Plain::or_null(self.usage, Plain::Number)),
+            ("quota", Plain::or_null(self.quota, Plain::Number)),
+        ])
+    }
 }
 
 /// Asks the browser to keep this origin, and how full it is. Missing or refused answers stay unknown.

@@ -1,15 +1,14 @@
 //! Values that cross the boundary: what comes in is read member by member, what goes out is serialized once.
 
 use super::errors::{Retry, error, error_caused};
-use super::health::{Health, Strict};
+use super::health::Health;
 use crate::event::json::Json;
-use crate::event::{Emit, EventId};
+use crate::event::{Emit, EventId, Stored};
 use crate::outbox::engine::{Final, Receipt, Snapshot};
-use crate::outbox::record::{DeadLetter, DeadReason};
+use crate::outbox::record::DeadLetter;
 use crate::wire::Problem;
-use crate::wire::cloudevents::Envelope;
 use js_sys::{Function, JSON, Object, Reflect};
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -127,128 +126,125 @@ pub(super) fn read_payload(value: &JsValue) -> Result<String, JsValue> {
 
 fn mentions_bigint(cause: &JsValue) -> bool {
     let text = Reflect::get(cause, &"message".into()).ok().and_then(|message| message.as_string());
-    text.is_some_and(|text| text.contains("BigInt"))
+    text.is_some_and(|text| text.split([' ', '(']).any(|word| word.starts_with("BigInt")))
 }
 
-fn out(value: &impl Serialize) -> JsValue {
-    // Plain structs of strings, numbers and options always serialize.
-    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap_or(JsValue::NULL)
+/// A plain value for the page. One type for all of them: a serializer for each would cost half a kilobyte.
+pub(super) enum Plain {
+    Null,
+    Flag(bool),
+    Number(f64),
+    Text(String),
+    Members(Vec<(&'static str, Plain)>),
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ReceiptOut {
-    id: String,
-    intent: String,
-    sequence: f64,
-    durability_requested: Strict,
-    stored_at: f64,
-    replayed: bool,
+impl Serialize for Plain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Members(members) => {
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                for (name, value) in members {
+                    map.serialize_entry(name, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+impl Plain {
+    pub(super) fn text(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+
+    fn whole(number: u64) -> Self {
+        Self::Number(number as f64)
+    }
+
+    pub(super) fn or_null<T>(value: Option<T>, plain: impl FnOnce(T) -> Self) -> Self {
+        value.map_or(Self::Null, plain)
+    }
+
+    pub(super) fn to_js(&self) -> JsValue {
+        // Texts, numbers and flags always serialize.
+        self.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap_or(JsValue::NULL)
+    }
 }
 
 pub(super) fn receipt(receipt: &Receipt) -> JsValue {
     let kept = &receipt.kept;
-    out(&ReceiptOut {
-        id: kept.id.to_string(),
-        intent: kept.intent.to_string(),
-        sequence: kept.row.sequence.0 as f64,
-        durability_requested: Strict::Strict,
-        stored_at: kept.stored_at.0 as f64,
-        replayed: receipt.replayed,
-    })
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SnapshotOut {
-    backlog: f64,
-    oldest_ms: f64,
-    bytes: f64,
-    unknown: f64,
-    dead: f64,
-    held: f64,
-    link: &'static str,
-    leader: bool,
-    paused: bool,
-    next_wake_at: Option<f64>,
-    why_not_sending: &'static str,
-    storage: Health,
+    Plain::Members(vec![
+        ("id", Plain::Text(kept.id.to_string())),
+        ("intent", Plain::Text(kept.intent.to_string())),
+        ("sequence", Plain::whole(kept.row.sequence.0)),
+        ("durabilityRequested", Plain::text("strict")),
+        ("storedAt", Plain::whole(kept.stored_at.0)),
+        ("replayed", Plain::Flag(receipt.replayed)),
+    ])
+    .to_js()
 }
 
 pub(super) fn snapshot(snapshot: &Snapshot, wall_ms: u64, storage: Health) -> JsValue {
     let counter = &snapshot.counter;
-    out(&SnapshotOut {
-        backlog: counter.owed as f64,
-        oldest_ms: snapshot.oldest.map_or(0.0, |at| wall_ms.saturating_sub(at.0) as f64),
-        bytes: counter.bytes as f64,
-        unknown: snapshot.unknown as f64,
-        dead: counter.dead as f64,
-        held: snapshot.held as f64,
-        link: snapshot.link.as_str(),
-        leader: snapshot.leader,
-        paused: snapshot.paused,
-        next_wake_at: snapshot.next_wake.map(|at| at.0 as f64),
-        why_not_sending: snapshot.why.as_str(),
-        storage,
-    })
+    let oldest_ms = snapshot.oldest.map_or(0, |at| wall_ms.saturating_sub(at.0));
+    Plain::Members(vec![
+        ("backlog", Plain::whole(counter.owed)),
+        ("oldestMs", Plain::whole(oldest_ms)),
+        ("bytes", Plain::whole(counter.bytes)),
+        ("unknown", Plain::whole(snapshot.unknown)),
+        ("dead", Plain::whole(counter.dead)),
+        ("held", Plain::whole(snapshot.held)),
+        ("link", Plain::text(snapshot.link.as_str())),
+        ("leader", Plain::Flag(snapshot.leader)),
+        ("paused", Plain::Flag(snapshot.paused)),
+        ("nextWakeAt", Plain::or_null(snapshot.next_wake, |at| Plain::whole(at.0))),
+        ("whyNotSending", Plain::text(snapshot.why.as_str())),
+        ("storage", storage.to_plain()),
+    ])
+    .to_js()
 }
 
-#[derive(Serialize)]
-struct ProblemOut {
-    r#type: String,
-    title: String,
-    status: Option<u16>,
-    detail: String,
-}
-
-impl From<Problem> for ProblemOut {
-    fn from(problem: Problem) -> Self {
-        Self { r#type: problem.kind, title: problem.title, status: problem.status, detail: problem.detail }
-    }
-}
-
-#[derive(Serialize)]
-struct VerdictOut {
-    id: String,
-    verdict: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<ProblemOut>,
+fn problem(problem: &Problem) -> Plain {
+    Plain::Members(vec![
+        ("type", Plain::text(&problem.kind)),
+        ("title", Plain::text(&problem.title)),
+        ("status", Plain::or_null(problem.status, |status| Plain::Number(f64::from(status)))),
+        ("detail", Plain::text(&problem.detail)),
+    ])
 }
 
 pub(super) fn verdict(id: EventId, verdict: &Final) -> JsValue {
-    let (word, problem) = match verdict {
+    let (word, reason) = match verdict {
         Final::Accepted => ("accepted", None),
         Final::Duplicate => ("duplicate", None),
-        Final::Refused(problem) => ("refused", problem.clone()),
+        Final::Refused(reason) => ("refused", reason.as_ref()),
         Final::Discarded => ("discarded", None),
     };
-    out(&VerdictOut { id: id.to_string(), verdict: word, problem: problem.map(Into::into) })
+    let mut members = vec![("id", Plain::Text(id.to_string())), ("verdict", Plain::text(word))];
+    members.extend(reason.map(|reason| ("problem", problem(reason))));
+    Plain::Members(members).to_js()
 }
 
-#[derive(Serialize)]
+/// A notice as the page hears it.
 pub(super) struct NoticeOut {
     pub(super) kind: &'static str,
     pub(super) code: String,
     pub(super) detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) id: Option<String>,
+    pub(super) id: Option<EventId>,
 }
 
-pub(super) fn notice(notice: &NoticeOut) -> JsValue {
-    out(notice)
-}
-
-#[derive(Serialize)]
-struct DeadLetterOut {
-    sequence: f64,
-    id: String,
-    topic: String,
-    r#type: String,
-    key: String,
-    attempt: u32,
-    at: f64,
-    reason: &'static str,
-    problem: Option<ProblemOut>,
+pub(super) fn notice(notice: NoticeOut) -> JsValue {
+    let mut members = vec![
+        ("kind", Plain::text(notice.kind)),
+        ("code", Plain::Text(notice.code)),
+        ("detail", Plain::Text(notice.detail)),
+    ];
+    members.extend(notice.id.map(|id| ("id", Plain::Text(id.to_string()))));
+    Plain::Members(members).to_js()
 }
 
 /// The problem a stored note holds.
@@ -258,21 +254,21 @@ pub(super) fn problem_of(note: &str) -> Option<Problem> {
 
 /// A dead letter as the page sees it. One whose body cannot be read any more is left out by `None`.
 pub(super) fn dead_letter(letter: &DeadLetter) -> Option<JsValue> {
-    let envelope = Envelope::read(&Json::parse(&letter.body).ok()?).ok()?;
-    let mut payload = String::new();
-    envelope.data.write(&mut payload);
-    let value = out(&DeadLetterOut {
-        sequence: letter.row.sequence.0 as f64,
-        id: envelope.id.to_string(),
-        topic: envelope.topic.as_str().to_owned(),
-        r#type: envelope.kind.as_str().to_owned(),
-        key: envelope.key.as_str().to_owned(),
-        attempt: envelope.attempt,
-        at: letter.at.0 as f64,
-        reason: DeadReason::as_str(letter.reason),
-        problem: letter.problem.as_deref().and_then(problem_of).map(Into::into),
-    });
-    let payload = JSON::parse(&payload).ok()?;
+    let Stored { id, emit } = Stored::read(&letter.body)?;
+    let reason = letter.problem.as_deref().and_then(problem_of);
+    let value = Plain::Members(vec![
+        ("sequence", Plain::whole(letter.row.sequence.0)),
+        ("id", Plain::Text(id.to_string())),
+        ("topic", Plain::Text(emit.topic)),
+        ("type", Plain::Text(emit.kind)),
+        ("key", Plain::Text(emit.key)),
+        ("attempt", Plain::whole(emit.attempt.unwrap_or(1).into())),
+        ("at", Plain::whole(letter.at.0)),
+        ("reason", Plain::text(letter.reason.as_str())),
+        ("problem", Plain::or_null(reason, |reason| problem(&reason))),
+    ])
+    .to_js();
+    let payload = JSON::parse(&emit.payload).ok()?;
     Reflect::set(&value, &"payload".into(), &payload).ok()?;
     Some(value)
 }
