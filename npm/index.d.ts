@@ -131,6 +131,20 @@ export interface Problem {
   detail?: string;
 }
 
+/** What the city says to this device: what became of an event, or something it should know. */
+export interface Outcome {
+  id: string;
+  /** The event it answers. */
+  causationId: string | null;
+  correlationId: string | null;
+  topic: string;
+  type: string;
+  key: string;
+  /** RFC 3339, by the city's clock. */
+  time: string | null;
+  payload: Json;
+}
+
 export type Link = "unknown" | "up" | "down" | "captive" | "misconfigured";
 
 export type WhyNotSending =
@@ -174,7 +188,7 @@ export interface DeadLetter {
 }
 
 export interface Notice {
-  kind: "dead-letter" | "link" | "fault" | "storage" | "identity";
+  kind: "dead-letter" | "link" | "fault" | "feed" | "storage" | "identity";
   code: string;
   detail: string;
   id?: string;
@@ -187,6 +201,13 @@ export interface OpenOptions {
   device: string;
   /** Called before the first send and after the city refused the last answer. Throw or return null to stay held. */
   credentials?: () => Promise<string | null> | string | null;
+  /** Whether to listen to what the city says to this device (default true). */
+  feed?: boolean;
+  /**
+   * Says what an event of the feed does to your records; they change in the transaction that remembers the event, so
+   * once. Must answer at once. When it throws, the event changes nothing and a `feed` notice tells.
+   */
+  apply?: (event: Outcome) => Pick<Commit, "put" | "remove"> | undefined;
   /** Name of the database; the default holds one outbox per device of the origin. */
   database?: string;
 }
@@ -220,6 +241,10 @@ export class Edge {
   records<V extends Json = Json>(collection: string): Records<V>;
   /** The city's verdict for a receipt's id, also after a reload. */
   settled(id: string, options?: { signal?: AbortSignal }): Promise<Verdict>;
+  /** Calls with each event the city says to this device, once it is on disk. Returns the way to stop. */
+  outcomes(listener: (event: Outcome) => void): () => void;
+  /** What the city said about one event, in order, also after a reload; kept for 14 days. */
+  outcomesOf(id: string): Promise<Outcome[]>;
   snapshot(): Snapshot;
   /** Calls at once and after every change. Returns the way to stop. */
   subscribe(listener: (snapshot: Snapshot) => void): () => void;

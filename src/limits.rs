@@ -66,6 +66,18 @@ pub const REQUEST_TIMEOUT_MS: u64 = 20_000;
 /// How long the city's offer (batch size) is trusted before it is asked for again, in ms.
 pub const EDGE_CONFIG_KEEP_MS: u64 = 3_600_000;
 
+/// How long the city may keep a question for its feed waiting, in s: under the half minute after which proxies cut idle
+/// answers.
+pub const FEED_WAIT_S: u64 = 25;
+/// Shortest time between two questions for the feed, in ms.
+pub const FEED_AGAIN_MS: u64 = 1_000;
+/// The same while the page is hidden: nobody looks, and the battery counts.
+pub const FEED_AGAIN_HIDDEN_MS: u64 = 60_000;
+/// Longest cursor of a feed, in characters.
+pub const CURSOR_CHARS_MAX: usize = 128;
+/// How long what the feed brought is kept, in ms: 14 days.
+pub const INBOX_KEEP_MS: u64 = 14 * 24 * 3_600_000;
+
 /// Fallback backoff: base of the ceiling, in ms.
 pub const BACKOFF_BASE_MS: u64 = 1_000;
 /// Fallback backoff: ceiling while a person watches, in ms.

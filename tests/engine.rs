@@ -318,7 +318,7 @@ fn an_event_that_makes_the_city_fail_waits_in_its_lane_only() {
             desk.advance(wait);
             continue;
         };
-        let reply = match (request.path, request.body.contains("\"poison\":true")) {
+        let reply = match (request.path.as_str(), request.body.contains("\"poison\":true")) {
             ("/v1/edge", _) => desk::offering(100),
             (_, true) => city(500, ""),
             _ => verdicts(&request.ids, "accepted"),

@@ -21,6 +21,7 @@ const head = { "conch-city": "c1", "content-type": "application/json" };
 const real = globalThis.fetch;
 globalThis.fetch = (url, options) => {
   if (!String(url).includes("/v1/")) return real(url, options);
+  if (String(url).includes("/v1/feed")) return answerFeed(String(url));
   const body = options.body ?? "";
   requests.push(body);
   told.splice(0).forEach((tell) => tell());
@@ -36,7 +37,27 @@ globalThis.fetch = (url, options) => {
   const verdicts = events.map(({ id }) => (mode === "refuse" ? { id, verdict: "refused", problem } : { id, verdict: "accepted" }));
   return Promise.resolve(new Response(JSON.stringify({ verdicts, pace: { windowMs: 0 } }), { headers: head }));
 };
-export function city(next) { mode = next; requests = []; }
+let feed = [];
+let asked = [];
+let gone = false;
+const waiting = [];
+function answerFeed(url) {
+  asked.push(url);
+  if (gone) {
+    gone = false;
+    return Promise.resolve(new Response("{}", { status: 410, headers: head }));
+  }
+  const after = Number(/after=c1\.(\d+)/.exec(url)?.[1] ?? 0);
+  const answer = () => new Response(JSON.stringify({ events: feed.slice(after), cursor: `c1.${feed.length}` }), { headers: head });
+  return feed.length > after ? Promise.resolve(answer()) : new Promise((done) => waiting.push(() => done(answer())));
+}
+export function say(events) {
+  feed.push(...JSON.parse(events));
+  waiting.splice(0).forEach((answer) => answer());
+}
+export function feedAsked() { return asked; }
+export function loseCursor() { gone = true; }
+export function city(next) { feed = []; asked = []; mode = next; requests = []; }
 export function sent() { return requests; }
 export function requested() { return new Promise((done) => (requests.length > 0 ? done() : told.push(done))); }
 export function remove(name) {
@@ -59,6 +80,7 @@ export function withoutLocks(without) {
 const clock = performance.now.bind(performance);
 let ahead = 0;
 performance.now = () => clock() + ahead;
+export function tick() { return new Promise((done) => setTimeout(done)); }
 export function later(ms) { ahead += ms; dispatchEvent(new Event("focus")); }
 "#)]
 extern "C" {
@@ -67,6 +89,14 @@ extern "C" {
     fn requested() -> Promise;
     fn remove(name: &str) -> Promise;
     fn controller() -> web_sys::AbortController;
+    /// The city says these events to the device.
+    fn say(events: &str);
+    /// The addresses by which the feed was asked for.
+    #[wasm_bindgen(js_name = feedAsked)]
+    fn feed_asked() -> Array;
+    /// The next question for the feed finds its cursor gone.
+    #[wasm_bindgen(js_name = loseCursor)]
+    fn lose_cursor();
     /// A context that leads and is never heard: a frozen tab.
     #[wasm_bindgen(js_name = holdLock)]
     fn hold_lock(database: &str) -> Promise;
@@ -77,6 +107,7 @@ extern "C" {
     fn without_locks(without: bool);
     /// The monotonic clock goes on, and a person looks at the page.
     fn later(ms: u32);
+    fn tick() -> Promise;
 }
 
 fn object(text: &str) -> JsValue {
@@ -480,6 +511,95 @@ async fn records_go_in_with_their_events_or_not_at_all() {
         assert_eq!(text(&commit(&edge, bad).await.unwrap_err(), "code"), code, "{bad}");
     }
     assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(3.0));
+    edge.close().await.unwrap();
+    clean(name).await;
+}
+
+async fn open_with(database: &str, apply: &Function) -> Edge {
+    let options = object(r#"{"city":"/","device":"till-1"}"#);
+    Reflect::set(&options, &"database".into(), &database.into()).unwrap();
+    Reflect::set(&options, &"apply".into(), apply).unwrap();
+    Edge::open(options).await.unwrap()
+}
+
+/// Collects what a listener hears.
+fn ear() -> (Function, Array) {
+    let heard = Array::new();
+    let own = heard.clone();
+    let listener = Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| drop(own.push(&event)));
+    (listener.into_js_value().unchecked_into(), heard)
+}
+
+/// Waits until so many were heard.
+async fn until_heard(heard: &Array, many: u32) {
+    while heard.length() < many {
+        JsFuture::from(tick()).await.unwrap();
+    }
+}
+
+/// Effect, inbox and cursor are one transaction: each event of the feed changes the records once.
+#[wasm_bindgen_test]
+async fn what_the_city_says_is_applied_once_and_told_in_every_tab() {
+    let name = "edge-feed";
+    clean(name).await;
+    city("accept");
+    let apply = Function::new_with_args(
+        "event",
+        r#"if (event.type === "odd") throw new Error("unreadable");
+           return { put: [{ collection: "paid", key: event.key, value: event.payload }] };"#,
+    );
+    let edge = open_with(name, &apply).await;
+    until(&edge, |snapshot| get(snapshot, "leader").as_bool() == Some(true)).await;
+    let other = open(name).await;
+    let (receipt, (listener, heard), (beside, elsewhere), (watcher, notices)) =
+        (emit(&edge, &pay("o-1", 5)).await.unwrap(), ear(), ear(), ear());
+    edge.outcomes(listener).unwrap();
+    edge.notices(watcher).unwrap();
+    other.outcomes(beside).unwrap();
+    let own = text(&receipt, "id");
+    let event = |id: &str, kind: &str, cause: &str| {
+        format!(
+            r#"{{"specversion":"1.0","id":"{id}","type":"pay.txn.v2.{kind}","partitionkey":"o-1","time":"2026-11-24T20:00:00Z",{cause}"data":{{"txnId":"t-1"}}}}"#
+        )
+    };
+    let cause = format!(r#""causationid":"{own}","#);
+    let captured = event("0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a11", "captured", &cause);
+    let odd = event("0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a12", "odd", "");
+    say(&format!("[{captured},{captured},{odd}]"));
+    until_heard(&elsewhere, 2).await;
+    assert_eq!(
+        (heard.length(), text(&heard.get(0), "type"), text(&heard.get(1), "type")),
+        (2, "captured".into(), "odd".into())
+    );
+    let first = elsewhere.get(0);
+    assert_eq!((text(&first, "topic"), text(&first, "causationId")), ("pay.txn.v2".into(), own.clone()));
+    assert_eq!(text(&get(&first, "payload"), "txnId"), "t-1");
+    assert!(notices.iter().any(|own| text(&own, "code") == "apply-failed"));
+
+    // After a reload it goes on where it was, and what was heard is still known.
+    other.close().await.unwrap();
+    edge.close().await.unwrap();
+    let edge = open_with(name, &apply).await;
+    let (listener, heard) = ear();
+    edge.outcomes(listener).unwrap();
+    say(&format!("[{captured},{}]", event("0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a13", "refunded", &cause)));
+    until_heard(&heard, 1).await;
+    assert_eq!(text(&heard.get(0), "type"), "refunded", "the twin is not told again");
+    assert!(feed_asked().iter().any(|url| url.as_string().unwrap().contains("after=c1.3&")));
+    let known: Array = JsFuture::from(edge.outcomes_of(&own).unwrap()).await.unwrap().unchecked_into();
+    let kinds: Vec<String> = known.iter().map(|own| text(&own, "type")).collect();
+    assert_eq!(kinds, ["captured", "refunded"]);
+    let paid = JsFuture::from(edge.records(&"paid".into()).unwrap().get(&"o-1".into())).await.unwrap();
+    assert_eq!(text(&paid, "txnId"), "t-1");
+
+    // A city that lost our place says so; the page asks how things stand.
+    let (watcher, notices) = ear();
+    edge.notices(watcher).unwrap();
+    lose_cursor();
+    say("[]");
+    later(1_000);
+    until_heard(&notices, 1).await;
+    assert_eq!(text(&notices.get(0), "code"), "resync");
     edge.close().await.unwrap();
     clean(name).await;
 }

@@ -94,7 +94,7 @@ async fn until(holds: impl Fn() -> bool) {
 }
 
 fn get() -> Request {
-    Request { url: "/v1/edge".into(), ..Request::default() }
+    Request { url: "/v1/edge".into(), timeout_ms: 20_000, ..Request::default() }
 }
 
 #[wasm_bindgen_test]
@@ -159,7 +159,7 @@ async fn an_endless_answer_is_cut_off() {
 
 #[wasm_bindgen_test]
 async fn a_dead_link_gives_no_answer() {
-    let nobody = Request { url: "http://127.0.0.1:1/".into(), ..Request::default() };
+    let nobody = Request { url: "http://127.0.0.1:1/".into(), timeout_ms: 20_000, ..Request::default() };
     assert_eq!(send(&nobody).await, Reply::NoAnswer);
     let malformed = Request { headers: vec![("not a name", String::new())], ..get() };
     assert_eq!(send(&malformed).await, Reply::NoAnswer);

@@ -1,7 +1,7 @@
 //! A modelled IndexedDB: it runs the same transaction machine as the browser's store, and a power cut takes back
 //! what was not yet flushed.
 
-use conch::event::{LaneHash, RecordName, Sequence, UnixMillis};
+use conch::event::{EventId, LaneHash, RecordName, Sequence, UnixMillis};
 use conch::limits::LOAD_SEGMENTS_MAX;
 use conch::outbox::port::{Applied, Batch, Durability, Load, LoadedRow, Opened, Page, StoreFault};
 use conch::outbox::record::{
@@ -34,6 +34,9 @@ pub struct Tables {
     /// Dead letters by `(closed, sequence)`.
     pub dead: BTreeMap<(bool, Sequence), DeadLetter>,
     holders: BTreeMap<[u8; 16], Sequence>,
+    cursor: String,
+    /// What the feed brought, by the event it answers and its own id.
+    pub inbox: BTreeMap<(Option<EventId>, EventId), String>,
     /// The application's records.
     pub records: BTreeMap<RecordName, String>,
 }
@@ -83,6 +86,7 @@ impl Disk {
             tombstones: self.now.tombstones.clone(),
             ages: self.now.ages.clone(),
             beat: self.now.beat,
+            cursor: self.now.cursor.clone(),
             pace: self.now.pace,
             offer: self.now.offer.clone(),
             lanes: self.now.lanes.values().copied().collect(),
@@ -121,6 +125,7 @@ impl Tables {
             Read::Counter => Found::Counter(self.counter),
             Read::Epoch => Found::Epoch(self.epoch),
             Read::Beat => Found::Beat(self.beat),
+            Read::Inbox(cause, id) => Found::Inbox(self.inbox.contains_key(&(*cause, *id))),
             Read::Record(name) => Found::Record(self.records.get(name).cloned()),
             Read::Tombstones => Found::Tombstones(self.tombstones.clone()),
             Read::Marks(first) => Found::Marks(self.marks.get(first).cloned()),
@@ -162,6 +167,9 @@ impl Tables {
             Write::Epoch(epoch) => self.epoch = epoch,
             Write::Ages(ages) => self.ages = ages,
             Write::Beat(beat) => self.beat = beat,
+            Write::Inbox(event) => drop(self.inbox.insert((event.cause, event.id), event.body)),
+            Write::ForgetInbox(before) => self.inbox.retain(|(cause, id), _| cause.unwrap_or(*id) >= before),
+            Write::Cursor(cursor) => self.cursor = cursor,
             Write::Record(name, value) => match value {
                 Some(value) => drop(self.records.insert(name, value)),
                 None => drop(self.records.remove(&name)),

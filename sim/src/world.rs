@@ -420,6 +420,7 @@ impl World {
             Output::Reread { op } => self.queue_store(index, op, Work::Reread),
             Output::Send(request) => self.send(index, request),
             Output::Emitted(ticket, outcome) => self.emitted(index, ticket, &outcome),
+            Output::Effects(_) => Err("one-sender: nobody asked for a feed".to_owned()),
             Output::YieldLead => Err("one-sender: a single page lost its lead".to_owned()),
             Output::StealLead => Err("one-sender: a single page stole its own lead".to_owned()),
             Output::Committed(ticket, outcome) => self.committed(index, ticket, &outcome),

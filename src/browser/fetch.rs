@@ -4,7 +4,7 @@
 //! status means is decided by `wire::classify`. Cookies are not sent and caches are not asked.
 
 use super::sys::{self, Answer, BodyChunk, FetchOptions};
-use crate::limits::{ANSWER_BYTES_MAX, REQUEST_TIMEOUT_MS};
+use crate::limits::{ANSWER_BYTES_MAX, TIMER_MAX_MS};
 use crate::wire::{Reply, headers, retry_after};
 use gloo_timers::callback::Timeout;
 use std::cell::Cell;
@@ -14,7 +14,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, Response};
 
 /// What to send.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Absolute, or relative to the page.
     pub url: String,
@@ -22,19 +22,27 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// With a body it is a POST, without one a GET.
     pub body: Option<String>,
+    /// How long it may take, in ms.
+    pub timeout_ms: u64,
+    /// Ends it from outside.
+    pub abort: Option<AbortController>,
 }
 
 /// Sends it and reads the answer, all within the time a request may take. Dropping the future aborts the request.
 pub async fn send(request: &Request) -> Reply {
-    let Ok(controller) = AbortController::new() else { return Reply::NoAnswer };
+    let controller = request.abort.clone().map_or_else(AbortController::new, Ok);
+    let Ok(controller) = controller else { return Reply::NoAnswer };
     let timed_out = Rc::new(Cell::new(false));
     let abort = AbortOnDrop(controller);
     let timeout = {
         let (timed_out, controller) = (Rc::clone(&timed_out), abort.0.clone());
-        Timeout::new(u32::try_from(REQUEST_TIMEOUT_MS).unwrap_or(u32::MAX >> 1), move || {
-            timed_out.set(true);
-            controller.abort();
-        })
+        Timeout::new(
+            u32::try_from(request.timeout_ms.min(TIMER_MAX_MS)).unwrap_or(u32::MAX >> 1),
+            move || {
+                timed_out.set(true);
+                controller.abort();
+            },
+        )
     };
     let reply = exchange(request, &abort.0).await;
     drop(timeout);

@@ -35,17 +35,19 @@ pub struct Emit {
     pub traceparent: Option<String>,
 }
 
-/// An event read back from its stored body, which we wrote ourselves.
+/// An event read back from its encoded body, which we or the city wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Delivery identity.
     pub id: EventId,
+    /// When it happened, as it was written.
+    pub time: Option<String>,
     /// What was asked; its payload is what was stored, masked where it had to be.
     pub emit: Emit,
 }
 
 impl Stored {
-    /// Reads it back. None when it is not an event of ours.
+    /// Reads it back. None when it is no such event.
     pub fn read(body: &str) -> Option<Self> {
         let event = Json::parse(body).ok()?;
         let text = |name: &str| event.get(name).and_then(Json::as_text).map(str::to_owned);
@@ -64,7 +66,7 @@ impl Stored {
             attempt: event.get("attempt").and_then(Json::as_whole).and_then(|own| u32::try_from(own).ok()),
             traceparent: text("traceparent"),
         };
-        Some(Self { id: EventId::parse(&text("id")?)?, emit })
+        Some(Self { id: EventId::parse(&text("id")?)?, time: text("time"), emit })
     }
 }
 

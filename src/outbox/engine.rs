@@ -14,6 +14,7 @@
 //! `discard`); and `poll`, which gives what is to be done.
 
 use super::append::{Commit, Guard, Put};
+use super::feed::{Ear, Heard};
 use super::port::{Applied, Batch, Load, Opened, Page, StoreFault};
 use super::record::{AgeMark, Counter, DeadLetter, DeadReason, PaceRecord, RowRef};
 use super::transact::{Appended, Done, Kept, Outcome, Refusal, Settlement};
@@ -26,13 +27,13 @@ use crate::event::{
 use crate::flat::FlatMap;
 use crate::limits::{
     AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BATCH_BYTES_MAX, BATCH_EVENTS_MAX,
-    BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, LANE_RETRY_BASE_MS, LEADER_SILENT_HIDDEN_MS, LEADER_SILENT_MS,
-    OUTAGE_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, RETRY_AFTER_MAX_MS, SERVER_FAULTS_BEFORE_BISECT,
-    TOMBSTONES_TOLD_MAX,
+    BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, FEED_WAIT_S, LANE_RETRY_BASE_MS, LEADER_SILENT_HIDDEN_MS,
+    LEADER_SILENT_MS, OUTAGE_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, REQUEST_TIMEOUT_MS, RETRY_AFTER_MAX_MS,
+    SERVER_FAULTS_BEFORE_BISECT, TOMBSTONES_TOLD_MAX,
 };
 use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, told_ms};
-use crate::wire::answer::{Answer, EdgeConfig, Problem, Verdict, VerdictWord};
-use crate::wire::classify::{Reply, ReplyClass, Unsettled, classify};
+use crate::wire::answer::{Answer, EdgeConfig, FeedEvent, Problem, Verdict, VerdictWord};
+use crate::wire::classify::{Asked, Reply, ReplyClass, Unsettled, classify};
 use crate::wire::headers;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -94,6 +95,8 @@ pub enum Input {
         /// What the store holds now.
         result: Result<Opened, StoreFault>,
     },
+    /// The answer to [`Output::Effects`]: the same events with what they do to the application's records.
+    Effects(Vec<Heard>),
     /// A person says "send now".
     Flush,
 }
@@ -131,6 +134,8 @@ pub enum Output {
     },
     /// Send this request.
     Send(Request),
+    /// Say what these events of the feed do to the application's records.
+    Effects(Vec<Heard>),
     /// The lead is lost: release the lock and ask for it again.
     YieldLead,
     /// The leader is silent: take the lock from it.
@@ -187,11 +192,13 @@ pub struct Request {
     /// `GET` or `POST`.
     pub method: &'static str,
     /// Path below the city's address.
-    pub path: &'static str,
+    pub path: String,
     /// Headers except authorization.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Option<String>,
+    /// How long it may take, in ms.
+    pub timeout_ms: u64,
     /// Whether credentials must be asked for again, because the last ones were refused.
     pub fresh_credentials: bool,
 }
@@ -220,6 +227,10 @@ pub enum Notice {
         /// The city's words.
         problem: Option<Problem>,
     },
+    /// The city said something to this device, and it is on disk with its effect.
+    Heard(FeedEvent),
+    /// The city's feed starts over: ask how things stand.
+    Resync,
     /// The link changed.
     Link(Link),
     /// The store failed where no caller waits for it.
@@ -341,6 +352,7 @@ enum Purpose {
     Append(Appending),
     Settle(Vec<Settlement>),
     Redrive(Ticket, Again),
+    Feed(Vec<Heard>, String),
     Beat,
     Discard(Ticket, EventId),
     Pause(Ticket),
@@ -426,6 +438,9 @@ pub struct Engine {
     ages: Vec<AgeMark>,
     /// Events with a lower sequence are too old.
     expired_below: Sequence,
+    ear: Ear,
+    /// Where the answer that is being applied ends.
+    next_cursor: String,
     lockless: bool,
     left: bool,
     /// The last beat seen in the store.
@@ -480,6 +495,8 @@ impl Engine {
             window_ms: 0,
             ages: Vec::new(),
             expired_below: Sequence(0),
+            ear: Ear::default(),
+            next_cursor: String::new(),
             lockless: false,
             left: false,
             beat: 0,
@@ -575,7 +592,13 @@ impl Engine {
         let beat = beats.then_some(self.next_beat_ms);
         let silent = (owes && !self.locked).then_some(self.heard_ms + self.patience_ms());
         let chores = [beat, silent, self.lead_retry_ms, self.load_retry_ms];
-        chores.into_iter().flatten().chain(self.next_send()).min()
+        chores.into_iter().flatten().chain(self.next_send()).chain(self.next_question()).min()
+    }
+
+    /// When the feed is asked next: never before sends may go.
+    fn next_question(&self) -> Option<u64> {
+        let own = self.ear.next_ms().filter(|_| self.open && self.epoch.is_some())?;
+        Some(if self.waiting == Waiting::Free { own } else { own.max(self.not_before_ms) })
     }
 
     /// When something may be sent next, as far as it depends on time alone.
@@ -652,6 +675,11 @@ impl Engine {
         }
     }
 
+    /// Listens to the city's feed from now on, whenever this context leads.
+    pub fn listen(&mut self) {
+        self.ear.listen();
+    }
+
     /// Sends a dead letter again. After a definite refusal as a new event: the next attempt, in the old one's place in
     /// its lane, which `payload` may correct. Without a definite answer as the very same event.
     pub fn redrive(
@@ -662,7 +690,8 @@ impl Engine {
         now: Now,
         entropy: [u8; 10],
     ) {
-        let Some(Stored { id, emit: old }) = Stored::read(&letter.body).filter(|_| letter.closed.is_none())
+        let Some(Stored { id, emit: old, .. }) =
+            Stored::read(&letter.body).filter(|_| letter.closed.is_none())
         else {
             return self.out.push_back(Output::Emitted(ticket, Err(EmitFault::NotRedrivable)));
         };
@@ -729,6 +758,7 @@ impl Engine {
             }
             Input::Changed => self.reread(),
             Input::Reread { op, result } => self.was_reread(op, result, now),
+            Input::Effects(heard) => self.hear(heard, now),
             Input::Flush => self.flush(now),
         }
         self.pump(now);
@@ -754,6 +784,8 @@ impl Engine {
         self.tombstones = opened.tombstones;
         self.ages = opened.ages;
         self.beat = opened.beat;
+        self.ear.cursor = opened.cursor;
+        self.ear.rest();
         self.heard_ms = now.mono_ms;
         let pace = opened.pace;
         self.failures = pace.failures;
@@ -797,6 +829,7 @@ impl Engine {
         self.load_retry_ms = None;
         self.suspects.clear();
         self.accused = None;
+        self.ear.rest();
         self.window.forget_rows();
         self.tell(Notice::Changed);
     }
@@ -838,6 +871,7 @@ impl Engine {
         let mono_of = mono_of(now);
         if let Some(epoch) = self.elected.take() {
             self.tombstones = opened.tombstones.clone();
+            self.ear.cursor.clone_from(&opened.cursor);
             self.window.restart(&opened, mono_of);
             self.epoch = Some(epoch);
         } else if self.epoch.is_some() && fresh {
@@ -860,6 +894,8 @@ impl Engine {
     /// The link may be back: try soon, but not all devices at once and never before the city's word. After an outage
     /// the moment is drawn once from the city's window and kept when the link flaps.
     fn link_hint(&mut self, hint: Hint, now: Now) {
+        let window_ms = if hint == Hint::Online { self.window_ms } else { 0 };
+        self.ear.perk_up(window_ms, &mut self.jitter, now.mono_ms);
         if !matches!(self.waiting, Waiting::Backoff | Waiting::Held) || self.not_before_ms <= now.mono_ms {
             return;
         }
@@ -969,6 +1005,7 @@ impl Engine {
             }
             Purpose::Settle(rows) => self.settled(rows, result, now),
             Purpose::Redrive(ticket, again) => self.redriven(ticket, again, result),
+            Purpose::Feed(heard, cursor) => self.applied_feed(heard, cursor, result, now),
             Purpose::Beat => {
                 if result == Err(StoreFault::Refused(Refusal::StaleEpoch)) {
                     self.lose_lead();
@@ -1173,6 +1210,7 @@ impl Engine {
             self.reread_when_idle = false;
             self.reread();
         }
+        self.ask_feed(now);
         if !self.open || self.epoch.is_none() || self.paused {
             return;
         }
@@ -1247,9 +1285,10 @@ impl Engine {
         self.out.push_back(Output::Send(Request {
             number,
             method: "GET",
-            path: "/v1/edge",
+            path: "/v1/edge".to_owned(),
             headers: vec![(headers::SENT_AT, now.wall.0.to_string())],
             body: None,
+            timeout_ms: REQUEST_TIMEOUT_MS,
             fresh_credentials: core::mem::take(&mut self.fresh_credentials),
         }));
     }
@@ -1334,15 +1373,19 @@ impl Engine {
         self.out.push_back(Output::Send(Request {
             number,
             method: "POST",
-            path: "/v1/events",
+            path: "/v1/events".to_owned(),
             headers: list,
             body: Some(body),
+            timeout_ms: REQUEST_TIMEOUT_MS,
             fresh_credentials: core::mem::take(&mut self.fresh_credentials),
         }));
         self.tell(Notice::Changed);
     }
 
     fn replied(&mut self, request: u64, reply: &Reply, now: Now) {
+        if self.ear.asked(request) {
+            return self.answered_feed(reply, now);
+        }
         let (rows, told) = match self.flight.take() {
             Some(Flight::Sent { number, rows, tombstones }) if number == request => (rows, tombstones),
             Some(Flight::Asking { number }) if number == request => (Vec::new(), Vec::new()),
@@ -1352,7 +1395,8 @@ impl Engine {
             }
         };
         let ids: Vec<EventId> = rows.iter().map(|(_, id)| *id).collect();
-        let class = classify(reply, &ids, now.wall);
+        let asked = if ids.is_empty() { Asked::Offer } else { Asked::Verdicts(&ids) };
+        let class = classify(reply, asked, now.wall);
         let refs: Vec<RowRef> = rows.iter().map(|(row, _)| *row).collect();
         self.note_link(&class);
         if let (Reply::Http { date: Some(date), .. }, false) = (reply, matches!(class, ReplyClass::Link(_))) {
@@ -1375,6 +1419,7 @@ impl Engine {
             ReplyClass::Rejected(_) if refs.is_empty() => self.back_off(now),
             ReplyClass::Rejected(problem) => self.rejected(&refs, &problem, now),
             ReplyClass::ServerFault => self.server_fault(refs, now),
+            ReplyClass::Feed(_) | ReplyClass::CursorGone => self.back_off(now),
             ReplyClass::Link(unsettled) => {
                 if unsettled == Unsettled::TimedOut {
                     self.batch_limit = (refs.len() / 2).max(1);
@@ -1383,6 +1428,88 @@ impl Engine {
             }
         }
         self.tell(Notice::Changed);
+    }
+
+    // Listening.
+
+    fn ask_feed(&mut self, now: Now) {
+        if self.next_question().is_none_or(|at| at > now.mono_ms) {
+            return;
+        }
+        let number = self.request_number();
+        let path = self.ear.ask(number, now.mono_ms);
+        self.out.push_back(Output::Send(Request {
+            number,
+            method: "GET",
+            path,
+            headers: Vec::new(),
+            body: None,
+            timeout_ms: FEED_WAIT_S * 1_000 + REQUEST_TIMEOUT_MS,
+            fresh_credentials: core::mem::take(&mut self.fresh_credentials),
+        }));
+    }
+
+    /// An answer of the feed says little about sending, so its troubles hold nothing up. Good news is welcome.
+    fn answered_feed(&mut self, reply: &Reply, now: Now) {
+        let class = classify(reply, Asked::Feed, now.wall);
+        let proven = matches!(class, ReplyClass::Feed(_) | ReplyClass::CursorGone);
+        if proven || self.counter.owed == 0 {
+            self.note_link(&class);
+        }
+        match class {
+            ReplyClass::Feed(page) => {
+                self.ear.applies();
+                self.next_cursor = page.cursor;
+                let heard = page.events.into_iter().map(|event| Heard { event, put: Vec::new() });
+                self.out.push_back(Output::Effects(heard.collect()));
+                self.link_hint(Hint::Online, now);
+            }
+            ReplyClass::CursorGone => {
+                self.tell(Notice::Resync);
+                self.ear.applies();
+                self.next_cursor.clear();
+                self.hear(Vec::new(), now);
+            }
+            ReplyClass::Told(Some(wait)) => self.ear.told(wait, &mut self.jitter, now.mono_ms),
+            ReplyClass::Hold => {
+                self.fresh_credentials = true;
+                self.ear.failed(self.watched, &mut self.jitter, now.mono_ms);
+            }
+            _ => self.ear.failed(self.watched, &mut self.jitter, now.mono_ms),
+        }
+        self.tell(Notice::Changed);
+    }
+
+    fn hear(&mut self, heard: Vec<Heard>, now: Now) {
+        let Some(epoch) = self.epoch else { return self.ear.rest() };
+        let cursor = self.next_cursor.clone();
+        if heard.is_empty() && cursor == self.ear.cursor {
+            return self.ear.applied(cursor, self.watched, now.mono_ms);
+        }
+        let batch = Batch::Feed { epoch, heard: heard.clone(), cursor: cursor.clone() };
+        self.apply(batch, Purpose::Feed(heard, cursor));
+    }
+
+    fn applied_feed(&mut self, heard: Vec<Heard>, cursor: String, result: Applied, now: Now) {
+        match result {
+            Ok(Done::Heard(fresh)) => {
+                self.ear.applied(cursor, self.watched, now.mono_ms);
+                for (place, own) in heard.into_iter().enumerate() {
+                    if fresh.contains(&place) {
+                        self.tell(Notice::Heard(own.event));
+                    }
+                }
+            }
+            Ok(_) => self.ear.failed(self.watched, &mut self.jitter, now.mono_ms),
+            Err(StoreFault::Refused(Refusal::StaleEpoch)) => {
+                self.lose_lead();
+                self.out.push_back(Output::YieldLead);
+            }
+            Err(fault) => {
+                self.ear.failed(self.watched, &mut self.jitter, now.mono_ms);
+                self.tell(Notice::Storage(fault));
+            }
+        }
     }
 
     /// Without credentials no request was made. On disk the mark stays: there it may only err on the safe side.

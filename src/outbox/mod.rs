@@ -5,6 +5,7 @@
 
 pub mod append;
 pub mod engine;
+pub mod feed;
 pub mod port;
 pub mod record;
 pub mod transact;

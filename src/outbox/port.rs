@@ -26,6 +26,8 @@ pub struct Opened {
     pub ages: Vec<AgeMark>,
     /// Rises while a context leads that has no lock to show for it.
     pub beat: u64,
+    /// Where we stand in the city's feed; empty at its beginning.
+    pub cursor: String,
     /// Dead events the city has not been told of, oldest first.
     pub tombstones: Vec<Sequence>,
     /// Lanes that do not simply flow, at most `BLOCKED_LANES_MAX`.

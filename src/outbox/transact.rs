@@ -6,14 +6,16 @@
 //! the simulator's modelled one run the same machine.
 
 use super::append::{Append, Commit, Held, guarded};
+use super::feed::Heard;
 use super::record::{
     AgeMark, Closing, Counter, DeadLetter, DeadReason, Identities, Intents, LaneRecord, MAYBE_SENT, Marks,
     PaceRecord, RowRef, Status,
 };
 use crate::event::{EventId, IntentKey, LaneHash, Prepared, RecordName, Sequence, UnixMillis, with_sequence};
 use crate::flat::FlatMap;
-use crate::limits::{INTENT_KEEP_EVENTS, INTENT_KEEP_MS, TOMBSTONES_KEEP_MAX};
+use crate::limits::{INBOX_KEEP_MS, INTENT_KEEP_EVENTS, INTENT_KEEP_MS, TOMBSTONES_KEEP_MAX};
 use crate::wire::EdgeConfig;
+use crate::wire::answer::FeedEvent;
 use std::rc::Rc;
 
 /// One transaction's worth of intent.
@@ -97,6 +99,15 @@ pub enum Batch {
         /// It leaves in good order.
         leaves: bool,
     },
+    /// Apply what the city said: records, inbox and cursor together, each event once.
+    Feed {
+        /// The leader's epoch; a stale one applies nothing.
+        epoch: u64,
+        /// The events, in order.
+        heard: Vec<Heard>,
+        /// Where the next answer begins.
+        cursor: String,
+    },
     /// Forget settled segments older than the retention, from a place on.
     Prune {
         /// Look at segments after this one.
@@ -126,6 +137,8 @@ impl Batch {
             | Self::Buried(_)
             | Self::Ages(_)
             | Self::Beat { .. }
+            // A power cut takes effect, inbox and cursor back together, and the city says it again.
+            | Self::Feed { .. }
             | Self::Prune { .. } => Durability::Relaxed,
             _ => Durability::Strict,
         }
@@ -190,6 +203,8 @@ pub enum Read {
     Beat,
     /// `state` → [`Found::Record`]
     Record(RecordName),
+    /// `inbox` → [`Found::Inbox`]
+    Inbox(Option<EventId>, EventId),
 }
 
 /// What a read or an addition found.
@@ -215,6 +230,8 @@ pub enum Found {
     Beat(u64),
     /// The application's record, as JSON.
     Record(Option<String>),
+    /// Whether the inbox has the event.
+    Inbox(bool),
     /// Whether every [`Step::Add`] went in. When one clashed, the store has taken the others back.
     Added(bool),
 }
@@ -254,6 +271,12 @@ pub enum Write {
     DeleteLane(LaneHash),
     /// `intents`, `marks` and `bodies` of a segment, deleted.
     DeleteSegment(Sequence),
+    /// `inbox`, put under `[cause, id]`.
+    Inbox(FeedEvent),
+    /// `inbox`, what came before this id or answers an event before it, deleted.
+    ForgetInbox(EventId),
+    /// `meta.cursor`
+    Cursor(String),
     /// `state`, put, or deleted without a value.
     Record(RecordName, Option<String>),
 }
@@ -282,6 +305,8 @@ pub enum Done {
     Leading(u64),
     /// The dead letter was closed; the totals after it. For a redrive the new event's result comes along.
     Closed(LaneHash, Option<Appended>, Counter),
+    /// Which events of the feed were new, by their places.
+    Heard(Vec<usize>),
     /// Go on pruning after this segment, or the end.
     Pruned(Option<Sequence>),
     /// Written.
@@ -411,6 +436,10 @@ impl Transaction {
             | Batch::Discard { sequence, .. } => Step::Read(vec![Read::Dead(*sequence), Read::Counter]),
             Batch::Lead => Step::Read(vec![Read::Epoch]),
             Batch::Prune { after, .. } => Step::Read(vec![Read::Counter, Read::MarksAfter(*after, 64)]),
+            Batch::Feed { heard, .. } => {
+                let inbox = heard.iter().map(|own| Read::Inbox(own.event.cause, own.event.id));
+                Step::Read(core::iter::once(Read::Epoch).chain(inbox).collect())
+            }
             Batch::Buried(_) => Step::Read(vec![Read::Tombstones]),
             Batch::Beat { .. } => Step::Read(vec![Read::Epoch, Read::Beat]),
             Batch::Ages(ages) => Step::Finish(vec![Write::Ages(ages.clone())], Done::Written),
@@ -454,6 +483,7 @@ impl Transaction {
                 }
                 _ => Step::Abort(Refusal::Broken),
             },
+            Batch::Feed { epoch, heard, cursor } => hear(*epoch, heard, cursor, &found),
             Batch::Prune { at, .. } => prune(*at, &found),
             Batch::Buried(told) => {
                 let mut left = tombstones_in(&found);
@@ -682,6 +712,24 @@ fn wait(epoch: u64, lanes: &[(LaneHash, UnixMillis)], found: &[Found]) -> Step {
     Step::Finish(writes.collect(), Done::Written)
 }
 
+fn hear(epoch: u64, heard: &[Heard], cursor: &str, found: &[Found]) -> Step {
+    if !epoch_is(epoch, found) {
+        return Step::Abort(Refusal::StaleEpoch);
+    }
+    let mut fresh = Vec::new();
+    let mut writes = Vec::new();
+    for (place, (own, known)) in heard.iter().zip(found.iter().skip(1)).enumerate() {
+        let twin = heard.iter().take(place).any(|before| before.event.id == own.event.id);
+        if *known == Found::Inbox(false) && !twin {
+            fresh.push(place);
+            writes.push(Write::Inbox(own.event.clone()));
+            writes.extend(own.put.iter().map(|put| Write::Record(put.record.clone(), put.value.clone())));
+        }
+    }
+    writes.push(Write::Cursor(cursor.to_owned()));
+    Step::Finish(writes, Done::Heard(fresh))
+}
+
 fn discard(
     letter: &DeadLetter,
     mut counter: Counter,
@@ -806,7 +854,9 @@ fn prune(at: UnixMillis, found: &[Found]) -> Step {
         let far = marks.first.0 + (marks.status.len() as u64) < kept_from;
         !marks.owes() && !marks.has_dead() && (old || far)
     });
-    let writes = forgotten.map(|marks| Write::DeleteSegment(marks.first)).collect();
+    let mut writes: Vec<Write> = forgotten.map(|marks| Write::DeleteSegment(marks.first)).collect();
+    let horizon = UnixMillis(at.0.saturating_sub(INBOX_KEEP_MS));
+    writes.push(Write::ForgetInbox(EventId::mint(horizon, [0; 10])));
     let next = if list.len() == 64 { list.last().map(|marks| marks.first) } else { None };
     Step::Finish(writes, Done::Pruned(next))
 }

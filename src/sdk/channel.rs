@@ -5,25 +5,36 @@ use wasm_bindgen::prelude::*;
 use web_sys::{BroadcastChannel, MessageEvent};
 
 /// What is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Word {
     /// Something on disk changed.
     Changed,
     /// The context that leads lives.
     Beat,
+    /// The city said this, and it is on disk.
+    Heard(String),
 }
 
+/// What is in front of an event of the feed.
+const HEARD: &str = "heard ";
+
 impl Word {
-    fn to_js(self) -> JsValue {
-        JsValue::from_str(match self {
-            Self::Changed => "changed",
-            Self::Beat => "beat",
-        })
+    fn to_js(&self) -> JsValue {
+        match self {
+            Self::Changed => JsValue::from_str("changed"),
+            Self::Beat => JsValue::from_str("beat"),
+            Self::Heard(body) => JsValue::from_str(&format!("{HEARD}{body}")),
+        }
     }
 
     /// What an unknown word means is looked up on disk.
     fn of(value: &JsValue) -> Self {
-        if *value == Self::Beat.to_js() { Self::Beat } else { Self::Changed }
+        let said = value.as_string().unwrap_or_default();
+        match said.strip_prefix(HEARD) {
+            Some(body) => Self::Heard(body.to_owned()),
+            None if said == "beat" => Self::Beat,
+            None => Self::Changed,
+        }
     }
 }
 
@@ -46,7 +57,7 @@ impl Channel {
     }
 
     /// Tells the others.
-    pub(super) fn tell(&self, word: Word) {
+    pub(super) fn tell(&self, word: &Word) {
         if let Some(channel) = &self.channel {
             // A hint that cannot be given is no fault: the others look again when they wake.
             let _ = channel.post_message(&word.to_js());

@@ -5,9 +5,9 @@
 //! draining of the engine is put off to the end of the turn.
 
 use super::channel::{Channel, Word};
-use super::errors;
 use super::health::{self, Health};
 use super::values::{self, NoticeOut};
+use super::{errors, records};
 use crate::browser::lock::{Claim, Lock, LockChange};
 use crate::browser::store::Store;
 use crate::browser::wakes::{Wake, Wakes, is_visible};
@@ -16,6 +16,7 @@ use crate::event::EventId;
 use crate::flat::FlatMap;
 use crate::outbox::Engine;
 use crate::outbox::engine::{Final, Hint, Input, Notice, Output, Request, Ticket};
+use crate::outbox::feed::Heard;
 use crate::outbox::port::{Batch, StoreFault};
 use crate::outbox::record::Status;
 use crate::pace::{Link, Now, Watched};
@@ -25,6 +26,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::AbortController;
 
 /// A promise someone waits for.
 pub(super) struct Waiter {
@@ -59,6 +61,8 @@ pub(super) struct Setup {
     pub(super) credentials: Option<Function>,
     /// Name of the database.
     pub(super) database: String,
+    /// Says what an event of the feed does to the page's records.
+    pub(super) apply: Option<Function>,
 }
 
 /// One open outbox of one context.
@@ -72,6 +76,9 @@ pub(super) struct Driver {
     settling: RefCell<Vec<(EventId, u64, Waiter)>>,
     listeners: RefCell<FlatMap<u64, Function>>,
     notice_listeners: RefCell<FlatMap<u64, Function>>,
+    outcome_listeners: RefCell<FlatMap<u64, Function>>,
+    /// Requests under way.
+    requests: RefCell<Vec<AbortController>>,
     turn: Cell<bool>,
     /// Writes under way.
     writing: Cell<usize>,
@@ -102,6 +109,8 @@ impl Driver {
             settling: RefCell::default(),
             listeners: RefCell::default(),
             notice_listeners: RefCell::default(),
+            outcome_listeners: RefCell::default(),
+            requests: RefCell::default(),
             turn: Cell::new(false),
             writing: Cell::new(0),
             idle: RefCell::new(None),
@@ -197,8 +206,10 @@ impl Driver {
 
     /// Another context changed the outbox, or says that it leads.
     fn heard(self: &Rc<Self>, word: Word) {
-        if word == Word::Beat {
-            return self.hand(Input::Beat);
+        match word {
+            Word::Beat => return self.hand(Input::Beat),
+            Word::Heard(body) => return self.tell_outcome(&body),
+            Word::Changed => {}
         }
         self.hand(Input::Changed);
         let ids: Vec<EventId> = self.settling.borrow().iter().map(|(id, ..)| *id).collect();
@@ -254,7 +265,7 @@ impl Driver {
                     let shared = concerns_others(&batch);
                     let result = driver.store.apply(batch).await;
                     if shared && result.is_ok() {
-                        driver.tell_others(Word::Changed);
+                        driver.tell_others(&Word::Changed);
                     }
                     driver.hand(Input::Applied { op, result });
                     driver.written();
@@ -275,9 +286,10 @@ impl Driver {
                 let reply = driver.send(request).await;
                 driver.hand(Input::Replied { request: number, reply });
             }),
+            Output::Effects(heard) => self.effects(heard),
             Output::YieldLead => self.compete_anew(Claim::Queue),
             Output::StealLead => self.compete_anew(Claim::Steal),
-            Output::Beat => self.tell_others(Word::Beat),
+            Output::Beat => self.tell_others(&Word::Beat),
             Output::Emitted(ticket, outcome) => {
                 if let Some(waiter) = self.waiting.borrow_mut().remove(&ticket) {
                     match outcome {
@@ -309,8 +321,31 @@ impl Driver {
         }
     }
 
+    /// Asks the page what the events of the feed do to its records. A page that throws gets the event without effect,
+    /// and hears of it: the feed must not stop at what one release cannot read.
+    fn effects(self: &Rc<Self>, mut heard: Vec<Heard>) {
+        if let Some(apply) = &self.setup.apply {
+            for own in &mut heard {
+                let Some(event) = values::outcome(&own.event.body) else { continue };
+                match records::effects(apply, &event) {
+                    Ok(put) => own.put = put,
+                    Err(thrown) => {
+                        report(&thrown);
+                        self.tell_notice(NoticeOut {
+                            kind: "feed",
+                            code: "apply-failed".to_owned(),
+                            detail: "`apply` threw, so this event changed none of your records.".to_owned(),
+                            id: Some(own.event.id),
+                        });
+                    }
+                }
+            }
+        }
+        self.hand(Input::Effects(heard));
+    }
+
     async fn send(&self, request: Request) -> Reply {
-        let Request { path, mut headers, body, fresh_credentials, .. } = request;
+        let Request { path, mut headers, body, fresh_credentials, timeout_ms, .. } = request;
         if let Some(ask) = &self.setup.credentials {
             if fresh_credentials {
                 self.token.replace(None);
@@ -325,7 +360,12 @@ impl Driver {
             self.token.replace(Some(token));
         }
         let url = format!("{}{path}", self.setup.city);
-        fetch::send(&fetch::Request { url, headers, body }).await
+        let abort = AbortController::new().ok();
+        self.requests.borrow_mut().extend(abort.clone());
+        let reply =
+            fetch::send(&fetch::Request { url, headers, body, timeout_ms, abort: abort.clone() }).await;
+        self.requests.borrow_mut().retain(|own| Some(own) != abort.as_ref());
+        reply
     }
 
     // Who waits.
@@ -404,6 +444,10 @@ impl Driver {
         self.add_listener(&self.notice_listeners, listener)
     }
 
+    pub(super) fn listen_outcomes(&self, listener: Function) -> u64 {
+        self.add_listener(&self.outcome_listeners, listener)
+    }
+
     fn add_listener(&self, list: &RefCell<FlatMap<u64, Function>>, listener: Function) -> u64 {
         let number = self.next_ticket.get() + 1;
         self.next_ticket.set(number);
@@ -414,6 +458,7 @@ impl Driver {
     pub(super) fn forget_listener(&self, number: u64) {
         self.listeners.borrow_mut().remove(&number);
         self.notice_listeners.borrow_mut().remove(&number);
+        self.outcome_listeners.borrow_mut().remove(&number);
     }
 
     pub(super) fn snapshot(&self) -> JsValue {
@@ -444,6 +489,16 @@ impl Driver {
                 ),
                 id: Some(id),
             },
+            Notice::Heard(event) => {
+                self.tell_outcome(&event.body);
+                return self.tell_others(&Word::Heard(event.body));
+            }
+            Notice::Resync => NoticeOut {
+                kind: "feed",
+                code: "resync".to_owned(),
+                detail: "The city's feed starts over: ask it how your orders and tickets stand.".to_owned(),
+                id: None,
+            },
             Notice::Link(link) => NoticeOut {
                 kind: "link",
                 code: link.as_str().to_owned(),
@@ -452,13 +507,24 @@ impl Driver {
             },
             Notice::Storage(fault) => storage_notice(&fault),
         };
+        self.tell_notice(told);
+    }
+
+    fn tell_notice(&self, told: NoticeOut) {
         let listeners: Vec<Function> = self.notice_listeners.borrow().values().cloned().collect();
         if !listeners.is_empty() {
             call_all(&listeners, &values::notice(told));
         }
     }
 
-    fn tell_others(&self, word: Word) {
+    fn tell_outcome(&self, body: &str) {
+        let listeners: Vec<Function> = self.outcome_listeners.borrow().values().cloned().collect();
+        if let (false, Some(outcome)) = (listeners.is_empty(), values::outcome(body)) {
+            call_all(&listeners, &outcome);
+        }
+    }
+
+    fn tell_others(&self, word: &Word) {
         if let Some(ears) = self.ears.borrow().as_ref() {
             ears.channel.tell(word);
         }
@@ -490,6 +556,9 @@ impl Driver {
         self.engine.borrow_mut().handle(Input::Closed, now());
         self.closed.set(true);
         self.ears.replace(None);
+        for request in core::mem::take(&mut *self.requests.borrow_mut()) {
+            request.abort();
+        }
         let error = errors::closed();
         for waiter in core::mem::take(&mut *self.waiting.borrow_mut()).into_values() {
             waiter.reject(&error);
@@ -499,6 +568,7 @@ impl Driver {
         }
         self.listeners.borrow_mut().clear();
         self.notice_listeners.borrow_mut().clear();
+        self.outcome_listeners.borrow_mut().clear();
         self.store.close();
     }
 
@@ -552,6 +622,7 @@ fn concerns_others(batch: &Batch) -> bool {
             | Batch::Buried(_)
             | Batch::Ages(_)
             | Batch::Beat { .. }
+            | Batch::Feed { .. }
             | Batch::Prune { .. }
             | Batch::Lead
     )

@@ -14,6 +14,7 @@ use crate::outbox::record::DeadLetter;
 use js_sys::{Array, Function, Promise, Reflect};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
 
 /// Letters of a made key: no 0, 1, I, L, O and U, which people mix up or misread.
 const KEY_LETTERS: &[u8; 30] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -30,12 +31,15 @@ pub struct Edge {
 impl Edge {
     /// Opens the outbox, creating it the first time, and starts to deliver what it owes.
     pub async fn open(options: JsValue) -> Result<Edge, JsValue> {
-        let (setup, device) = read_options(&options)?;
+        let (setup, device, feed) = read_options(&options)?;
         let fault = |fault| errors::of_store(&fault);
         let (store, opened) = Store::open(&setup.database).await.map_err(fault)?;
         let identity = Identity { device, incarnation: store.life().to_owned() };
         let seed = entropy::bytes().map_err(|_| no_entropy())?;
-        let engine = Engine::new(identity, u64::from_be_bytes(seed));
+        let mut engine = Engine::new(identity, u64::from_be_bytes(seed));
+        if feed {
+            engine.listen();
+        }
         let driver = Driver::new(engine, store, setup);
         driver.hand(Input::Opened(opened));
         driver.start();
@@ -81,9 +85,7 @@ impl Edge {
     pub fn settled(&self, id: &str, options: &JsValue) -> Result<Promise, JsValue> {
         rejecting(|| {
             self.check_open()?;
-            let id = EventId::parse(id).ok_or_else(|| {
-                error("not-found", "This is not an event id: take it from a receipt.", Retry::IsVain)
-            })?;
+            let id = read_id(id)?;
             let signal = Reflect::get(options, &"signal".into()).unwrap_or(JsValue::UNDEFINED);
             let aborted = |signal: &web_sys::AbortSignal| {
                 errors::error_caused("aborted", "The wait was given up.", Retry::Helps, &signal.reason())
@@ -125,6 +127,26 @@ impl Edge {
         self.check_open()?;
         let number = self.driver.listen_notices(listener);
         Ok(self.stop(number))
+    }
+
+    /// Calls the listener with each event the city says to this device; returns the way to stop.
+    pub fn outcomes(&self, listener: Function) -> Result<Function, JsValue> {
+        self.check_open()?;
+        let number = self.driver.listen_outcomes(listener);
+        Ok(self.stop(number))
+    }
+
+    /// What the city said about one event, also after a reload.
+    #[wasm_bindgen(js_name = outcomesOf)]
+    pub fn outcomes_of(&self, id: &str) -> Result<Promise, JsValue> {
+        rejecting(|| {
+            self.check_open()?;
+            let (driver, id) = (Rc::clone(&self.driver), read_id(id)?);
+            Ok(future_to_promise(async move {
+                let bodies = driver.store.answers_to(id).await.map_err(|fault| errors::of_store(&fault))?;
+                Ok(bodies.iter().filter_map(|body| values::outcome(body)).collect::<Array>().into())
+            }))
+        })
     }
 
     /// Dead letters that wait for a person, oldest first.
@@ -245,6 +267,11 @@ fn rejecting(work: impl FnOnce() -> Result<Promise, JsValue>) -> Result<Promise,
     Ok(work().unwrap_or_else(|error| Promise::reject(&error)))
 }
 
+fn read_id(id: &str) -> Result<EventId, JsValue> {
+    EventId::parse(id)
+        .ok_or_else(|| error("not-found", "This is not an event id: take it from a receipt.", Retry::IsVain))
+}
+
 fn no_entropy() -> JsValue {
     error(
         "fault",
@@ -262,7 +289,7 @@ async fn open_letter(driver: &Rc<Driver>, sequence: f64) -> Result<DeadLetter, J
     found.map_err(|fault| errors::of_store(&fault))?.ok_or_else(missing)
 }
 
-fn read_options(value: &JsValue) -> Result<(Setup, Device), JsValue> {
+fn read_options(value: &JsValue) -> Result<(Setup, Device, bool), JsValue> {
     let wrong = |text: &str| error("bad-option", text, Retry::IsVain);
     if !value.is_object() {
         return Err(wrong("Edge.open takes one object: { city, device, credentials }."));
@@ -283,5 +310,9 @@ fn read_options(value: &JsValue) -> Result<(Setup, Device), JsValue> {
             .ok_or_else(|| wrong("`database` must be a name."))?,
     };
     let credentials = values::callback(options.credentials(), "credentials")?;
-    Ok((Setup { city: city.trim_end_matches('/').to_owned(), credentials, database }, device))
+    let apply = values::callback(options.apply(), "apply")?;
+    let feed = options.feed();
+    let feed = feed.is_undefined() || feed.is_truthy();
+    let city = city.trim_end_matches('/').to_owned();
+    Ok((Setup { city, credentials, database, apply }, device, feed))
 }

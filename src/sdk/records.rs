@@ -8,7 +8,7 @@ use crate::event::json::Json;
 use crate::event::{Collection, Emit, Key, RecordName};
 use crate::limits::{COMMIT_EVENTS_MAX, COMMIT_RECORDS_MAX, RECORD_BYTES_MAX, RECORDS_PAGE_MAX};
 use crate::outbox::append::{Guard, Put};
-use js_sys::{Array, JSON, Object, Promise, Reflect};
+use js_sys::{Array, Function, JSON, Object, Promise, Reflect};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
@@ -64,14 +64,7 @@ pub(super) fn read_commit(value: &JsValue) -> Result<CommitIn, JsValue> {
     let events = list(shape.emit(), "emit")?;
     let emits = events.iter().map(values::read_emit).collect::<Result<Vec<_>, _>>()?;
     let expect = list(shape.expect(), "expect")?.iter().map(read_guard).collect::<Result<Vec<_>, _>>()?;
-    let mut put = Vec::new();
-    for one in list(shape.put(), "put")? {
-        let value = Some(read_value(&one.unchecked_ref::<RecordShape>().value())?);
-        put.push(Put { record: read_name(&one)?, value });
-    }
-    for one in list(shape.remove(), "remove")? {
-        put.push(Put { record: read_name(&one)?, value: None });
-    }
+    let put = read_puts(shape)?;
     if emits.is_empty() || emits.len() > COMMIT_EVENTS_MAX {
         return Err(wrong(&format!(
             "`emit` holds 1 to {COMMIT_EVENTS_MAX} events: records go in with an event."
@@ -81,6 +74,24 @@ pub(super) fn read_commit(value: &JsValue) -> Result<CommitIn, JsValue> {
         return Err(wrong(&format!("A commit names at most {COMMIT_RECORDS_MAX} records.")));
     }
     Ok(CommitIn { emits, expect, put })
+}
+
+fn read_puts(shape: &CommitShape) -> Result<Vec<Put>, JsValue> {
+    let mut put = Vec::new();
+    for one in list(shape.put(), "put")? {
+        let value = Some(read_value(&one.unchecked_ref::<RecordShape>().value())?);
+        put.push(Put { record: read_name(&one)?, value });
+    }
+    for one in list(shape.remove(), "remove")? {
+        put.push(Put { record: read_name(&one)?, value: None });
+    }
+    Ok(put)
+}
+
+/// Asks the page what an event of the feed does to its records.
+pub(super) fn effects(apply: &Function, event: &JsValue) -> Result<Vec<Put>, JsValue> {
+    let effect = apply.call1(&JsValue::UNDEFINED, event)?;
+    if effect.is_undefined() { Ok(Vec::new()) } else { read_puts(effect.unchecked_ref()) }
 }
 
 fn list(value: JsValue, name: &str) -> Result<Vec<JsValue>, JsValue> {

@@ -23,6 +23,10 @@ extern "C" {
     pub(super) fn credentials(this: &Options) -> JsValue;
     #[wasm_bindgen(method, getter)]
     pub(super) fn database(this: &Options) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn feed(this: &Options) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn apply(this: &Options) -> JsValue;
 
     type EventShape;
     #[wasm_bindgen(method, getter)]
@@ -254,7 +258,7 @@ pub(super) fn problem_of(note: &str) -> Option<Problem> {
 
 /// A dead letter as the page sees it. One whose body cannot be read any more is left out by `None`.
 pub(super) fn dead_letter(letter: &DeadLetter) -> Option<JsValue> {
-    let Stored { id, emit } = Stored::read(&letter.body)?;
+    let Stored { id, emit, .. } = Stored::read(&letter.body)?;
     let reason = letter.problem.as_deref().and_then(problem_of);
     let value = Plain::Members(vec![
         ("sequence", Plain::whole(letter.row.sequence.0)),
@@ -268,7 +272,27 @@ pub(super) fn dead_letter(letter: &DeadLetter) -> Option<JsValue> {
         ("problem", Plain::or_null(reason, |reason| problem(&reason))),
     ])
     .to_js();
-    let payload = JSON::parse(&emit.payload).ok()?;
-    Reflect::set(&value, &"payload".into(), &payload).ok()?;
+    with_payload(value, &emit.payload)
+}
+
+/// An event of the feed as the page sees it. One that cannot be read is left out by `None`.
+pub(super) fn outcome(body: &str) -> Option<JsValue> {
+    let Stored { id, time, emit } = Stored::read(body)?;
+    let text = |value: Option<String>| Plain::or_null(value, Plain::Text);
+    let value = Plain::Members(vec![
+        ("id", Plain::Text(id.to_string())),
+        ("causationId", text(emit.causation)),
+        ("correlationId", text(emit.correlation)),
+        ("topic", Plain::Text(emit.topic)),
+        ("type", Plain::Text(emit.kind)),
+        ("key", Plain::Text(emit.key)),
+        ("time", text(time)),
+    ])
+    .to_js();
+    with_payload(value, &emit.payload)
+}
+
+fn with_payload(value: JsValue, payload: &str) -> Option<JsValue> {
+    Reflect::set(&value, &"payload".into(), &JSON::parse(payload).ok()?).ok()?;
     Some(value)
 }

@@ -2,6 +2,7 @@
 
 use crate::event::EventId;
 use crate::event::json::Json;
+use crate::limits::CURSOR_CHARS_MAX;
 use crate::wire::headers::PROBLEM_PREFIX;
 
 /// One of the five words a city says about one event.
@@ -160,6 +161,46 @@ impl EdgeConfig {
             window_ms: window_ms(value),
         })
     }
+}
+
+/// One event the city says to a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedEvent {
+    /// Its delivery identity, by which it is applied once.
+    pub id: EventId,
+    /// The device's event it answers.
+    pub cause: Option<EventId>,
+    /// The encoded event.
+    pub body: String,
+}
+
+/// One answer of the feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedPage {
+    /// The events, in order.
+    pub events: Vec<FeedEvent>,
+    /// Where the next answer begins.
+    pub cursor: String,
+}
+
+impl FeedPage {
+    /// Reads an answer. None when it is no feed, or one of its events has no identity.
+    pub fn read(value: &Json) -> Option<Self> {
+        let cursor = value.get("cursor")?.as_text().filter(|text| is_cursor(text))?.to_owned();
+        let events = value.get("events")?.as_array()?.iter().map(|event| {
+            let id = |name: &str| EventId::parse(event.get(name)?.as_text()?);
+            let mut body = String::new();
+            event.write(&mut body);
+            Some(FeedEvent { id: id("id")?, cause: id("causationid"), body })
+        });
+        Some(Self { events: events.collect::<Option<_>>()?, cursor })
+    }
+}
+
+/// A cursor goes into an address as it is.
+fn is_cursor(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    !text.is_empty() && text.len() <= CURSOR_CHARS_MAX && text.bytes().all(plain)
 }
 
 #[cfg(test)]

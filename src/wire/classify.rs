@@ -3,7 +3,7 @@
 //! **Only the city may judge an event.** Without the city's identity header an answer is the link's trouble,
 //! whatever its status, and kills nothing.
 
-use super::answer::{Answer, EdgeConfig, Problem};
+use super::answer::{Answer, EdgeConfig, FeedPage, Problem};
 use super::retry_after;
 use crate::event::json::Json;
 use crate::event::{EventId, UnixMillis};
@@ -58,6 +58,10 @@ pub enum ReplyClass {
     Hold,
     /// The city is still working on the same key; ask again after so many ms.
     InFlight(Option<u64>),
+    /// What the city says to this device, for a request that asked for it.
+    Feed(FeedPage),
+    /// The city does not know the place in its feed we asked from.
+    CursorGone,
     /// The city could not read or take the request as a whole.
     Rejected(Problem),
     /// The city itself failed.
@@ -66,10 +70,21 @@ pub enum ReplyClass {
     Link(Unsettled),
 }
 
-/// Classifies a reply to a request that carried the events `sent` (empty for a question).
+/// What a request asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked<'a> {
+    /// Verdicts for these events.
+    Verdicts(&'a [EventId]),
+    /// The city's offer.
+    Offer,
+    /// What the city has to say.
+    Feed,
+}
+
+/// Classifies a reply to a request.
 ///
 /// `now` is only used for `Retry-After` dates when the answer has no `Date` of its own.
-pub fn classify(reply: &Reply, sent: &[EventId], now: UnixMillis) -> ReplyClass {
+pub fn classify(reply: &Reply, asked: Asked<'_>, now: UnixMillis) -> ReplyClass {
     let (status, city, retry_after, date, body) = match reply {
         Reply::NoAnswer => return ReplyClass::Link(Unsettled::Unknown),
         Reply::Timeout => return ReplyClass::Link(Unsettled::TimedOut),
@@ -82,7 +97,8 @@ pub fn classify(reply: &Reply, sent: &[EventId], now: UnixMillis) -> ReplyClass 
     let wait = retry_after.as_deref().and_then(|value| retry_after::wait_ms(value, date.unwrap_or(now)));
     let parsed = Json::parse(body).ok();
     match status {
-        200..=299 => judged(parsed.as_ref(), sent),
+        200..=299 => said(parsed.as_ref(), asked),
+        410 if asked == Asked::Feed => ReplyClass::CursorGone,
         401 | 403 => ReplyClass::Hold,
         409 => ReplyClass::InFlight(wait),
         429 | 503 => ReplyClass::Told(wait),
@@ -96,17 +112,20 @@ pub fn classify(reply: &Reply, sent: &[EventId], now: UnixMillis) -> ReplyClass 
     }
 }
 
-fn judged(parsed: Option<&Json>, sent: &[EventId]) -> ReplyClass {
-    if sent.is_empty() {
-        return parsed
-            .and_then(EdgeConfig::read)
-            .map_or(ReplyClass::Link(Unsettled::Misconfigured), ReplyClass::Offer);
-    }
-    let Some(mut answer) = parsed.and_then(Answer::read) else {
-        return ReplyClass::Link(Unsettled::Unknown);
-    };
-    answer.verdicts.retain(|verdict| sent.contains(&verdict.id));
-    if answer.verdicts.is_empty() { ReplyClass::Link(Unsettled::Unknown) } else { ReplyClass::Judged(answer) }
+fn said(parsed: Option<&Json>, asked: Asked<'_>) -> ReplyClass {
+    let answer = parsed.and_then(|parsed| match asked {
+        Asked::Offer => EdgeConfig::read(parsed).map(ReplyClass::Offer),
+        Asked::Feed => FeedPage::read(parsed).map(ReplyClass::Feed),
+        Asked::Verdicts(sent) => {
+            let mut answer = Answer::read(parsed)?;
+            answer.verdicts.retain(|verdict| sent.contains(&verdict.id));
+            (!answer.verdicts.is_empty()).then_some(ReplyClass::Judged(answer))
+        }
+    });
+    answer.unwrap_or(ReplyClass::Link(match asked {
+        Asked::Verdicts(_) => Unsettled::Unknown,
+        _ => Unsettled::Misconfigured,
+    }))
 }
 
 fn stranger(status: u16) -> Unsettled {
@@ -121,6 +140,7 @@ fn stranger(status: u16) -> Unsettled {
 mod tests {
     use super::*;
     use crate::wire::VerdictWord;
+    use crate::wire::answer::FeedEvent;
 
     const NOW: UnixMillis = UnixMillis(784_111_777_000);
     const PROBLEM: &str = r#"{"type":"urn:conch:problem:unreadable","title":"Unreadable","detail":"x"}"#;
@@ -151,7 +171,7 @@ mod tests {
     }
 
     fn class(reply: &Reply) -> ReplyClass {
-        classify(reply, &[id(1), id(2)], NOW)
+        classify(reply, Asked::Verdicts(&[id(1), id(2)]), NOW)
     }
 
     #[test]
@@ -258,8 +278,31 @@ mod tests {
     #[test]
     fn row_a_question_is_answered_with_the_offer() {
         let body = r#"{"city":"c1","batch":{"maxEvents":100,"maxBytes":65536},"pace":{"windowMs":5}}"#;
-        let ReplyClass::Offer(offer) = classify(&http(200, true, body), &[], NOW) else { panic!() };
+        let ReplyClass::Offer(offer) = classify(&http(200, true, body), Asked::Offer, NOW) else { panic!() };
         assert_eq!((offer.batch_events_max, offer.batch_bytes_max, offer.window_ms), (100, 65_536, Some(5)));
-        assert_eq!(classify(&http(200, true, "{}"), &[], NOW), ReplyClass::Link(Unsettled::Misconfigured));
+        assert_eq!(
+            classify(&http(200, true, "{}"), Asked::Offer, NOW),
+            ReplyClass::Link(Unsettled::Misconfigured)
+        );
+    }
+
+    #[test]
+    fn a_feed_is_what_the_city_says_and_a_lost_cursor_starts_over() {
+        let class = |status, body: &str| classify(&http(status, true, body), Asked::Feed, NOW);
+        let event = format!(r#"{{"id":"{}","causationid":"{}","type":"a.b.v1.said"}}"#, id(1), id(2));
+        let page = format!(r#"{{"events":[{event}],"cursor":"c1.7"}}"#);
+        let own = FeedEvent { id: id(1), cause: Some(id(2)), body: event };
+        let expected = FeedPage { events: vec![own], cursor: "c1.7".into() };
+        assert_eq!(class(200, &page), ReplyClass::Feed(expected));
+        assert_eq!(class(410, PROBLEM), ReplyClass::CursorGone);
+        assert_eq!(
+            classify(&http(410, true, ""), Asked::Offer, NOW),
+            ReplyClass::Link(Unsettled::Misconfigured)
+        );
+        for body in ["{}", r#"{"events":[],"cursor":"a b"}"#, r#"{"events":[{}],"cursor":"c"}"#, "<html>"] {
+            assert_eq!(class(200, body), ReplyClass::Link(Unsettled::Misconfigured), "{body}");
+        }
+        let stranger = classify(&http(200, false, &page), Asked::Feed, NOW);
+        assert_eq!(stranger, ReplyClass::Link(Unsettled::Captive), "only the city speaks for the city");
     }
 }

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sent {
     pub(crate) number: u64,
-    pub(crate) path: &'static str,
+    pub(crate) path: String,
     pub(crate) ids: Vec<EventId>,
     pub(crate) sequences: Vec<u64>,
     pub(crate) body: String,
@@ -48,6 +48,8 @@ pub(crate) struct Desk {
     pub(crate) steals: u32,
     /// While set, the store takes no verdicts.
     pub(crate) full: bool,
+    /// While set, the store takes nothing of the feed.
+    pub(crate) deaf: bool,
     /// The store takes no more events at once.
     pub(crate) room: usize,
     /// When it beat, monotonic.
@@ -78,6 +80,24 @@ impl Desk {
         desk
     }
 
+    /// Opens and listens to the city's feed.
+    pub(crate) fn listening() -> Self {
+        let mut desk = Self::closed(1);
+        desk.engine.listen();
+        desk.start();
+        desk
+    }
+
+    pub(crate) fn listen(&mut self) {
+        self.engine.listen();
+        self.input(Input::Wake);
+    }
+
+    /// Time until the next wake-up, whatever it is for.
+    pub(crate) fn next_wake_ms(&self) -> u64 {
+        self.engine.next_wake().map_or(u64::MAX, |at| at.saturating_sub(self.now.mono_ms))
+    }
+
     /// Another context on a copy of the same disk, which does not lead yet.
     pub(crate) fn beside(&self) -> Self {
         let mut other = Self { disk: self.disk.clone(), now: self.now, ..Self::closed(5) };
@@ -101,6 +121,7 @@ impl Desk {
             yielded: false,
             steals: 0,
             full: false,
+            deaf: false,
             room: usize::MAX,
             beats: Vec::new(),
         }
@@ -251,6 +272,7 @@ impl Desk {
                 Output::Apply { op, batch } => {
                     self.appends += usize::from(matches!(batch, Batch::Append { .. }));
                     let result = match batch {
+                        Batch::Feed { .. } if self.deaf => Err(StoreFault::Lost("closed".to_owned())),
                         Batch::Settle { .. } if self.full => Err(StoreFault::Quota),
                         Batch::Append { events, .. } if events.len() > self.room => Err(StoreFault::Quota),
                         _ => self.disk.apply(&batch),
@@ -266,6 +288,15 @@ impl Desk {
                     self.engine.handle(Input::Reread { op, result }, self.now);
                 }
                 Output::Send(request) => self.requests.push_back(seen(request)),
+                Output::Effects(mut heard) => {
+                    for own in &mut heard {
+                        let record = ticket(&format!("heard-{}", own.event.id));
+                        let before =
+                            self.disk.now.records.get(&record).map_or(0, |text| text.parse().unwrap());
+                        own.put.push(Put { record, value: Some((before + 1).to_string()) });
+                    }
+                    self.engine.handle(Input::Effects(heard), self.now);
+                }
                 Output::YieldLead => self.yielded = true,
                 Output::StealLead => self.steals += 1,
                 Output::Beat => self.beats.push(self.now.mono_ms),

@@ -2,8 +2,8 @@
 
 use super::conversation::{Next, Script};
 use super::layout::{
-    AGES, BEAT, BODIES, COUNTER, DEAD, EPOCH, HOLDER, INTENTS, LANES, MARKS, META, OFFER, PACE, PAUSED,
-    STATE, TOMBSTONES,
+    AGES, BEAT, BODIES, COUNTER, CURSOR, DEAD, EPOCH, HOLDER, INBOX, INTENTS, LANES, MARKS, META, OFFER,
+    PACE, PAUSED, STATE, TOMBSTONES,
 };
 use super::{records, value};
 use crate::event::Sequence;
@@ -25,7 +25,8 @@ pub(super) fn stores(batch: &Batch) -> &'static [&'static str] {
         Batch::Redrive { .. } | Batch::Revive { .. } | Batch::Discard { .. } => {
             &[META, DEAD, LANES, MARKS, INTENTS, BODIES]
         }
-        Batch::Prune { .. } => &[META, MARKS, INTENTS, BODIES],
+        Batch::Prune { .. } => &[META, MARKS, INTENTS, BODIES, INBOX],
+        Batch::Feed { .. } => &[META, INBOX, STATE],
         Batch::Lead
         | Batch::Buried(_)
         | Batch::Ages(_)
@@ -145,6 +146,7 @@ fn request(transaction: &IdbTransaction, read: &Read) -> Result<IdbRequest, JsVa
         Read::Lane(lane) => store(LANES)?.get(&records::lane_key(*lane)),
         Read::Holder(identity) => store(INTENTS)?.index(HOLDER)?.get_key(&value::bytes(identity)),
         Read::Record(name) => store(STATE)?.get(&records::record_key(name)),
+        Read::Inbox(cause, id) => store(INBOX)?.get_key(&records::inbox_key(*cause, *id)),
         Read::MarksAfter(after, limit) => {
             let range = IdbKeyRange::lower_bound_with_open(&key(*after), true)?;
             store(MARKS)?.get_all_with_key_and_limit(&range, *limit)
@@ -227,6 +229,7 @@ fn one_found(
             readable(result.is_string())?;
             Found::Record(result.as_string())
         }
+        Read::Inbox(..) => Found::Inbox(!result.is_undefined()),
         Read::MarksAfter(..) => Found::MarksList(
             js_sys::Array::from(result).iter().filter_map(|one| records::marks_of(&one)).collect(),
         ),
@@ -281,6 +284,15 @@ fn write(transaction: &IdbTransaction, write: &Write) -> Result<(), JsValue> {
             put(store(LANES)?, records::lane_to(lane).as_js(), &records::lane_key(lane.lane))
         }
         Write::DeleteLane(lane) => delete(store(LANES)?, &records::lane_key(*lane)),
+        Write::Inbox(event) => {
+            put(store(INBOX)?, &JsValue::from_str(&event.body), &records::inbox_key(event.cause, event.id))
+        }
+        Write::ForgetInbox(before) => {
+            let inbox = store(INBOX)?;
+            let ranges = records::inbox_before(*before)?;
+            ranges.iter().try_for_each(|range| delete(inbox.clone(), range))
+        }
+        Write::Cursor(cursor) => put_meta(CURSOR, &JsValue::from_str(cursor)),
         Write::Record(name, Some(value)) => {
             put(store(STATE)?, &JsValue::from_str(value), &records::record_key(name))
         }

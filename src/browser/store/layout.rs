@@ -9,7 +9,7 @@
 //! | `lanes` | lane, 8 bytes big-endian | `d` dead letter, `f` front, `w` wait until |
 //! | `dead` | `[0 open or 1 closed, sequence]` | a dead letter in full words |
 //! | `state` | `[collection, key]` | the record's canonical JSON |
-//! | `inbox` | event id | what the feed brought |
+//! | `inbox` | `[id of the event it answers or "", own id]` | an event of the feed, encoded |
 //! | `meta` | one of the words below | |
 //!
 //! Whole numbers are JavaScript numbers, at most 2^53 - 1. Identities are `Uint8Array`s.
@@ -47,5 +47,7 @@ pub(super) const TOMBSTONES: &str = "tombstones";
 pub(super) const AGES: &str = "ages";
 /// A number that rises while a context leads without a lock.
 pub(super) const BEAT: &str = "beat";
+/// Where we stand in the city's feed.
+pub(super) const CURSOR: &str = "cursor";
 /// Which life of the database this is: `incarnation`, `created`, `layout`.
 pub(super) const LIFE: &str = "life";

@@ -25,7 +25,7 @@ mod records;
 mod upgrade;
 mod value;
 
-use crate::event::{Collection, Key, RecordName, Sequence};
+use crate::event::{Collection, EventId, Key, RecordName, Sequence};
 use crate::outbox::port::{Applied, Batch, Load, Opened, Page, StoreFault};
 use crate::outbox::record::DeadLetter;
 use crate::outbox::transact::{Done, Refusal};
@@ -33,7 +33,9 @@ use batch::Running;
 use connection::Connection;
 use conversation::{Access, Script, converse};
 use fault::Fault;
-use query::{Answers, Beginning, DeadLetters, FateOf, OneDeadLetter, OneRecord, Owed, Question, Records};
+use query::{
+    Answers, AnswersTo, Beginning, DeadLetters, FateOf, OneDeadLetter, OneRecord, Owed, Question, Records,
+};
 use std::cell::RefCell;
 use std::rc::Rc;
 use web_sys::IdbDatabase;
@@ -105,6 +107,12 @@ impl Store {
     /// What became of an event, by its id (or its intent), for as long as the device remembers it.
     pub async fn find(&self, identity: [u8; 16]) -> Result<Option<Fate>, StoreFault> {
         let question = FateOf { identity };
+        Ok(question.read(&self.ask(Rc::new(question)).await?))
+    }
+
+    /// What the city said about an event, in the order of its ids, encoded.
+    pub async fn answers_to(&self, id: EventId) -> Result<Vec<String>, StoreFault> {
+        let question = AnswersTo(id);
         Ok(question.read(&self.ask(Rc::new(question)).await?))
     }
 

@@ -4,12 +4,12 @@ use super::batch::{held, segments};
 use super::conversation::{Access, Next, Script, converse};
 use super::fault::Fault;
 use super::layout::{
-    AGES, BEAT, BODIES, COUNTER, DEAD, EPOCH, HOLDER, INTENTS, LANES, LIFE, MARKS, META, OFFER, OWED, PACE,
-    PAUSED, STATE, TOMBSTONES,
+    AGES, BEAT, BODIES, COUNTER, CURSOR, DEAD, EPOCH, HOLDER, INBOX, INTENTS, LANES, LIFE, MARKS, META,
+    OFFER, OWED, PACE, PAUSED, STATE, TOMBSTONES,
 };
 use super::records;
 use super::value::{self, Value};
-use crate::event::{Collection, Key, RecordName, Sequence};
+use crate::event::{Collection, EventId, Key, RecordName, Sequence};
 use crate::limits::{BATCH_EVENTS_MAX, BLOCKED_LANES_MAX, LOAD_SEGMENTS_MAX};
 use crate::outbox::port::{Load, LoadedRow, Opened, Page};
 use crate::outbox::record::{DeadLetter, Intents, MAYBE_SENT, Marks, RowRef, Status};
@@ -106,7 +106,8 @@ impl Question for Beginning {
     }
 
     fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        let mut requests = meta(transaction, &[COUNTER, EPOCH, PAUSED, PACE, OFFER, TOMBSTONES, AGES, BEAT])?;
+        let mut requests =
+            meta(transaction, &[COUNTER, EPOCH, PAUSED, PACE, OFFER, TOMBSTONES, AGES, BEAT, CURSOR])?;
         let (lanes, limit) =
             (transaction.object_store(LANES)?, (BLOCKED_LANES_MAX + BATCH_EVENTS_MAX) as u32);
         requests.push(lanes.get_all_keys_with_key_and_limit(&JsValue::UNDEFINED, limit)?);
@@ -117,7 +118,7 @@ impl Question for Beginning {
 
 impl Beginning {
     pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Opened {
-        let (keys, lanes) = (Array::from(&first.at(8)), Array::from(&first.at(9)));
+        let (keys, lanes) = (Array::from(&first.at(9)), Array::from(&first.at(10)));
         Opened {
             counter: records::counter_of(&first.at(0)).unwrap_or_default(),
             epoch: value::as_whole(&first.at(1)).unwrap_or(0),
@@ -127,6 +128,7 @@ impl Beginning {
             tombstones: records::tombstones_of(&first.at(5)),
             ages: records::ages_of(&first.at(6)),
             beat: value::as_whole(&first.at(7)).unwrap_or(0),
+            cursor: first.at(8).as_string().unwrap_or_default(),
             lanes: keys
                 .iter()
                 .zip(lanes.iter())
@@ -260,6 +262,27 @@ impl Question for OneDeadLetter {
 impl OneDeadLetter {
     pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Option<DeadLetter> {
         first.0.iter().find_map(records::dead_of)
+    }
+}
+
+/// What the city said about an event.
+#[derive(Clone, Copy)]
+pub(super) struct AnswersTo(pub(super) EventId);
+
+impl Question for AnswersTo {
+    fn stores(&self) -> &'static [&'static str] {
+        &[INBOX]
+    }
+
+    fn ask(&self, transaction: &IdbTransaction) -> Asked {
+        let range = records::inbox_of(self.0)?;
+        Ok(vec![transaction.object_store(INBOX)?.get_all_with_key(&range)?])
+    }
+}
+
+impl AnswersTo {
+    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Vec<String> {
+        Array::from(&first.at(0)).iter().filter_map(|one| one.as_string()).collect()
     }
 }
 

@@ -1,13 +1,14 @@
 //! Each record of `outbox::record` as a stored value and back. The members are listed in `layout`.
 
 use super::value::{self, Value};
-use crate::event::{LaneHash, RecordName, Sequence, UnixMillis};
+use crate::event::{EventId, LaneHash, RecordName, Sequence, UnixMillis};
 use crate::outbox::record::{
     AgeMark, Closing, Counter, DeadLetter, DeadReason, Intents, LaneRecord, Marks, PaceRecord, RowRef,
 };
 use crate::wire::EdgeConfig;
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
+use web_sys::IdbKeyRange;
 
 pub(super) fn intents_to(record: &Intents) -> Value {
     let stored = Value::new();
@@ -87,6 +88,26 @@ pub(super) fn counter_of(found: &JsValue) -> Option<Counter> {
 
 pub(super) fn record_key(name: &RecordName) -> JsValue {
     Array::of2(&name.collection.as_str().into(), &name.key.as_str().into()).into()
+}
+
+/// Events that answer none of ours stand under the empty text, before all others.
+pub(super) fn inbox_key(cause: Option<EventId>, id: EventId) -> JsValue {
+    let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
+    Array::of2(&cause.as_str().into(), &id.to_string().as_str().into()).into()
+}
+
+/// The keys of what came, or answers what was said, before an id: ids sort by their time.
+pub(super) fn inbox_before(id: EventId) -> Result<[JsValue; 2], JsValue> {
+    let (empty, id) = (JsValue::from_str(""), JsValue::from_str(&id.to_string()));
+    let unasked = IdbKeyRange::bound(&Array::of1(&empty), &Array::of2(&empty, &id))?;
+    let asked = IdbKeyRange::bound(&Array::of1(&"0".into()), &Array::of1(&id))?;
+    Ok([unasked.into(), asked.into()])
+}
+
+/// The keys of what answers an event.
+pub(super) fn inbox_of(cause: EventId) -> Result<IdbKeyRange, JsValue> {
+    let cause = JsValue::from_str(&cause.to_string());
+    IdbKeyRange::bound(&Array::of1(&cause), &Array::of2(&cause, &Array::new()))
 }
 
 pub(super) fn tombstones_to(list: &[Sequence]) -> Array {

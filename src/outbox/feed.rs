@@ -1,0 +1,114 @@
+//! What the city says to this device: where we stand in its feed, when we ask again, and what an answer means.
+//!
+//! The feed is at least once; effect, inbox row and cursor of an answer are one transaction, so each event has its
+//! effect once. Only the leader asks, by long poll, and never before sends may go.
+
+use super::append::Put;
+use crate::limits::{FEED_AGAIN_HIDDEN_MS, FEED_AGAIN_MS, FEED_WAIT_S, OUTAGE_MS, RETRY_AFTER_MAX_MS};
+use crate::pace::{Jitter, Watched, backoff_ms, told_ms};
+use crate::wire::answer::FeedEvent;
+
+/// One event of the feed with what it does here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The event.
+    pub event: FeedEvent,
+    /// What becomes of the application's records.
+    pub put: Vec<Put>,
+}
+
+/// What is going on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// Nobody wants to hear.
+    #[default]
+    Deaf,
+    /// It asks at its time.
+    Rests,
+    /// A question is on its way.
+    Asks(u64),
+    /// An answer is being applied.
+    Applies,
+}
+
+/// The listener of one device.
+#[derive(Debug, Default)]
+pub(super) struct Ear {
+    stage: Stage,
+    pub(super) cursor: String,
+    next_ms: u64,
+    failures: u32,
+    down_since_ms: Option<u64>,
+}
+
+impl Ear {
+    pub(super) fn listen(&mut self) {
+        self.stage = Stage::Rests;
+    }
+
+    /// Forgets what is under way: its answer is not awaited any more.
+    pub(super) fn rest(&mut self) {
+        if self.stage != Stage::Deaf {
+            self.stage = Stage::Rests;
+        }
+    }
+
+    /// When it asks next, by its own reckoning.
+    pub(super) fn next_ms(&self) -> Option<u64> {
+        (self.stage == Stage::Rests).then_some(self.next_ms)
+    }
+
+    pub(super) fn asked(&self, request: u64) -> bool {
+        self.stage == Stage::Asks(request)
+    }
+
+    /// The question, which is on its way from here on.
+    pub(super) fn ask(&mut self, request: u64, now_ms: u64) -> String {
+        self.stage = Stage::Asks(request);
+        // A city that does not keep the question waiting is not asked without pause.
+        self.next_ms = now_ms + FEED_AGAIN_MS;
+        let after = if self.cursor.is_empty() { String::new() } else { format!("after={}&", self.cursor) };
+        format!("/v1/feed?{after}wait={FEED_WAIT_S}")
+    }
+
+    pub(super) fn applies(&mut self) {
+        self.stage = Stage::Applies;
+    }
+
+    /// An answer is applied.
+    pub(super) fn applied(&mut self, cursor: String, watched: Watched, now_ms: u64) {
+        self.cursor = cursor;
+        self.failures = 0;
+        self.down_since_ms = None;
+        if watched == Watched::Hidden {
+            self.next_ms = now_ms + FEED_AGAIN_HIDDEN_MS;
+        }
+        self.rest();
+    }
+
+    /// No answer that could be applied.
+    pub(super) fn failed(&mut self, watched: Watched, jitter: &mut Jitter, now_ms: u64) {
+        self.failures = self.failures.saturating_add(1);
+        self.down_since_ms.get_or_insert(now_ms);
+        self.next_ms = now_ms + FEED_AGAIN_MS + backoff_ms(self.failures, watched, jitter);
+        self.rest();
+    }
+
+    /// The city said when to come back.
+    pub(super) fn told(&mut self, wait_ms: u64, jitter: &mut Jitter, now_ms: u64) {
+        self.failures = 0;
+        self.down_since_ms = None;
+        self.next_ms = now_ms + told_ms(wait_ms, jitter);
+        self.rest();
+    }
+
+    /// The browser says that it is online, as it may say to a whole market at once.
+    pub(super) fn perk_up(&mut self, window_ms: u64, jitter: &mut Jitter, now_ms: u64) {
+        let was_long =
+            self.down_since_ms.take().is_some_and(|since| now_ms.saturating_sub(since) > OUTAGE_MS);
+        if self.failures > 0 && self.next_ms > now_ms {
+            let most = if was_long { window_ms.min(RETRY_AFTER_MAX_MS) } else { 0 };
+            self.next_ms = self.next_ms.min(now_ms + jitter.up_to(most.max(FEED_AGAIN_MS)));
+        }
+    }
+}
