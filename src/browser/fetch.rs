@@ -109,5 +109,6 @@ async fn body(answer: Answer) -> Result<String, JsValue> {
         }
     }
     bytes.truncate(ANSWER_BYTES_MAX);
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    // What is no text is no JSON either, and an empty answer says as little.
+    Ok(String::from_utf8(bytes).unwrap_or_default())
 }

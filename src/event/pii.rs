@@ -43,7 +43,7 @@ impl Kind {
 /// Looks for personal data in a key, an id or a correlation id.
 pub fn in_name(text: &str) -> Option<Kind> {
     whole(text).or_else(|| {
-        if text.contains('@') {
+        if text.bytes().any(|sign| sign == b'@') {
             return text.split([':', '/', '|', ',', ';']).find_map(whole);
         }
         text.split(['-', '_', ':', '/', '|', ',', ';', '.', '#', '=']).find_map(whole)
@@ -84,12 +84,12 @@ fn mask_text(text: &mut String) -> bool {
         .split_inclusive([' ', ',', ';', '\n', '\t'])
         .map(|part| {
             let token = part.trim_end_matches([' ', ',', ';', '\n', '\t', '.']);
-            match whole(token) {
-                Some(kind) => {
+            match (whole(token), part.strip_prefix(token)) {
+                (Some(kind), Some(rest)) => {
                     masked = true;
-                    part.replacen(token, kind.mask(), 1)
+                    [kind.mask(), rest].concat()
                 }
-                None => part.to_owned(),
+                _ => part.to_owned(),
             }
         })
         .collect();
@@ -185,7 +185,8 @@ fn is_national_id(text: &str) -> bool {
 fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
     let word = |part: &str| {
-        !part.is_empty() && part.chars().all(|sign| sign.is_alphanumeric() || "._%+-".contains(sign))
+        !part.is_empty()
+            && part.chars().all(|sign| sign.is_alphanumeric() || matches!(sign, '.' | '_' | '%' | '+' | '-'))
     };
     word(local)
         && word(domain)

@@ -30,13 +30,7 @@ pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
     }
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    if year < 1970 || !(1..=12).contains(&month) || day < 1 || day > month_days(year, month) {
-        return None;
-    }
-    // A leap second is read as the second before it.
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
+    let whole = of_parts([year, month, day], [hour, minute, second])?.0;
     let mut at = 19;
     let mut ms = 0;
     if is(at, b".") {
@@ -48,8 +42,7 @@ pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
         ms = kept * [1, 100, 10, 1].get(digits.min(3)).copied().unwrap_or(1);
         at += 1 + digits;
     }
-    let local =
-        days(year, month, day) * DAY_MS + hour * 3_600_000 + minute * 60_000 + second.min(59) * 1_000 + ms;
+    let local = whole + ms;
     if is(at, b"Zz") && text.len() == at + 1 {
         return Some(UnixMillis(local));
     }
@@ -63,6 +56,17 @@ pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
     let offset = offset_hour * 3_600_000 + offset_minute * 60_000;
     let utc = if is(at, b"+") { local.checked_sub(offset)? } else { local + offset };
     Some(UnixMillis(utc))
+}
+
+/// A time in UTC from year, month and day and from hour, minute and second; a leap second is the second before it.
+/// None when there is no such time, or it was before 1970.
+pub fn of_parts([year, month, day]: [u64; 3], [hour, minute, second]: [u64; 3]) -> Option<UnixMillis> {
+    let is_day = year >= 1970 && (1..=12).contains(&month) && day >= 1 && day <= month_days(year, month);
+    if !is_day || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let seconds = hour * 3_600 + minute * 60 + second.min(59);
+    Some(UnixMillis(days(year, month, day) * DAY_MS + seconds * 1_000))
 }
 
 fn days(year: u64, month: u64, day: u64) -> u64 {

@@ -28,8 +28,18 @@ pub fn http_date(value: &str) -> Option<UnixMillis> {
     if zone != "GMT" || parts.next().is_some() {
         return None;
     }
-    let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    time::from_rfc3339(&format!("{year}-{month:02}-{day}T{clock}Z"))
+    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+    let mut clock = clock.split(':');
+    let time = [number(clock.next()?)?, number(clock.next()?)?, number(clock.next()?)?];
+    if clock.next().is_some() {
+        return None;
+    }
+    time::of_parts([number(year)?, month, number(day)?], time)
+}
+
+/// Digits and nothing else.
+fn number(text: &str) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]

@@ -12,9 +12,11 @@ use crate::tools;
 /// wasm-opt reads from the module itself which wasm features browsers must have; naming more here would raise the floor.
 /// Inlining and common subexpressions make the module smaller and its gzip larger by a twenty-fifth, and the gzip is what
 /// travels. It finds more that is alike when functions of like names stand together.
-const WASM_OPT: [&str; 8] = [
+/// Rust puts the stack first, so that nothing but its very end lies in the lowest kilobyte.
+const WASM_OPT: [&str; 9] = [
     "-Oz",
-    "--one-caller-inline-max-function-size=0",
+    "--low-memory-unused",
+    "--one-caller-inline-max-function-size=20",
     "--always-inline-max-function-size=0",
     "--flexible-inline-max-function-size=0",
     "--skip-pass=local-cse",
@@ -55,16 +57,10 @@ pub(crate) fn node_modules(place: &Place) -> Result<(), Fault> {
 fn wasm(place: &Place) -> Result<(), Fault> {
     tools::ensure_wasm_target(place)?;
     let bindgen = tools::wasm_bindgen(place)?.join("wasm-bindgen");
-    child::run(place.cargo(&[
-        "build",
-        "--profile",
-        "wasm",
-        "--target",
-        WASM_TARGET,
-        "--lib",
-        "-p",
-        "conch",
-    ]))?;
+    let mut build =
+        place.cargo(&["build", "--profile", "wasm", "--target", WASM_TARGET, "--lib", "-p", "conch"]);
+    build.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", nameless(place)?);
+    child::run(build)?;
 
     let module = place.target.join(WASM_TARGET).join("wasm/conch.wasm");
     let optimizer = place.root.join("node_modules/binaryen");
@@ -91,6 +87,17 @@ fn wasm(place: &Place) -> Result<(), Fault> {
         child::run(optimize)?;
         minify(place, &dist.join("conch.js"))
     })
+}
+
+/// Flags that keep this machine's folders out of the module, so that it is the same wherever it is built.
+fn nameless(place: &Place) -> Result<String, Fault> {
+    let mut ask = place.command("rustc");
+    ask.args(["--print", "sysroot"]);
+    let sysroot = child::answer(ask).ok_or_else(|| Fault::advice("rustc does not say where it lives"))?;
+    let cargo =
+        std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
+    let cargo = cargo.map_err(|_| Fault::missing("HOME is not set", "export CARGO_HOME=<folder>"))?;
+    Ok(format!("--remap-path-prefix={sysroot}=rust --remap-path-prefix={cargo}=cargo"))
 }
 
 /// The glue is generated, so nobody reads it; without its comments and long names it is a third lighter.
