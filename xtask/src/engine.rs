@@ -168,7 +168,6 @@ pub(crate) fn ready(place: &Place, engines: &[Engine], wanted: Wanted) -> Result
 }
 
 fn find(place: &Place, engine: Engine) -> Option<Browser> {
-    let named = |name: &str| env::var_os(name).map(PathBuf::from).filter(|file| is_executable(file));
     Some(match engine {
         Engine::Chromium => Browser::Chromium {
             chromium: named("CHROMIUM")
@@ -177,7 +176,7 @@ fn find(place: &Place, engine: Engine) -> Option<Browser> {
             driver: named("CHROMEDRIVER").or_else(|| on_path("chromedriver"))?,
         },
         Engine::Firefox => Browser::Firefox {
-            firefox: named("FIREFOX").or_else(|| on_path("firefox-esr")).or_else(|| on_path("firefox"))?,
+            firefox: firefox()?,
             driver: named("GECKODRIVER").or_else(|| tools::found_geckodriver(place))?,
         },
         Engine::WebKit => {
@@ -186,25 +185,41 @@ fn find(place: &Place, engine: Engine) -> Option<Browser> {
     })
 }
 
-/// Installs what is missing of these engines.
+fn firefox() -> Option<PathBuf> {
+    named("FIREFOX").or_else(|| on_path("firefox-esr")).or_else(|| on_path("firefox"))
+}
+
+/// The program a variable names.
+fn named(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|file| is_executable(file))
+}
+
+/// Installs what is missing of these engines: what takes a person's permission first, then what takes minutes.
 fn install(place: &Place, engines: &[Engine]) -> Result<(), Fault> {
-    let absent = || engines.iter().copied().filter(|engine| find(place, *engine).is_none());
-    if absent().any(|engine| engine == Engine::Firefox) {
+    let lacks_packages = |engine: &Engine| match engine {
+        Engine::Firefox => firefox().is_none(),
+        engine => find(place, *engine).is_none(),
+    };
+    let absent: Vec<_> = engines.iter().copied().filter(lacks_packages).collect();
+    if !absent.is_empty() {
+        install_packages(place, &absent)?;
+    }
+    if engines.contains(&Engine::Firefox) && find(place, Engine::Firefox).is_none() {
         tools::geckodriver(place)?;
     }
-    let absent: Vec<_> = absent().collect();
-    if absent.is_empty() {
-        return Ok(());
-    }
+    Ok(())
+}
+
+fn install_packages(place: &Place, absent: &[Engine]) -> Result<(), Fault> {
     let become_root: &[&str] = if is_root(place) {
         &[]
     } else if sudo_asks_nothing(place) {
         &["sudo", "-n"]
     } else {
-        return Err(missing(&absent));
+        return Err(missing(absent));
     };
     if on_path("apt-get").is_none() {
-        return Err(missing(&absent));
+        return Err(missing(absent));
     }
     let packages = absent.iter().flat_map(|engine| engine.packages());
     let mut get = vec!["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"];
@@ -216,7 +231,7 @@ fn install(place: &Place, engines: &[Engine]) -> Result<(), Fault> {
             .chain(["env", "DEBIAN_FRONTEND=noninteractive"])
             .chain(step)
             .collect();
-        let Some((program, arguments)) = words.split_first() else { return Err(missing(&absent)) };
+        let Some((program, arguments)) = words.split_first() else { return Err(missing(absent)) };
         let mut command = place.command(program);
         command.args(arguments);
         child::run(command)?;
