@@ -7,9 +7,7 @@ use conch::sdk::edge::Edge;
 use js_sys::{Array, Function, JSON, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-
-wasm_bindgen_test_configure!(run_in_browser);
+use wasm_bindgen_test::wasm_bindgen_test;
 
 // A city that is played: `answer` decides what a request gets, and what was sent is kept. The pages' own tests run
 // against the real one; here its silence must last exactly as long as a test wants.
@@ -526,7 +524,9 @@ async fn open_with(database: &str, apply: &Function) -> Edge {
 fn ear() -> (Function, Array) {
     let heard = Array::new();
     let own = heard.clone();
-    let listener = Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| drop(own.push(&event)));
+    let listener = Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| {
+        own.push(&event);
+    });
     (listener.into_js_value().unchecked_into(), heard)
 }
 

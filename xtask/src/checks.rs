@@ -4,7 +4,8 @@ use crate::child;
 use crate::fault::Fault;
 use crate::place::{Place, WASM_TARGET};
 use crate::report::Report;
-use crate::{size, suites, tools};
+use crate::suites::{self, Choice};
+use crate::{size, table, tools};
 
 /// The crates whose decisions the simulator runs too, on its own clock.
 const PURE: [&str; 2] = ["city-domain", "conch"];
@@ -27,9 +28,10 @@ pub(crate) fn run(place: &Place, report: &mut Report) -> Result<(), Fault> {
     report.step("purity", || PURE.into_iter().try_for_each(|package| stays_pure(place, package)));
     report.step("docs", || docs(place, &["--workspace"]));
     report.step("docs wasm", || docs(place, &["-p", "conch", "--target", WASM_TARGET]));
-    if let Err(fault) = suites::run(place, "", report) {
-        report.step("suites", || Err(fault));
-    }
+    match suites::run(place, &Choice::everything(), report) {
+        Ok(ran) => report.step("engines table", || table::check(place, &ran)),
+        Err(fault) => report.step("suites", || Err(fault)),
+    };
     report.step("size", || size::weigh(place));
     Ok(())
 }

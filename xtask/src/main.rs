@@ -3,17 +3,20 @@
 //! A command first makes sure of what it needs, then does it, and skips what is done already. It never asks
 //! questions, so it runs the same on a developer's machine and in CI.
 
-mod browser;
+mod binaries;
 mod build;
 mod checks;
 mod child;
 mod counts;
+mod display;
+mod engine;
 mod fault;
 mod place;
 mod report;
 mod size;
 mod stamp;
 mod suites;
+mod table;
 mod tools;
 mod up;
 
@@ -22,6 +25,7 @@ use std::process::ExitCode;
 use fault::Fault;
 use place::Place;
 use report::Report;
+use suites::Choice;
 
 const HELP: &str = "\
 cargo xtask <command>: two commands do everything
@@ -32,12 +36,14 @@ cargo xtask <command>: two commands do everything
                       --data data               where the city keeps its database
   test [filter]     Build the same, fetch browser and driver, run every suite; the last line is `N passed, N failed`.
                     With a filter, only the suites whose name contains it: `cargo xtask test web`.
+                    Browser suites run in Chromium, and in Firefox and WebKitGTK where they are installed.
+                      --all-engines             install those two as well, and require them
 
 and the parts of them
 
   build             Only wasm and pages: npm/dist and www/dist.
   size              What a browser downloads, gzipped, against its limit.
-  ci                fmt, clippy, deny, docs, test and size: what has to hold before a change lands.
+  ci                fmt, clippy, deny, docs, test --all-engines and size: what has to hold before a change lands.
 
 Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.
 Needed beforehand: rustup, Node 20 with npm, build-essential. Whatever is missing is named with what to type.";
@@ -47,7 +53,7 @@ Needed beforehand: rustup, Node 20 with npm, build-essential. Whatever is missin
 enum Wish {
     Up(up::Options),
     Build,
-    Test { filter: String },
+    Test(Choice),
     Ci,
     Size,
     Help,
@@ -71,9 +77,12 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Build => build::browser_side(&place)?,
         Wish::Up(options) => up::run(&place, &options)?,
         Wish::Size => size::weigh(&place)?,
-        Wish::Test { filter } => {
+        Wish::Test(choice) => {
             let mut report = Report::new();
-            suites::run(&place, &filter, &mut report)?;
+            let ran = suites::run(&place, &choice, &mut report)?;
+            if choice == Choice::everything() {
+                report.step("engines table", || table::renew(&place, &ran));
+            }
             return Ok(report.close());
         }
         Wish::Ci => {
@@ -90,7 +99,7 @@ impl Wish {
         let Some(command) = words.next() else { return Ok(Self::Help) };
         let wish = match command.as_str() {
             "up" => return up::Options::parse(words).map(Self::Up),
-            "test" => Self::Test { filter: words.next().unwrap_or_default() },
+            "test" => return Choice::parse(words).map(Self::Test),
             "build" => Self::Build,
             "ci" => Self::Ci,
             "size" => Self::Size,
@@ -113,6 +122,7 @@ impl Wish {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::Wanted;
 
     fn parse(line: &str) -> Result<Wish, Fault> {
         Wish::parse(line.split_whitespace().map(str::to_owned))
@@ -124,9 +134,17 @@ mod tests {
     }
 
     #[test]
-    fn test_takes_one_filter() {
-        assert_eq!(parse("test web").unwrap(), Wish::Test { filter: "web".into() });
-        assert!(parse("test web store").is_err());
+    fn test_takes_one_filter_and_the_wish_for_all_engines() {
+        let test = |filter: &str, engines| Wish::Test(Choice { filter: filter.into(), engines });
+        assert_eq!(parse("test").unwrap(), test("", Wanted::Installed));
+        assert_eq!(parse("test web").unwrap(), test("web", Wanted::Installed));
+        assert_eq!(parse("test --all-engines").unwrap(), test("", Wanted::All));
+        for line in ["test web --all-engines", "test --all-engines web"] {
+            assert_eq!(parse(line).unwrap(), test("web", Wanted::All));
+        }
+        for line in ["test web store", "test --every-engine"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -31,8 +31,8 @@ impl Report {
         Self { rows: Vec::new(), started: Instant::now() }
     }
 
-    /// Runs a suite, which counts its tests. A fault is one failure, and the rest goes on.
-    pub(crate) fn suite(&mut self, name: &str, work: impl FnOnce() -> Result<Outcome, Fault>) {
+    /// Runs a suite and tells its counts. A fault is one failure, and the rest goes on.
+    pub(crate) fn suite(&mut self, name: &str, work: impl FnOnce() -> Result<Outcome, Fault>) -> Counts {
         println!("\n▸ {name}");
         let begun = Instant::now();
         let outcome = work().unwrap_or_else(|fault| Outcome {
@@ -41,13 +41,14 @@ impl Report {
         });
         let row = Row { name: name.to_owned(), outcome, elapsed: begun.elapsed() };
         println!("{} {name}: {} ({})", row.mark(), row.verdict(), seconds(row.elapsed));
+        let counts = row.outcome.counts;
         self.rows.push(row);
+        counts
     }
 
     /// Runs a step that passes or fails as a whole. Passing is no test passed; failing counts. Tells whether it passed.
     pub(crate) fn step(&mut self, name: &str, work: impl FnOnce() -> Result<(), Fault>) -> bool {
-        self.suite(name, || work().map(|()| Outcome::default()));
-        self.rows.last().is_some_and(|row| row.outcome.counts.failed == 0)
+        self.suite(name, || work().map(|()| Outcome::default())).failed == 0
     }
 
     /// Prints the table and, alone on the last line, the sum.

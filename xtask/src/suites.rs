@@ -4,24 +4,69 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
-use crate::browser::{self, Browser};
+use crate::binaries::Binaries;
 use crate::build;
 use crate::child;
 use crate::counts::{Counts, Format};
+use crate::display::Display;
+use crate::engine::{self, Browser, Context, DRIVER_VARIABLES, Engine, Wanted};
 use crate::fault::Fault;
 use crate::place::{Place, path_with};
 use crate::report::{Outcome, Report};
 use crate::tools;
 
-/// A file in tests/ with one of these beginnings runs in a browser.
-const BROWSER_SUITES: [&str; 2] = ["web_", "worker_"];
+/// A file in tests/ with this beginning runs in browsers.
+const BROWSER_SUITES: &str = "web_";
 /// Seconds a browser suite may take; the runner's own 20 are short for a cold browser on a busy machine.
 const BROWSER_SUITE_S_MAX: &str = "180";
+/// Seconds until a driver must listen; the runner's own 5 are short for the same reason.
+const DRIVER_START_S_MAX: &str = "30";
+/// The module of the tests that need a document; workers have none.
+const NEEDS_PAGE: &str = "page::";
 /// The workspace that drives the real pages against a real city.
 const PAGES_SUITE: &str = "www/e2e";
 /// Prints the npm workspaces that have tests.
 const TESTED_WORKSPACES: &str = "const read = (f) => JSON.parse(require('fs').readFileSync(f, 'utf8')); \
      read('package.json').workspaces.filter((w) => read(w + '/package.json').scripts?.test).join('\\n')";
+
+/// What to run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// Only suites whose name contains this.
+    pub(crate) filter: String,
+    pub(crate) engines: Wanted,
+}
+
+impl Choice {
+    pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, Fault> {
+        let mut choice = Self { filter: String::new(), engines: Wanted::Installed };
+        for word in words {
+            match word.as_str() {
+                "--all-engines" => choice.engines = Wanted::All,
+                filter if choice.filter.is_empty() && !filter.starts_with('-') => choice.filter = word,
+                _ => {
+                    return Err(Fault::advice(format!(
+                        "`test` does not take `{word}`: `cargo xtask` shows what it takes"
+                    )));
+                }
+            }
+        }
+        Ok(choice)
+    }
+
+    /// Every suite in every engine.
+    pub(crate) fn everything() -> Self {
+        Self { filter: String::new(), engines: Wanted::All }
+    }
+}
+
+/// A file in tests/, in one context of one engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BrowserSuite {
+    pub(crate) file: String,
+    pub(crate) engine: Engine,
+    pub(crate) context: Context,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 struct Suite {
@@ -33,44 +78,99 @@ struct Suite {
 enum Kind {
     /// All crates, with their doctests.
     Native,
-    /// A file in tests/, in headless Chromium.
-    Browser,
+    Browser(BrowserSuite),
     /// An npm script of the root that checks all workspaces.
     Script,
     /// The tests of an npm workspace, by its folder.
     Workspace(String),
 }
 
-/// Runs every suite whose name contains `filter`, each whether or not an earlier one failed.
+/// What the suites of a run use together.
+struct Equipment {
+    browsers: Vec<Browser>,
+    display: Option<Display>,
+    binaries: Binaries,
+}
+
+/// Runs every suite of the choice, each whether or not an earlier one failed, and tells what ran in browsers.
 /// A fault means that nothing could start: a prerequisite is missing, or the filter names nothing.
-pub(crate) fn run(place: &Place, filter: &str, report: &mut Report) -> Result<(), Fault> {
+pub(crate) fn run(
+    place: &Place,
+    choice: &Choice,
+    report: &mut Report,
+) -> Result<Vec<(BrowserSuite, Counts)>, Fault> {
     tools::check_prerequisites(place)?;
-    let all = list(place)?;
-    let names: Vec<_> = all.iter().map(|suite| suite.name.as_str()).collect();
-    let names = names.join(", ");
-    let suites: Vec<_> = all.into_iter().filter(|suite| suite.name.contains(filter)).collect();
+    let mut suites = chosen(place, &choice.filter)?;
+    let engines: Vec<_> =
+        Engine::ALL.into_iter().filter(|engine| suites.iter().any(|suite| suite.needs(*engine))).collect();
+    let browsers = engine::ready(place, &engines, choice.engines)?;
+    suites.retain(|suite| {
+        let lacks = |engine: &Engine| !browsers.iter().any(|browser| browser.engine() == *engine);
+        !engines.iter().any(|engine| suite.needs(*engine) && lacks(engine))
+    });
     if suites.is_empty() {
-        return Err(Fault::advice(format!("no suite has `{filter}` in its name; there are {names}")));
+        return Err(Fault::advice("nothing is left to run: `--all-engines` installs what is missing"));
     }
-    let browser = if suites.iter().any(|suite| suite.kind.needs_browser()) {
-        Some(browser::ensure(place)?)
-    } else {
-        None
-    };
+
     let needs_build = suites.iter().any(|suite| suite.kind.needs_build());
     let built = !needs_build || report.step("build", || build::everything(place));
-
-    for suite in &suites {
-        report.suite(&suite.name, || {
+    let equipment = Equipment::gather(place, &suites, browsers, report)?;
+    let mut ran = Vec::new();
+    for suite in suites {
+        let counts = report.suite(&suite.name, || {
             if suite.kind.needs_build() && !built {
                 return Err(Fault::advice("not run, because the build failed"));
             }
-            let (status, counts) =
-                child::count(suite.command(place, browser.as_ref())?, suite.kind.format())?;
+            let (status, counts) = child::count(suite.command(place, &equipment)?, suite.kind.format())?;
             Ok(judge(&suite.kind, status, counts))
         });
+        if let Kind::Browser(own) = suite.kind {
+            ran.push((own, counts));
+        }
     }
-    Ok(())
+    Ok(ran)
+}
+
+/// The suites whose name contains the filter.
+fn chosen(place: &Place, filter: &str) -> Result<Vec<Suite>, Fault> {
+    let (suites, others): (Vec<_>, Vec<_>) =
+        list(place)?.into_iter().partition(|suite| suite.name.contains(filter));
+    if suites.is_empty() {
+        let names: Vec<_> = others.iter().map(|suite| suite.name.as_str()).collect();
+        let names = names.join(", ");
+        return Err(Fault::advice(format!("no suite has `{filter}` in its name; there are {names}")));
+    }
+    Ok(suites)
+}
+
+impl Equipment {
+    fn gather(
+        place: &Place,
+        suites: &[Suite],
+        browsers: Vec<Browser>,
+        report: &mut Report,
+    ) -> Result<Self, Fault> {
+        let runs = || suites.iter().filter_map(|suite| suite.kind.browser());
+        let mut display = None;
+        for browser in browsers.iter().filter(|browser| runs().any(|run| run.engine == browser.engine())) {
+            display = display.or(browser.display(place)?);
+        }
+        let mut files: Vec<_> = runs().filter(|run| !run.goes_by_wasm_pack()).map(|run| &run.file).collect();
+        files.dedup();
+        let mut binaries = Binaries::default();
+        if !files.is_empty() {
+            report.step("browser tests", || {
+                binaries = Binaries::compile(place, &files)?;
+                Ok(())
+            });
+        }
+        Ok(Self { browsers, display, binaries })
+    }
+
+    fn browser(&self, engine: Engine) -> Result<&Browser, Fault> {
+        let found = self.browsers.iter().find(|browser| browser.engine() == engine);
+        found.ok_or_else(|| Fault::advice(format!("{} is missing", engine.name())))
+    }
 }
 
 fn list(place: &Place) -> Result<Vec<Suite>, Fault> {
@@ -99,7 +199,7 @@ fn browser_suites(tests: &Path) -> Result<Vec<Suite>, Fault> {
         let is_suite =
             path.extension().is_some_and(|ending| ending == "rs") || path.join("main.rs").is_file();
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if is_suite && BROWSER_SUITES.iter().any(|beginning| name.starts_with(beginning)) {
+        if is_suite && name.starts_with(BROWSER_SUITES) {
             names.push(name);
         }
     }
@@ -108,7 +208,17 @@ fn browser_suites(tests: &Path) -> Result<Vec<Suite>, Fault> {
         names.push("web_*".to_owned());
     }
     names.sort_unstable();
-    Ok(names.into_iter().map(|name| Suite { name, kind: Kind::Browser }).collect())
+    Ok(names.iter().flat_map(|file| everywhere(file)).collect())
+}
+
+/// A file in all contexts of all engines: there is none that one of the drivers cannot reach.
+fn everywhere(file: &str) -> impl Iterator<Item = Suite> {
+    Engine::ALL.into_iter().flat_map(move |engine| {
+        Context::ALL.into_iter().map(move |context| {
+            let own = BrowserSuite { file: file.to_owned(), engine, context };
+            Suite { name: own.name(), kind: Kind::Browser(own) }
+        })
+    })
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
@@ -120,18 +230,37 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
         .map_err(Fault::io(format!("cannot read {}", folder.display())))
 }
 
+impl BrowserSuite {
+    /// `web_store firefox`, `web_store firefox worker`.
+    fn name(&self) -> String {
+        let (file, engine) = (&self.file, self.engine.name());
+        match self.context {
+            Context::Window => format!("{file} {engine}"),
+            context => format!("{file} {engine} {}", context.name()),
+        }
+    }
+
+    /// The way anybody would type it. It cannot reach the others: wasm-pack knows no WebKitGTK.
+    fn goes_by_wasm_pack(&self) -> bool {
+        self.engine == Engine::Chromium && self.context == Context::Window
+    }
+}
+
 impl Kind {
     fn needs_build(&self) -> bool {
         matches!(self, Self::Workspace(_))
     }
 
-    fn needs_browser(&self) -> bool {
-        matches!(self, Self::Browser | Self::Workspace(_))
+    fn browser(&self) -> Option<&BrowserSuite> {
+        match self {
+            Self::Browser(own) => Some(own),
+            _ => None,
+        }
     }
 
     fn format(&self) -> Format {
         match self {
-            Self::Native | Self::Browser => Format::Libtest,
+            Self::Native | Self::Browser(_) => Format::Libtest,
             Self::Workspace(_) => Format::Node,
             Self::Script => Format::Nothing,
         }
@@ -139,9 +268,17 @@ impl Kind {
 }
 
 impl Suite {
+    fn needs(&self, engine: Engine) -> bool {
+        match &self.kind {
+            Kind::Browser(own) => own.engine == engine,
+            Kind::Workspace(_) => engine == Engine::Chromium,
+            Kind::Native | Kind::Script => false,
+        }
+    }
+
     /// The command, once all it needs is there.
-    fn command(&self, place: &Place, browser: Option<&Browser>) -> Result<Command, Fault> {
-        let mut command = match &self.kind {
+    fn command(&self, place: &Place, equipment: &Equipment) -> Result<Command, Fault> {
+        Ok(match &self.kind {
             Kind::Native => place.cargo(&["test", "--workspace", "--no-fail-fast"]),
             Kind::Script => {
                 build::node_modules(place)?;
@@ -150,28 +287,56 @@ impl Suite {
             Kind::Workspace(folder) => {
                 let mut command = place.npm(&["test", "--workspace", folder]);
                 command.env("CONCH_CITY", place.city()).env("CONCH_PAGES", place.pages());
+                if let Browser::Chromium { chromium, driver } = equipment.browser(Engine::Chromium)? {
+                    command.env("CHROMIUM", chromium).env("CHROMEDRIVER", driver);
+                }
                 command
             }
-            Kind::Browser => self.wasm_pack(place, browser)?,
+            Kind::Browser(own) => own.command(place, equipment)?,
+        })
+    }
+}
+
+impl BrowserSuite {
+    fn command(&self, place: &Place, equipment: &Equipment) -> Result<Command, Fault> {
+        let browser = equipment.browser(self.engine)?;
+        let mut command = match browser {
+            Browser::Chromium { driver, .. } if self.goes_by_wasm_pack() => self.wasm_pack(place, driver)?,
+            _ => self.runner(place, &equipment.binaries)?,
         };
-        if let Some(browser) = browser {
-            command.env("CHROMIUM", &browser.chromium).env("CHROMEDRIVER", &browser.driver);
+        for name in DRIVER_VARIABLES.into_iter().chain(Context::ALL.map(Context::variable)) {
+            command.env_remove(name);
+        }
+        command.env(self.context.variable(), "1").envs(browser.environment(equipment.display.as_ref()));
+        for (name, seconds) in [
+            ("WASM_BINDGEN_TEST_TIMEOUT", BROWSER_SUITE_S_MAX),
+            ("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", DRIVER_START_S_MAX),
+        ] {
+            if std::env::var_os(name).is_none() {
+                command.env(name, seconds);
+            }
         }
         Ok(command)
     }
 
-    fn wasm_pack(&self, place: &Place, browser: Option<&Browser>) -> Result<Command, Fault> {
+    fn wasm_pack(&self, place: &Place, driver: &Path) -> Result<Command, Fault> {
         tools::ensure_wasm_target(place)?;
         let bindgen = tools::wasm_bindgen(place)?;
         let mut command = place.command(tools::wasm_pack(place)?.join("wasm-pack"));
-        command.args(["test", "--headless", "--chrome", "--mode", "no-install"]);
-        if let Some(browser) = browser {
-            command.arg("--chromedriver").arg(&browser.driver);
-        }
-        command.args(["--", "--test", &self.name]);
+        command.args(["test", "--headless", "--chrome", "--mode", "no-install", "--chromedriver"]);
+        command.arg(driver).args(["--", "--test", &self.file]);
         command.env("PATH", path_with(&[&bindgen])?).env("CARGO_TARGET_DIR", &place.target);
-        if std::env::var_os("WASM_BINDGEN_TEST_TIMEOUT").is_none() {
-            command.env("WASM_BINDGEN_TEST_TIMEOUT", BROWSER_SUITE_S_MAX);
+        let (name, value) = Binaries::WITHOUT_DEBUG_INFO;
+        command.env(name, value);
+        Ok(command)
+    }
+
+    /// The binary that is there already, given to the runner that wasm-pack and cargo would call.
+    fn runner(&self, place: &Place, binaries: &Binaries) -> Result<Command, Fault> {
+        let mut command = place.command(tools::wasm_bindgen(place)?.join("wasm-bindgen-test-runner"));
+        command.arg(binaries.of(&self.file)?);
+        if self.context != Context::Window {
+            command.args(["--skip", NEEDS_PAGE]);
         }
         Ok(command)
     }
@@ -201,6 +366,11 @@ mod tests {
 
     use super::*;
 
+    fn in_firefox() -> Kind {
+        let file = "web_store".into();
+        Kind::Browser(BrowserSuite { file, engine: Engine::Firefox, context: Context::Window })
+    }
+
     fn judged(kind: &Kind, exit: i32, passed: u64, failed: u64) -> (u64, u64, bool) {
         let Outcome { counts, complaint } =
             judge(kind, ExitStatus::from_raw(exit << 8), Counts { passed, failed, skipped: 0 });
@@ -215,14 +385,14 @@ mod tests {
 
     #[test]
     fn a_suite_that_ran_nothing_fails_although_it_exits_0() {
-        for kind in [Kind::Native, Kind::Browser, Kind::Workspace("www/e2e".into())] {
+        for kind in [Kind::Native, in_firefox(), Kind::Workspace("www/e2e".into())] {
             assert_eq!(judged(&kind, 0, 0, 0), (0, 1, true), "{kind:?}");
         }
     }
 
     #[test]
     fn a_suite_that_broke_outside_its_tests_fails_once() {
-        assert_eq!(judged(&Kind::Browser, 1, 0, 0), (0, 1, true));
+        assert_eq!(judged(&in_firefox(), 1, 0, 0), (0, 1, true));
         assert_eq!(judged(&Kind::Native, 101, 12, 0), (12, 1, true));
     }
 
@@ -236,11 +406,23 @@ mod tests {
     fn only_browser_files_are_browser_suites() {
         let tests = std::env::temp_dir().join(format!("xtask-suites-{}", std::process::id()));
         fs::create_dir_all(tests.join("web_deep")).unwrap();
-        for file in ["web_store.rs", "worker_lock.rs", "engine.rs", "web_notes.md", "web_deep/main.rs"] {
+        for file in ["web_store.rs", "engine.rs", "web_notes.md", "web_deep/main.rs"] {
             fs::write(tests.join(file), "").unwrap();
         }
-        let names: Vec<_> = browser_suites(&tests).unwrap().into_iter().map(|suite| suite.name).collect();
+        let suites = browser_suites(&tests).unwrap();
         fs::remove_dir_all(&tests).unwrap();
-        assert_eq!(names, ["web_deep", "web_store", "worker_lock"]);
+        let mut files: Vec<_> =
+            suites.iter().filter_map(|suite| suite.kind.browser()).map(|own| own.file.as_str()).collect();
+        files.dedup();
+        assert_eq!(files, ["web_deep", "web_store"]);
+    }
+
+    #[test]
+    fn a_file_runs_in_every_context_of_every_engine_and_its_name_says_where() {
+        let names: Vec<_> = everywhere("web_store").map(|suite| suite.name).collect();
+        assert_eq!(names.len(), Engine::ALL.len() * Context::ALL.len());
+        for name in ["web_store chromium", "web_store firefox worker", "web_store webkit service-worker"] {
+            assert!(names.iter().any(|own| own == name), "{name}");
+        }
     }
 }

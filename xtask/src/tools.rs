@@ -16,6 +16,7 @@ const GET_CC: &str = "sudo apt-get install -y build-essential";
 
 const WASM_PACK: &str = "0.15.1";
 const CARGO_DENY: &str = "0.20.2";
+const GECKODRIVER: &str = "0.37.0";
 
 /// Checks what the user brings: a C compiler, Node and npm.
 pub(crate) fn check_prerequisites(place: &Place) -> Result<(), Fault> {
@@ -73,19 +74,37 @@ pub(crate) fn cargo_deny(place: &Place) -> Result<PathBuf, Fault> {
     ensure(place, "cargo-deny", &["cargo-deny"], CARGO_DENY)
 }
 
+/// Firefox's driver, which Debian does not package.
+pub(crate) fn geckodriver(place: &Place) -> Result<PathBuf, Fault> {
+    Ok(ensure(place, "geckodriver", &["geckodriver"], GECKODRIVER)?.join("geckodriver"))
+}
+
+/// Firefox's driver, if it is there already.
+pub(crate) fn found_geckodriver(place: &Place) -> Option<PathBuf> {
+    Some(found(place, "geckodriver", &["geckodriver"], GECKODRIVER)?.join("geckodriver"))
+}
+
 /// Finds the tool in the cache or on PATH, else installs it into the cache.
 fn ensure(place: &Place, package: &str, programs: &[&str], version: &str) -> Result<PathBuf, Fault> {
-    let home = place.tools.join(format!("{package}-{version}"));
-    let cached = home.join("bin");
-    if programs.iter().all(|program| is_executable(&cached.join(program))) {
-        return Ok(cached);
-    }
-    if let Some(folder) = fitting_on_path(place, programs, version) {
+    if let Some(folder) = found(place, package, programs, version) {
         return Ok(folder);
     }
+    let home = home(place, package, version);
     println!("  installing {package} {version}: once, a few minutes");
     child::run(installation(place, package, version, &home))?;
-    Ok(cached)
+    Ok(home.join("bin"))
+}
+
+fn found(place: &Place, package: &str, programs: &[&str], version: &str) -> Option<PathBuf> {
+    let cached = home(place, package, version).join("bin");
+    if programs.iter().all(|program| is_executable(&cached.join(program))) {
+        return Some(cached);
+    }
+    fitting_on_path(place, programs, version)
+}
+
+fn home(place: &Place, package: &str, version: &str) -> PathBuf {
+    place.tools.join(format!("{package}-{version}"))
 }
 
 fn fitting_on_path(place: &Place, programs: &[&str], version: &str) -> Option<PathBuf> {

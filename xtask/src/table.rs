@@ -1,0 +1,123 @@
+//! The table of docs/engines.md that says how many tests passed where: written from a run, never by hand.
+
+use std::fmt::Write;
+use std::fs;
+
+use crate::counts::Counts;
+use crate::engine::{Context, Engine};
+use crate::fault::Fault;
+use crate::place::Place;
+use crate::suites::BrowserSuite;
+
+const PAGE: &str = "docs/engines.md";
+const BEGIN: &str = "<!-- counts -->\n";
+const END: &str = "<!-- end of counts -->\n";
+
+/// Writes what a run of everything gave. A run with failures changes nothing: what should have passed is not known.
+pub(crate) fn renew(place: &Place, ran: &[(BrowserSuite, Counts)]) -> Result<(), Fault> {
+    let Some((old, new)) = pages(place, ran)? else { return Ok(()) };
+    if old == new {
+        return Ok(());
+    }
+    println!("  {PAGE}: other counts, written anew");
+    fs::write(place.root.join(PAGE), new).map_err(Fault::io(format!("cannot write {PAGE}")))
+}
+
+/// A fault if the page says something else than the run gave.
+pub(crate) fn check(place: &Place, ran: &[(BrowserSuite, Counts)]) -> Result<(), Fault> {
+    match pages(place, ran)? {
+        Some((old, new)) if old != new => {
+            Err(Fault::missing(format!("{PAGE} has other counts"), "cargo xtask test --all-engines"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The page as it is and as it should be.
+fn pages(place: &Place, ran: &[(BrowserSuite, Counts)]) -> Result<Option<(String, String)>, Fault> {
+    if ran.iter().any(|(_, counts)| counts.failed > 0) {
+        return Ok(None);
+    }
+    let page = fs::read_to_string(place.root.join(PAGE)).map_err(Fault::io(format!("cannot read {PAGE}")))?;
+    let (before, rest) = page.split_once(BEGIN).ok_or_else(unmarked)?;
+    let (_, after) = rest.split_once(END).ok_or_else(unmarked)?;
+    let new = format!("{before}{BEGIN}{}{END}{after}", table(ran));
+    Ok(Some((page, new)))
+}
+
+fn unmarked() -> Fault {
+    Fault::advice(format!("{PAGE} has lost the two comments around its counts: put them back"))
+}
+
+fn table(ran: &[(BrowserSuite, Counts)]) -> String {
+    let mut files: Vec<_> = ran.iter().map(|(suite, _)| suite.file.as_str()).collect();
+    files.dedup();
+    let mut text = String::from("| suite | context |");
+    Engine::ALL.iter().for_each(|engine| text.extend([" ", engine.name(), " |"]));
+    text.push_str("\n|---|---|---|---|---|\n");
+    for file in files {
+        for context in Context::ALL {
+            // Writing into a string cannot fail.
+            let _ = write!(text, "| {file} | {} |", context.name());
+            for engine in Engine::ALL {
+                let wanted = BrowserSuite { file: file.to_owned(), engine, context };
+                let passed = ran.iter().find(|(suite, _)| *suite == wanted).map(|(_, counts)| counts.passed);
+                let _ =
+                    write!(text, " {} |", passed.map_or_else(|| "–".to_owned(), |passed| passed.to_string()));
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(passed: u64, failed: u64) -> Vec<(BrowserSuite, Counts)> {
+        let suite = |engine, context| BrowserSuite { file: "web_store".into(), engine, context };
+        let counts = Counts { passed, failed, skipped: 0 };
+        vec![
+            (suite(Engine::Chromium, Context::Window), counts),
+            (suite(Engine::WebKit, Context::ServiceWorker), Counts { passed: 1, ..counts }),
+        ]
+    }
+
+    /// A checkout with nothing but the page.
+    fn checkout(name: &str, page: &str) -> Place {
+        let root = std::env::temp_dir().join(format!("xtask-table-{name}-{}", std::process::id()));
+        fs::create_dir_all(root.join("docs")).unwrap();
+        fs::write(root.join(PAGE), page).unwrap();
+        Place { target: root.join("target"), tools: root.join("tools"), root }
+    }
+
+    #[test]
+    fn a_row_is_a_suite_in_a_context_and_a_column_an_engine() {
+        let text = table(&ran(33, 0));
+        assert!(text.contains("| web_store | window | 33 | – | – |\n"), "{text}");
+        assert!(text.contains("| web_store | service-worker | – | – | 1 |\n"), "{text}");
+    }
+
+    #[test]
+    fn a_page_that_says_something_else_is_told_until_it_is_renewed() {
+        let place = checkout("renewed", &format!("before\n{BEGIN}old\n{END}after\n"));
+        assert!(check(&place, &ran(33, 0)).is_err());
+        renew(&place, &ran(33, 0)).unwrap();
+        check(&place, &ran(33, 0)).unwrap();
+        assert!(check(&place, &ran(34, 0)).is_err());
+        let page = fs::read_to_string(place.root.join(PAGE)).unwrap();
+        fs::remove_dir_all(&place.root).unwrap();
+        assert!(page.starts_with("before\n") && page.ends_with("after\n") && !page.contains("old"), "{page}");
+    }
+
+    #[test]
+    fn a_run_with_failures_says_nothing_of_the_counts() {
+        let page = format!("{BEGIN}old\n{END}");
+        let place = checkout("failed", &page);
+        renew(&place, &ran(32, 1)).unwrap();
+        check(&place, &ran(32, 1)).unwrap();
+        assert_eq!(fs::read_to_string(place.root.join(PAGE)).unwrap(), page);
+        fs::remove_dir_all(&place.root).unwrap();
+    }
+}
