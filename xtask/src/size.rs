@@ -20,7 +20,7 @@ pub(crate) fn weigh(place: &Place) -> Result<(), Fault> {
         let path = place.bindings().join(file);
         let bytes = fs::read(&path)
             .map_err(|_| Fault::missing(format!("npm/dist/{file} is not built yet"), "cargo xtask build"))?;
-        let gzip = gzipped(&bytes).map_err(Fault::io(format!("cannot compress {file}")))?;
+        let gzip = gzipped(&bytes).map_err(Fault::io(format!("cannot compress {file}")))?.len();
         println!("  {file:14} {:>7} bytes, {gzip:>6} gzipped", bytes.len());
         total += gzip;
     }
@@ -32,8 +32,9 @@ pub(crate) fn weigh(place: &Place) -> Result<(), Fault> {
     Ok(())
 }
 
-fn gzipped(bytes: &[u8]) -> std::io::Result<usize> {
+/// The bytes as servers send them.
+pub(crate) fn gzipped(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
-    Ok(encoder.finish()?.len())
+    encoder.finish()
 }
