@@ -4,14 +4,14 @@ use crate::child;
 use crate::fault::Fault;
 use crate::place::{Place, WASM_TARGET};
 use crate::report::Report;
-use crate::{size, suites, tools};
+use crate::{pack, size, suites, tools};
 
 /// The crates whose decisions the simulator runs too, on its own clock.
 const PURE: [&str; 2] = ["city-domain", "conch"];
 /// What would bring a clock, a socket or a database of its own.
 const IMPURE: [&str; 7] = ["axum", "hyper", "libsqlite3-sys", "mio", "reqwest", "rusqlite", "tokio"];
 
-/// The steps, then every suite, then the size.
+/// The steps, then every suite, then the package and its size.
 pub(crate) fn run(place: &Place, report: &mut Report) -> Result<(), Fault> {
     report.step("fmt", || child::run(place.cargo(&["fmt", "--all", "--check"])));
     report.step("clippy", || {
@@ -29,6 +29,9 @@ pub(crate) fn run(place: &Place, report: &mut Report) -> Result<(), Fault> {
     report.step("docs wasm", || docs(place, &["-p", "conch", "--target", WASM_TARGET]));
     if let Err(fault) = suites::run(place, "", report) {
         report.step("suites", || Err(fault));
+    }
+    for (name, check) in pack::CHECKS {
+        report.step(name, || check(place));
     }
     report.step("size", || size::weigh(place));
     Ok(())

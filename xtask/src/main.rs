@@ -9,6 +9,7 @@ mod checks;
 mod child;
 mod counts;
 mod fault;
+mod pack;
 mod place;
 mod report;
 mod size;
@@ -36,8 +37,10 @@ cargo xtask <command>: two commands do everything
 and the parts of them
 
   build             Only wasm and pages: npm/dist and www/dist.
+  pack              The npm package as a tarball in target/pack, checked: what it promises is in it (publint), its types
+                    are found (attw), are those of the real exports (bindings) and can be read (typedoc).
   size              What a browser downloads, gzipped, against its limit.
-  ci                fmt, clippy, deny, docs, test and size: what has to hold before a change lands.
+  ci                fmt, clippy, deny, docs, test, pack and size: what has to hold before a change lands.
 
 Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.
 Needed beforehand: rustup, Node 20 with npm, build-essential. Whatever is missing is named with what to type.";
@@ -49,6 +52,7 @@ enum Wish {
     Build,
     Test { filter: String },
     Ci,
+    Pack,
     Size,
     Help,
 }
@@ -70,6 +74,7 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Help => println!("{HELP}"),
         Wish::Build => build::browser_side(&place)?,
         Wish::Up(options) => up::run(&place, &options)?,
+        Wish::Pack => pack::run(&place)?,
         Wish::Size => size::weigh(&place)?,
         Wish::Test { filter } => {
             let mut report = Report::new();
@@ -93,6 +98,7 @@ impl Wish {
             "test" => Self::Test { filter: words.next().unwrap_or_default() },
             "build" => Self::Build,
             "ci" => Self::Ci,
+            "pack" => Self::Pack,
             "size" => Self::Size,
             "help" | "-h" | "--help" => Self::Help,
             other => {
