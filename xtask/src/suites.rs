@@ -9,6 +9,7 @@ use crate::build;
 use crate::child;
 use crate::counts::{Counts, Format};
 use crate::fault::Fault;
+use crate::pack;
 use crate::place::{Place, path_with};
 use crate::report::{Outcome, Report};
 use crate::tools;
@@ -17,8 +18,9 @@ use crate::tools;
 const BROWSER_SUITES: [&str; 2] = ["web_", "worker_"];
 /// Seconds a browser suite may take; the runner's own 20 are short for a cold browser on a busy machine.
 const BROWSER_SUITE_S_MAX: &str = "180";
-/// The workspace that drives the real pages against a real city.
-const PAGES_SUITE: &str = "www/e2e";
+/// The workspaces that drive the real pages against a real city, and the packed package in strangers' pages. They are
+/// expected: if one lost its script, that shows as a failure and not as silence.
+const EXPECTED_SUITES: [&str; 2] = ["npm/packed", "www/e2e"];
 /// Prints the npm workspaces that have tests.
 const TESTED_WORKSPACES: &str = "const read = (f) => JSON.parse(require('fs').readFileSync(f, 'utf8')); \
      read('package.json').workspaces.filter((w) => read(w + '/package.json').scripts?.test).join('\\n')";
@@ -58,7 +60,8 @@ pub(crate) fn run(place: &Place, filter: &str, report: &mut Report) -> Result<()
         None
     };
     let needs_build = suites.iter().any(|suite| suite.kind.needs_build());
-    let built = !needs_build || report.step("build", || build::everything(place));
+    let build = || build::everything(place).and_then(|()| pack::tarball(place).map(drop));
+    let built = !needs_build || report.step("build", build);
 
     for suite in &suites {
         report.suite(&suite.name, || {
@@ -82,9 +85,10 @@ fn list(place: &Place) -> Result<Vec<Suite>, Fault> {
     let answer =
         child::answer(ask).ok_or_else(|| Fault::advice("package.json's workspaces cannot be read"))?;
     let mut folders: Vec<_> = answer.lines().filter(|folder| !folder.is_empty()).collect();
-    // The pages' suite is expected: if it lost its script, that shows as a failure and not as silence.
-    if !folders.contains(&PAGES_SUITE) {
-        folders.push(PAGES_SUITE);
+    for expected in EXPECTED_SUITES {
+        if !folders.contains(&expected) {
+            folders.push(expected);
+        }
     }
     suites.extend(folders.into_iter().map(|folder| Suite {
         name: folder.rsplit('/').next().unwrap_or(folder).to_owned(),
@@ -150,6 +154,7 @@ impl Suite {
             Kind::Workspace(folder) => {
                 let mut command = place.npm(&["test", "--workspace", folder]);
                 command.env("CONCH_CITY", place.city()).env("CONCH_PAGES", place.pages());
+                command.env("CONCH_TARBALL", pack::tarball(place)?);
                 command
             }
             Kind::Browser => self.wasm_pack(place, browser)?,
