@@ -15,6 +15,7 @@ mod report;
 mod size;
 mod stamp;
 mod suites;
+mod tables;
 mod tools;
 mod up;
 
@@ -39,6 +40,7 @@ and the parts of them
   build             Only wasm and pages: npm/dist and www/dist.
   pack              The npm package as a tarball in target/pack, checked: what it promises is in it (publint), its types
                     are found (attw), are those of the real exports (bindings) and can be read (typedoc).
+  limits            docs/limits.md as src/limits.rs has it: `cargo xtask limits > docs/limits.md`.
   size              What a browser downloads, gzipped, against its limit.
   ci                fmt, clippy, deny, docs, test, pack and size: what has to hold before a change lands.
 
@@ -52,6 +54,7 @@ enum Wish {
     Build,
     Test { filter: String },
     Ci,
+    Limits,
     Pack,
     Size,
     Help,
@@ -74,6 +77,7 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Help => println!("{HELP}"),
         Wish::Build => build::browser_side(&place)?,
         Wish::Up(options) => up::run(&place, &options)?,
+        Wish::Limits => print!("{}", tables::limits(&place)?),
         Wish::Pack => pack::run(&place)?,
         Wish::Size => size::weigh(&place)?,
         Wish::Test { filter } => {
@@ -98,6 +102,7 @@ impl Wish {
             "test" => Self::Test { filter: words.next().unwrap_or_default() },
             "build" => Self::Build,
             "ci" => Self::Ci,
+            "limits" => Self::Limits,
             "pack" => Self::Pack,
             "size" => Self::Size,
             "help" | "-h" | "--help" => Self::Help,
