@@ -15,6 +15,13 @@ const KINDS: Record<string, string> = {
   ".js": "text/javascript; charset=utf-8",
   ".wasm": "application/wasm",
 };
+/** What lets a page of another origin in, as the guide tells those whose server is the city. */
+const LETS_IN = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-headers":
+    "authorization, content-type, idempotency-key, conch-sent-at, conch-epoch, conch-owed, conch-tries, conch-tombstones",
+  "access-control-expose-headers": "conch-city, date, retry-after",
+};
 const OFFER = { city: "packed", batch: { maxEvents: 100, maxBytes: 65_536 } };
 
 interface Event {
@@ -84,7 +91,11 @@ export class Market {
       request.socket.destroy();
       return;
     }
-    response.setHeader("conch-city", OFFER.city).setHeader("content-type", "application/json");
+    response.setHeaders(new Headers({ ...LETS_IN, "conch-city": OFFER.city, "content-type": "application/json" }));
+    if (request.method === "OPTIONS") {
+      response.writeHead(204).end();
+      return;
+    }
     if (path !== "/v1/events") {
       response.writeHead(200).end(JSON.stringify(OFFER));
       return;

@@ -180,3 +180,20 @@ scene("a page may bring the wasm itself", async ({ market, open }) => {
   assert.equal(await owed(page), 0);
   assert.equal(market.served.filter((path) => path.endsWith(".wasm")).length, 1);
 });
+
+scene("a city of another origin that lets the page in is delivered to", async ({ market, open }) => {
+  const city = await Market.open(folder);
+  try {
+    const page = await open("/sites/plain/");
+    const sell = async ([city, sale]: [string, typeof SALE]) => {
+      const edge = await conch.Edge.open({ city, device: "till-2", credentials: () => "token" });
+      const { id } = await edge.emit(sale);
+      return { id, verdict: (await edge.settled(id)).verdict };
+    };
+    const { id, verdict } = await page.evaluate(sell, [city.origin, SALE] satisfies [string, typeof SALE]);
+    assert.equal(verdict, "accepted");
+    assert.deepEqual([city.taken, market.taken], [[id], []]);
+  } finally {
+    await city.close();
+  }
+});
