@@ -1,5 +1,7 @@
 // The packed tarball at work in a real browser, in the places where packages with wasm break.
 import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Edge } from "conch-edge";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
@@ -27,6 +29,8 @@ const PATIENCE_MS = 60_000;
 /** Requests that fail are part of a scene; the browser reports each on the console. */
 const EXPECTED_ERROR = /^Failed to load resource/;
 const SALE = { topic: "stall.sale.v1", type: "made", key: "order-1", payload: { amount: 12_000 } };
+/** What every entry gives. */
+const NAMES = ["Edge", "init", "isConchError"] satisfies (keyof typeof globalThis.conch)[];
 
 interface Scene {
   market: Market;
@@ -154,11 +158,20 @@ scene("a service worker that is a classic script sells through an outage", (scen
   sellsInAWorker(scene, `${LOCKED}/sites/worker/`, "./classic.js", "classic"),
 );
 
+test("every entry is found by its name and runs to its end at once", () => {
+  const require = createRequire(join(folder, "package.json"));
+  for (const entry of ["conch-edge", "conch-edge/inline", "conch-edge/sw"]) {
+    // Node refuses to `require` a module that awaits at its top level.
+    const given: object = require(entry);
+    assert.deepEqual(Object.keys(given).sort(), NAMES, entry);
+  }
+});
+
 scene("importing loads nothing, and every entry gives what the types name", async ({ market, open }) => {
   for (const path of ["/sites/plain/", "/sites/inline/"]) {
     const page = await open(path);
     const names = await page.evaluate(() => Object.keys(conch));
-    assert.deepEqual(names.sort(), ["Edge", "init", "isConchError"] satisfies (keyof typeof globalThis.conch)[]);
+    assert.deepEqual(names.sort(), NAMES);
   }
   assert.ok(!market.served.some((path) => path.endsWith(".wasm")), "the wasm comes with the first call");
 });
