@@ -3,12 +3,14 @@ export type MinorUnits = number;
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type UnixMillis = number;
 
+/** What old tills name; the references are theirs. */
 export interface PaymentV1 {
   txnId?: string;
   origTxnId?: string;
   dupTxnId?: string;
 }
 
+/** How the money came or will come: in hand, by a means confirmed elsewhere, later, or reserved while online. */
 export type PaymentMethod = "cash" | "confirmed_elsewhere" | "promise" | "authorized_online";
 
 /** What a till asks the city to record or capture. `authRef` is required for `authorized_online`. */
@@ -29,6 +31,7 @@ export interface GateAuthV1 {
   ok: 0 | 1;
 }
 
+/** One look at one ticket. The city answers whether it admits. */
 export interface GateScannedV2 {
   gateId: string;
   /** The same value as the event's key. */
@@ -45,8 +48,10 @@ export interface Contracts {
   "gate.auth.v2": { scanned: GateScannedV2 };
 }
 
+/** What a payload may hold. A member that is `undefined` is left out, as `JSON.stringify` does. */
 export type Json = null | boolean | number | string | Json[] | { [member: string]: Json | undefined };
 
+/** What every event has beside its topic, type and payload. */
 interface EmitBase {
   /** The business key (order id, ticket id): decides the lane and the order. 1 to 128 printable ASCII characters. */
   key: string;
@@ -62,6 +67,7 @@ interface EmitBase {
   traceparent?: string;
 }
 
+/** Events of topics under contract, one by one, so that the compiler checks each payload. */
 type Contracted = {
   [T in keyof Contracts]: {
     [K in keyof Contracts[T]]: EmitBase & { topic: T; type: K; payload: Contracts[T][K] };
@@ -75,6 +81,7 @@ type Free<T extends string> = EmitBase & {
   payload: Json;
 };
 
+/** What `emit` takes. */
 export type Emit<T extends string = string> = Contracted | Free<T>;
 
 /** What `emit` returns once the event is safely on disk. */
@@ -92,6 +99,7 @@ export interface Receipt {
   replayed: boolean;
 }
 
+/** Names one of the application's own records. */
 export interface RecordName {
   collection: string;
   /** Formed like an event's key. */
@@ -101,6 +109,7 @@ export interface RecordName {
 /** What must hold of a record; values are compared as JSON, whatever the order of their members. */
 export type Expectation = RecordName & ({ absent: true; equals?: never } | { equals: Json; absent?: never });
 
+/** What `commit` takes. */
 export interface Commit {
   /** When one does not hold, the commit is refused with `guard-failed`; others of the same moment are not. */
   expect?: Expectation[];
@@ -110,7 +119,9 @@ export interface Commit {
   emit: Emit[];
 }
 
+/** One collection of the application's records, for reading. */
 export interface Records<V extends Json = Json> {
+  /** The record of a key, `undefined` when there is none. */
   get(key: string): Promise<V | undefined>;
   /** In the order of the keys, after a key, at most `limit` (default and most 1,000). */
   list(page?: { after?: string; limit?: number }): Promise<{ key: string; value: V }[]>;
@@ -145,12 +156,18 @@ export interface Outcome {
   payload: Json;
 }
 
+/**
+ * What is known of the way to the city. `captive`: a portal or proxy answers in its place. `misconfigured`: what answers
+ * at this address is no city.
+ */
 export type Link = "unknown" | "up" | "down" | "captive" | "misconfigured";
 
+/** Why nothing is under way at this moment. There is always an answer. */
 export type WhyNotSending =
   | "nothing-owed" | "sending" | "paused" | "not-leader" | "opening" | "waiting-backoff" | "waiting-told"
   | "waiting-window" | "waiting-lane" | "held" | "needs-attention" | "storage-fault" | "closed";
 
+/** The state of the outbox at one moment. */
 export interface Snapshot {
   /** Events this device owes the city: the only honest badge. */
   backlog: number;
@@ -173,6 +190,7 @@ export interface Snapshot {
   storage: { durabilityRequested: "strict"; persisted: boolean | null; usage: number | null; quota: number | null };
 }
 
+/** An event that will not be delivered as it is and waits for a person: `redrive` or `discard`. */
 export interface DeadLetter {
   sequence: number;
   id: string;
@@ -187,6 +205,7 @@ export interface DeadLetter {
   payload: Json;
 }
 
+/** Something worth telling that no call asked for. */
 export interface Notice {
   kind: "dead-letter" | "link" | "fault" | "feed" | "storage" | "identity";
   code: string;
@@ -194,6 +213,7 @@ export interface Notice {
   id?: string;
 }
 
+/** What `Edge.open` takes. */
 export interface OpenOptions {
   /** Base address of the city, `"/"` for the page's own origin. */
   city: string;
@@ -218,14 +238,17 @@ export type ConchErrorCode =
   | "too-large" | "quota" | "no-storage" | "storage-lost" | "storage-newer" | "conflict" | "intent-closed"
   | "guard-failed" | "not-found" | "not-redrivable" | "closed" | "aborted" | "fault";
 
+/** What every call of this package rejects with, and throws. */
 export interface ConchError extends Error {
   readonly name: "ConchError";
   readonly code: ConchErrorCode;
   /** Whether the same call may succeed later without a change. */
   readonly retryable: boolean;
 }
+/** Tells the errors of this package from others. */
 export function isConchError(error: unknown): error is ConchError;
 
+/** An open outbox. Open one per device; further pages of the origin share what is on disk, and one of them sends. */
 export class Edge {
   private constructor();
   /** Opens the outbox (creating it the first time) and starts to deliver what it owes. */
@@ -245,9 +268,11 @@ export class Edge {
   outcomes(listener: (event: Outcome) => void): () => void;
   /** What the city said about one event, in order, also after a reload; kept for 14 days. */
   outcomesOf(id: string): Promise<Outcome[]>;
+  /** The state at this moment. */
   snapshot(): Snapshot;
   /** Calls at once and after every change. Returns the way to stop. */
   subscribe(listener: (snapshot: Snapshot) => void): () => void;
+  /** Calls with what is worth telling from now on. Returns the way to stop. */
   notices(listener: (notice: Notice) => void): () => void;
   /** Oldest first, at most `limit` (default 100). */
   deadLetters(limit?: number): Promise<DeadLetter[]>;
@@ -255,14 +280,20 @@ export class Edge {
   redrive(sequence: number, payload?: Json): Promise<Receipt>;
   /** Gives it up for good. Its intent stays closed. */
   discard(sequence: number, reason: string): Promise<void>;
+  /** Stops sending, also across reloads. Events are still taken in. */
   pause(): Promise<void>;
+  /** Goes on sending. */
   resume(): Promise<void>;
   /** A person says "send now": skips the wait once. */
   flush(): void;
   /** A safe random key, for example `order-5K3Q…`. */
   newKey(prefix: string): string;
+  /** Stops everything of this page, once what was begun on disk has ended. What is owed stays there. */
   close(): Promise<void>;
 }
 
-/** Loads the wasm; `Edge.open` does it for you. Idempotent; a failed load may be tried again. */
-export function init(source?: URL | string | Response | WebAssembly.Module): Promise<void>;
+/**
+ * Loads the wasm; `Edge.open` does it for you. Idempotent; a failed load may be tried again. Without a source the entry
+ * takes its own: the file beside it, or the bytes it holds.
+ */
+export function init(source?: URL | string | Response | BufferSource | WebAssembly.Module): Promise<void>;

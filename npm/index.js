@@ -1,29 +1,5 @@
-import load, { Edge } from "./dist/conch.js";
+import { face, isConchError } from "./face.js";
 
-let loading;
-
-export function init(source) {
-  if (!loading) {
-    loading = load(source === undefined ? undefined : { module_or_path: source }).then(
-      () => undefined,
-      (error) => {
-        // A page that starts without network must be able to try again.
-        loading = undefined;
-        throw error;
-      },
-    );
-  }
-  return loading;
-}
-
-export function isConchError(error) {
-  return error instanceof Error && error.name === "ConchError";
-}
-
-const openLoaded = Edge.open;
-Edge.open = async (options) => {
-  await init();
-  return openLoaded.call(Edge, options);
-};
-
-export { Edge };
+// Written out in full, so that bundlers find the file and give it an address of their own.
+export const { Edge, init } = face(() => new URL("./dist/conch_bg.wasm", import.meta.url));
+export { isConchError };

@@ -1,5 +1,11 @@
 // Compiled, never run: what the types must take and what they must refuse.
 import { Edge, isConchError } from "conch-edge";
+import { Edge as Inlined } from "conch-edge/inline";
+import { Edge as Worked } from "conch-edge/sw";
+import "conch-edge/sw.classic.js";
+
+// Every entry is the same face.
+[Inlined, Worked, Conch.Edge] satisfies (typeof Edge)[];
 
 const edge = await Edge.open({ city: "/", device: "till-1", credentials: async () => "token" });
 

@@ -22,7 +22,7 @@ const KEY_LETTERS: &[u8; 30] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ";
 const KEY_RANDOM_LETTERS: usize = 26;
 
 /// An open outbox.
-#[wasm_bindgen(skip_typescript)]
+#[wasm_bindgen]
 pub struct Edge {
     driver: Rc<Driver>,
 }
@@ -115,6 +115,7 @@ impl Edge {
     }
 
     /// Calls the listener at once and after every change; returns the way to stop.
+    #[wasm_bindgen(unchecked_return_type = "() => void")]
     pub fn subscribe(&self, listener: Function) -> Result<Function, JsValue> {
         self.check_open()?;
         let number = self.driver.listen(listener.clone());
@@ -123,6 +124,7 @@ impl Edge {
     }
 
     /// Calls the listener with what is worth telling; returns the way to stop.
+    #[wasm_bindgen(unchecked_return_type = "() => void")]
     pub fn notices(&self, listener: Function) -> Result<Function, JsValue> {
         self.check_open()?;
         let number = self.driver.listen_notices(listener);

@@ -148,7 +148,7 @@ fn read_value(value: &JsValue) -> Result<String, JsValue> {
 }
 
 /// One collection of the application's records, for reading. They are written by commits.
-#[wasm_bindgen(skip_typescript)]
+#[wasm_bindgen]
 pub struct Records {
     driver: Rc<Driver>,
     collection: Collection,

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::child;
 use crate::fault::Fault;
 use crate::place::{Place, WASM_TARGET};
+use crate::size;
 use crate::stamp::{Fingerprint, unless_fresh};
 use crate::tools;
 
@@ -37,16 +38,21 @@ pub(crate) fn everything(place: &Place) -> Result<(), Fault> {
 
 /// Wasm and pages.
 pub(crate) fn browser_side(place: &Place) -> Result<(), Fault> {
+    package(place)?;
+    pages(place)
+}
+
+/// What npm packs: the wasm, its bindings and the entries made of both.
+pub(crate) fn package(place: &Place) -> Result<(), Fault> {
     tools::check_prerequisites(place)?;
     node_modules(place)?;
-    wasm(place)?;
-    pages(place)
+    wasm(place)
 }
 
 /// The node modules package-lock.json names.
 pub(crate) fn node_modules(place: &Place) -> Result<(), Fault> {
     let mut inputs = Fingerprint::default();
-    for file in [".npmrc", "package.json", "package-lock.json", "npm/package.json"] {
+    for file in [".npmrc", "package.json", "package-lock.json", "docs/package.json", "npm/package.json"] {
         inputs = inputs.tree(&place.root.join(file), &[])?;
     }
     // npm writes this list last, so it also tells a broken installation from a whole one.
@@ -56,7 +62,6 @@ pub(crate) fn node_modules(place: &Place) -> Result<(), Fault> {
 
 fn wasm(place: &Place) -> Result<(), Fault> {
     tools::ensure_wasm_target(place)?;
-    let bindgen = tools::wasm_bindgen(place)?.join("wasm-bindgen");
     let mut build =
         place.cargo(&["build", "--profile", "wasm", "--target", WASM_TARGET, "--lib", "-p", "conch"]);
     build.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", nameless(place)?);
@@ -65,7 +70,7 @@ fn wasm(place: &Place) -> Result<(), Fault> {
     let module = place.target.join(WASM_TARGET).join("wasm/conch.wasm");
     let optimizer = place.root.join("node_modules/binaryen");
     // Its version and not its path: a tool can be replaced where it stands.
-    let mut ask = place.command(&bindgen);
+    let mut ask = place.command(tools::wasm_bindgen(place)?.join("wasm-bindgen"));
     ask.arg("--version");
     let version = child::answer(ask).ok_or_else(|| Fault::advice("wasm-bindgen does not say its version"))?;
     let inputs = Fingerprint::default()
@@ -73,19 +78,22 @@ fn wasm(place: &Place) -> Result<(), Fault> {
         .tree(&optimizer.join("package.json"), &[])?
         .word(&version)
         .tree(&place.root.join("node_modules/rolldown/package.json"), &[])?
+        .tree(&place.root.join("npm/face.js"), &[])?
+        .tree(&place.root.join("npm/inline.js"), &[])?
         .word(&WASM_OPT.join(" "));
     let dist = place.bindings();
     unless_fresh(place, "wasm", inputs, &dist, || {
         clear(&dist)?;
-        let mut bind = place.command(bindgen);
-        bind.args(["--target", "web", "--out-name", "conch", "--out-dir"]).arg(&dist).arg(&module);
-        child::run(bind)?;
+        bind(place, &module, &dist)?;
         let bound = dist.join("conch_bg.wasm");
         let mut optimize = place.command("node");
         optimize.arg(WASM_OPT_STACK).arg(optimizer.join("bin/wasm-opt")).args(WASM_OPT);
         optimize.arg(&bound).arg("-o").arg(&bound);
         child::run(optimize)?;
-        minify(place, &dist.join("conch.js"))
+        // The glue is generated, so nobody reads it; without its comments and long names it is a third lighter.
+        let glue = dist.join("conch.js");
+        bundle(place, &glue, &["--format", "esm"], &glue)?;
+        inline(place, &dist)
     })
 }
 
@@ -100,17 +108,37 @@ fn nameless(place: &Place) -> Result<String, Fault> {
     Ok(format!("--remap-path-prefix={sysroot}=rust --remap-path-prefix={cargo}=cargo"))
 }
 
-/// The glue is generated, so nobody reads it; without its comments and long names it is a third lighter.
-fn minify(place: &Place, glue: &Path) -> Result<(), Fault> {
+/// Writes the glue and its types. The glue must not look for the wasm by itself: the entries say where it is, and one
+/// without `import.meta` also runs as a classic script.
+pub(crate) fn bind(place: &Place, module: &Path, folder: &Path) -> Result<(), Fault> {
+    let mut bind = place.command(tools::wasm_bindgen(place)?.join("wasm-bindgen"));
+    bind.args(["--target", "web", "--omit-default-module-path", "--out-name", "conch", "--out-dir"]);
+    bind.arg(folder).arg(module);
+    child::run(bind)
+}
+
+/// The entries that hold the wasm: a module, and a classic script that leaves one global name.
+fn inline(place: &Place, dist: &Path) -> Result<(), Fault> {
+    let wasm = dist.join("conch_bg.wasm");
+    let packed = dist.join("conch_bg.wasm.gz");
+    fs::write(&packed, size::gzipped(place, &wasm)?)
+        .map_err(Fault::io(format!("cannot write {}", packed.display())))?;
+    let entry = place.root.join("npm/inline.js");
+    let held = ["--module-types", ".gz:base64", "--format"];
+    bundle(place, &entry, &[&held[..], &["esm"]].concat(), &dist.join("inline.js"))?;
+    bundle(place, &entry, &[&held[..], &["iife", "--name", "Conch"]].concat(), &dist.join("sw.classic.js"))
+}
+
+fn bundle(place: &Place, entry: &Path, how: &[&str], output: &Path) -> Result<(), Fault> {
     let mut bundler = place.command(place.root.join("node_modules/.bin/rolldown"));
-    bundler.arg(glue).args(["--format", "esm", "--minify", "--log-level", "warn", "-o"]).arg(glue);
+    bundler.arg(entry).args(how).args(["--minify", "--log-level", "warn", "-o"]).arg(output);
     child::run(bundler)
 }
 
 fn pages(place: &Place) -> Result<(), Fault> {
     let inputs = Fingerprint::default()
         .tree(&place.root.join("www"), &["node_modules", "dist", "e2e"])?
-        .tree(&place.root.join("npm"), &["node_modules"])?
+        .tree(&place.root.join("npm"), &["node_modules", "packed", "test"])?
         .tree(&place.root.join("package.json"), &[])?
         .tree(&place.root.join("package-lock.json"), &[])?;
     let dist = place.pages();
@@ -130,7 +158,8 @@ fn city(place: &Place) -> Result<(), Fault> {
     child::run(place.cargo(&["build", "--release", "-p", "city"]))
 }
 
-fn clear(folder: &Path) -> Result<(), Fault> {
+/// Removes a folder with all that is in it.
+pub(crate) fn clear(folder: &Path) -> Result<(), Fault> {
     if !folder.exists() {
         return Ok(());
     }

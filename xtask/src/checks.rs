@@ -5,14 +5,14 @@ use crate::fault::Fault;
 use crate::place::{Place, WASM_TARGET};
 use crate::report::Report;
 use crate::suites::{self, Choice};
-use crate::{size, table, tools};
+use crate::{pack, size, table, tools};
 
 /// The crates whose decisions the simulator runs too, on its own clock.
 const PURE: [&str; 2] = ["city-domain", "conch"];
 /// What would bring a clock, a socket or a database of its own.
 const IMPURE: [&str; 7] = ["axum", "hyper", "libsqlite3-sys", "mio", "reqwest", "rusqlite", "tokio"];
 
-/// The steps, then every suite, then the size.
+/// The steps, then every suite, then the package and its size.
 pub(crate) fn run(place: &Place, report: &mut Report) -> Result<(), Fault> {
     report.step("fmt", || child::run(place.cargo(&["fmt", "--all", "--check"])));
     report.step("clippy", || {
@@ -32,6 +32,9 @@ pub(crate) fn run(place: &Place, report: &mut Report) -> Result<(), Fault> {
         Ok(ran) => report.step("engines table", || table::check(place, &ran)),
         Err(fault) => report.step("suites", || Err(fault)),
     };
+    for (name, check) in pack::CHECKS {
+        report.step(name, || check(place));
+    }
     report.step("size", || size::weigh(place));
     Ok(())
 }

@@ -11,12 +11,14 @@ mod counts;
 mod display;
 mod engine;
 mod fault;
+mod pack;
 mod place;
 mod report;
 mod size;
 mod stamp;
 mod suites;
 mod table;
+mod tables;
 mod tools;
 mod up;
 
@@ -42,8 +44,11 @@ cargo xtask <command>: two commands do everything
 and the parts of them
 
   build             Only wasm and pages: npm/dist and www/dist.
+  pack              The npm package as a tarball in target/pack, checked: what it promises is in it (publint), its types
+                    are found (attw), are those of the real exports (bindings) and can be read (typedoc).
+  limits            docs/limits.md as src/limits.rs has it: `cargo xtask limits > docs/limits.md`.
   size              What a browser downloads, gzipped, against its limit.
-  ci                fmt, clippy, deny, docs, test --all-engines and size: what has to hold before a change lands.
+  ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
 Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.
 Needed beforehand: rustup, Node 20 with npm, build-essential. Whatever is missing is named with what to type.";
@@ -55,6 +60,8 @@ enum Wish {
     Build,
     Test(Choice),
     Ci,
+    Limits,
+    Pack,
     Size,
     Help,
 }
@@ -76,6 +83,8 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Help => println!("{HELP}"),
         Wish::Build => build::browser_side(&place)?,
         Wish::Up(options) => up::run(&place, &options)?,
+        Wish::Limits => print!("{}", tables::limits(&place)?),
+        Wish::Pack => pack::run(&place)?,
         Wish::Size => size::weigh(&place)?,
         Wish::Test(choice) => {
             let mut report = Report::new();
@@ -102,6 +111,8 @@ impl Wish {
             "test" => return Choice::parse(words).map(Self::Test),
             "build" => Self::Build,
             "ci" => Self::Ci,
+            "limits" => Self::Limits,
+            "pack" => Self::Pack,
             "size" => Self::Size,
             "help" | "-h" | "--help" => Self::Help,
             other => {

@@ -11,6 +11,7 @@ use crate::counts::{Counts, Format};
 use crate::display::Display;
 use crate::engine::{self, Browser, Context, DRIVER_VARIABLES, Engine, Wanted};
 use crate::fault::Fault;
+use crate::pack;
 use crate::place::{Place, path_with};
 use crate::report::{Outcome, Report};
 use crate::tools;
@@ -23,8 +24,9 @@ const BROWSER_SUITE_S_MAX: &str = "180";
 const DRIVER_START_S_MAX: &str = "30";
 /// The module of the tests that need a document; workers have none.
 const NEEDS_PAGE: &str = "page::";
-/// The workspace that drives the real pages against a real city.
-const PAGES_SUITE: &str = "www/e2e";
+/// The workspaces that drive the real pages against a real city, and the packed package in strangers' pages. They are
+/// expected: if one lost its script, that shows as a failure and not as silence.
+const EXPECTED_SUITES: [&str; 2] = ["npm/packed", "www/e2e"];
 /// Prints the npm workspaces that have tests.
 const TESTED_WORKSPACES: &str = "const read = (f) => JSON.parse(require('fs').readFileSync(f, 'utf8')); \
      read('package.json').workspaces.filter((w) => read(w + '/package.json').scripts?.test).join('\\n')";
@@ -113,7 +115,8 @@ pub(crate) fn run(
     }
 
     let needs_build = suites.iter().any(|suite| suite.kind.needs_build());
-    let built = !needs_build || report.step("build", || build::everything(place));
+    let build = || build::everything(place).and_then(|()| pack::tarball(place).map(drop));
+    let built = !needs_build || report.step("build", build);
     let equipment = Equipment::gather(place, &suites, browsers, report)?;
     let mut ran = Vec::new();
     for suite in suites {
@@ -182,9 +185,10 @@ fn list(place: &Place) -> Result<Vec<Suite>, Fault> {
     let answer =
         child::answer(ask).ok_or_else(|| Fault::advice("package.json's workspaces cannot be read"))?;
     let mut folders: Vec<_> = answer.lines().filter(|folder| !folder.is_empty()).collect();
-    // The pages' suite is expected: if it lost its script, that shows as a failure and not as silence.
-    if !folders.contains(&PAGES_SUITE) {
-        folders.push(PAGES_SUITE);
+    for expected in EXPECTED_SUITES {
+        if !folders.contains(&expected) {
+            folders.push(expected);
+        }
     }
     suites.extend(folders.into_iter().map(|folder| Suite {
         name: folder.rsplit('/').next().unwrap_or(folder).to_owned(),
@@ -290,6 +294,7 @@ impl Suite {
                 if let Browser::Chromium { chromium, driver } = equipment.browser(Engine::Chromium)? {
                     command.env("CHROMIUM", chromium).env("CHROMEDRIVER", driver);
                 }
+                command.env("CONCH_TARBALL", pack::tarball(place)?);
                 command
             }
             Kind::Browser(own) => own.command(place, equipment)?,

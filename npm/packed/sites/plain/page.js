@@ -1,0 +1,3 @@
+import * as conch from "/node_modules/conch-edge/index.js";
+
+globalThis.conch = conch;

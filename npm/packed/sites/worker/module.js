@@ -1,0 +1,4 @@
+import { Edge } from "conch-edge/sw";
+import "./answer.js";
+
+addEventListener("message", answering(Edge));

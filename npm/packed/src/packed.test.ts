@@ -1,0 +1,212 @@
+// The packed tarball at work in a real browser, in the places where packages with wasm break.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { Edge } from "conch-edge";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { install, uninstall } from "./installed.js";
+import { LOCKED, Market } from "./market.js";
+
+declare global {
+  var conch: typeof import("conch-edge");
+  var edge: Promise<Edge>;
+  function ask(question: [name: string, given?: unknown]): Promise<unknown>;
+}
+
+const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--disable-dev-shm-usage",
+];
+/** One scene, with the browser's start on a busy machine. */
+const PATIENCE_MS = 60_000;
+/** Requests that fail are part of a scene; the browser reports each on the console. */
+const EXPECTED_ERROR = /^Failed to load resource/;
+const SALE = { topic: "stall.sale.v1", type: "made", key: "order-1", payload: { amount: 12_000 } };
+/** What every entry gives. */
+const NAMES = ["Edge", "init", "isConchError"] satisfies (keyof typeof globalThis.conch)[];
+
+interface Scene {
+  market: Market;
+  context: BrowserContext;
+  open(path: string): Promise<Page>;
+}
+
+let folder: string;
+let browser: Browser;
+
+before(async () => {
+  folder = await install();
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  browser = await chromium.launch({ executablePath, args: flags });
+});
+
+after(async () => {
+  await browser?.close();
+  await uninstall(folder);
+});
+
+/** A scene has a market and a profile of its own, and its pages complain about nothing. */
+function scene(behaviour: string, play: (scene: Scene) => Promise<void>): void {
+  test(behaviour, { timeout: PATIENCE_MS }, async () => {
+    const market = await Market.open(folder);
+    const context = await browser.newContext();
+    const complaints: string[] = [];
+    context.on("console", (message) => {
+      if (message.type() === "error" && !EXPECTED_ERROR.test(message.text())) complaints.push(message.text());
+    });
+    context.on("weberror", (fault) => complaints.push(String(fault.error())));
+    const open = async (path: string): Promise<Page> => {
+      const page = await context.newPage();
+      await page.goto(market.origin + path);
+      return page;
+    };
+    try {
+      await play({ market, context, open });
+    } finally {
+      await context.close();
+      await market.close();
+    }
+    assert.deepEqual(complaints, []);
+  });
+}
+
+/** Opens the outbox of the page unless it is open. */
+async function openOutbox(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    globalThis.edge ??= conch.Edge.open({ city: "/", device: "till-1" });
+    await edge;
+  });
+}
+
+async function owed(page: Page): Promise<number> {
+  await openOutbox(page);
+  return page.evaluate(async () => (await edge).snapshot().backlog);
+}
+
+/** Sold while the city is away, owed after a reload, delivered once when it is back. */
+async function sellsThroughAnOutage({ market, open }: Scene, path: string): Promise<void> {
+  market.away = true;
+  const page = await open(path);
+  await openOutbox(page);
+  const id = await page.evaluate(async (sale) => (await (await edge).emit(sale)).id, SALE);
+  assert.equal(await owed(page), 1);
+  await page.reload();
+  assert.equal(await owed(page), 1);
+
+  market.away = false;
+  const verdict = await page.evaluate(async (id) => {
+    (await edge).flush();
+    return (await (await edge).settled(id)).verdict;
+  }, id);
+  assert.equal(verdict, "accepted");
+  assert.equal(await owed(page), 0);
+  assert.deepEqual(market.taken, [id]);
+}
+
+/** The same with the outbox in a service worker, which the browser ends in between. */
+async function sellsInAWorker(
+  { market, context, open }: Scene,
+  path: string,
+  script: string,
+  type: WorkerType,
+): Promise<void> {
+  market.away = true;
+  const page = await open(path);
+  await page.evaluate(([script, type]) => navigator.serviceWorker.register(script, { type }), [script, type] as const);
+  const id = await page.evaluate((sale) => ask(["sell", sale]), SALE);
+  assert.equal(await page.evaluate(() => ask(["owed"])), 1);
+  const born = await page.evaluate(() => ask(["born"]));
+  const devtools = await context.newCDPSession(page);
+  await devtools.send("ServiceWorker.enable");
+  await devtools.send("ServiceWorker.stopAllWorkers");
+  assert.notEqual(await page.evaluate(() => ask(["born"])), born);
+  assert.equal(await page.evaluate(() => ask(["owed"])), 1);
+
+  market.away = false;
+  assert.equal(await page.evaluate((id) => ask(["verdict", id]), id), "accepted");
+  assert.equal(await page.evaluate(() => ask(["owed"])), 0);
+  assert.deepEqual(market.taken, [id]);
+}
+
+scene("a plain page sells through an outage", (scene) => sellsThroughAnOutage(scene, "/sites/plain/"));
+
+scene("a page that Vite built sells through an outage", (scene) => sellsThroughAnOutage(scene, "/built/vite/"));
+
+scene("a locked page sells through an outage", (scene) => sellsThroughAnOutage(scene, `${LOCKED}/sites/plain/`));
+
+scene("a locked page that Vite built sells through an outage", (scene) =>
+  sellsThroughAnOutage(scene, `${LOCKED}/built/vite/`),
+);
+
+scene("a locked page with the wasm inside sells through an outage", async (scene) => {
+  await sellsThroughAnOutage(scene, `${LOCKED}/sites/inline/`);
+  assert.ok(!scene.market.served.some((path) => path.endsWith(".wasm")), "it asks for no other file");
+});
+
+scene("a service worker that is a module sells through an outage", (scene) =>
+  sellsInAWorker(scene, `${LOCKED}/built/worker/`, "./module.js", "module"),
+);
+
+scene("a service worker that is a classic script sells through an outage", (scene) =>
+  sellsInAWorker(scene, `${LOCKED}/sites/worker/`, "./classic.js", "classic"),
+);
+
+test("every entry is found by its name and runs to its end at once", () => {
+  const require = createRequire(join(folder, "package.json"));
+  for (const entry of ["conch-edge", "conch-edge/inline", "conch-edge/sw"]) {
+    // Node refuses to `require` a module that awaits at its top level.
+    const given: object = require(entry);
+    assert.deepEqual(Object.keys(given).sort(), NAMES, entry);
+  }
+});
+
+scene("importing loads nothing, and every entry gives what the types name", async ({ market, open }) => {
+  for (const path of ["/sites/plain/", "/sites/inline/"]) {
+    const page = await open(path);
+    const names = await page.evaluate(() => Object.keys(conch));
+    assert.deepEqual(names.sort(), NAMES);
+  }
+  assert.ok(!market.served.some((path) => path.endsWith(".wasm")), "the wasm comes with the first call");
+});
+
+scene("a load that failed is tried again by the next call", async ({ market, open }) => {
+  market.wasmFailures = 1;
+  const page = await open("/sites/plain/");
+  const loads = () => page.evaluate(() => conch.init().then(String, (error: unknown) => `failed: ${error}`));
+  assert.match(await loads(), /^failed: /);
+  assert.equal(await loads(), "undefined");
+  assert.equal(await loads(), "undefined");
+  assert.equal(market.served.filter((path) => path.endsWith(".wasm")).length, 2);
+});
+
+scene("a page may bring the wasm itself", async ({ market, open }) => {
+  const page = await open("/sites/plain/");
+  const from = "/node_modules/conch-edge/dist/conch_bg.wasm?mine";
+  await page.evaluate(async (from) => conch.init(await fetch(from)), from);
+  assert.equal(await owed(page), 0);
+  assert.equal(market.served.filter((path) => path.endsWith(".wasm")).length, 1);
+});
+
+scene("a city of another origin that lets the page in is delivered to", async ({ market, open }) => {
+  const city = await Market.open(folder);
+  try {
+    const page = await open("/sites/plain/");
+    const sell = async ([city, sale]: [string, typeof SALE]) => {
+      const edge = await conch.Edge.open({ city, device: "till-2", credentials: () => "token" });
+      const { id } = await edge.emit(sale);
+      return { id, verdict: (await edge.settled(id)).verdict };
+    };
+    const { id, verdict } = await page.evaluate(sell, [city.origin, SALE] satisfies [string, typeof SALE]);
+    assert.equal(verdict, "accepted");
+    assert.deepEqual([city.taken, market.taken], [[id], []]);
+  } finally {
+    await city.close();
+  }
+});
