@@ -109,6 +109,8 @@ async fn body(answer: Answer) -> Result<String, JsValue> {
         }
     }
     bytes.truncate(ANSWER_BYTES_MAX);
-    // What is no text is no JSON either, and an empty answer says as little.
+    // What was cut off, or is no text, ends where the text ends: it is no JSON either way.
+    let valid = core::str::from_utf8(&bytes).map_or_else(|fault| fault.valid_up_to(), str::len);
+    bytes.truncate(valid);
     Ok(String::from_utf8(bytes).unwrap_or_default())
 }

@@ -132,6 +132,7 @@ impl Edge {
     }
 
     /// Calls the listener with each event the city says to this device; returns the way to stop.
+    #[wasm_bindgen(unchecked_return_type = "() => void")]
     pub fn outcomes(&self, listener: Function) -> Result<Function, JsValue> {
         self.check_open()?;
         let number = self.driver.listen_outcomes(listener);

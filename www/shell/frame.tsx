@@ -30,7 +30,7 @@ function OpeningNote({ again }: { again: () => void }): JSX.Element | null {
 
 function TroubleNote(): JSX.Element | null {
   const notice = trouble.value;
-  if (notice === null || notice.kind === "link" || notice.kind === "dead-letter") return null;
+  if (notice === null || notice.kind === "link" || notice.kind === "dead-letter" || notice.kind === "feed") return null;
   return (
     <section class="note tone-warn" role="alert" data-testid="trouble" data-code={notice.code}>
       <p>{words.value.trouble[notice.kind]}</p>

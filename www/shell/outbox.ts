@@ -50,7 +50,9 @@ export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<v
     const fresh = await Edge.open({ city: "/", device: me.device, credentials: () => credentials(me) });
     edge.value = fresh;
     fresh.notices((notice) => {
-      if (notice.kind !== "link" && notice.kind !== "dead-letter") trouble.value = notice;
+      // Link and dead letters have places of their own, and how an order stands this page asks for itself.
+      const elsewhere = ["link", "dead-letter", "feed"].includes(notice.kind);
+      if (!elsewhere) trouble.value = notice;
     });
     fresh.subscribe(heard);
     sendOnceEnrolled(fresh);
