@@ -5,7 +5,7 @@ use crate::fault::Fault;
 use crate::place::{Place, WASM_TARGET};
 use crate::report::Report;
 use crate::suites::{self, Choice};
-use crate::{pack, size, table, tools};
+use crate::{pack, passed, size, tools};
 
 /// The crates whose decisions the simulator runs too, on its own clock.
 const PURE: [&str; 2] = ["city-domain", "conch"];
@@ -29,7 +29,7 @@ pub(crate) fn run(place: &Place, report: &mut Report) -> Result<(), Fault> {
     report.step("docs", || docs(place, &["--workspace"]));
     report.step("docs wasm", || docs(place, &["-p", "conch", "--target", WASM_TARGET]));
     match suites::run(place, &Choice::everything(), report) {
-        Ok(ran) => report.step("engines table", || table::check(place, &ran)),
+        Ok(ran) => report.step("engines table", || passed::check(place, &ran)),
         Err(fault) => report.step("suites", || Err(fault)),
     };
     for (name, check) in pack::CHECKS {

@@ -84,7 +84,7 @@ mod tests {
     fn it_is_named_as_the_server_says_and_ended_with_its_user() {
         let (place, server) = played(
             "display",
-            "echo $$ > pid; echo 42 >&3; exec 3>&-; trap 'echo > ended; exit' TERM; while :; do sleep 0.1; done",
+            "trap 'echo > ended; exit' TERM; echo 42 >&3; exec 3>&-; while :; do sleep 0.1; done",
         );
         let display = Display::start(&place, &server).unwrap();
         assert_eq!(display.name(), ":42");

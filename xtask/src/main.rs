@@ -12,12 +12,12 @@ mod display;
 mod engine;
 mod fault;
 mod pack;
+mod passed;
 mod place;
 mod report;
 mod size;
 mod stamp;
 mod suites;
-mod table;
 mod tables;
 mod tools;
 mod up;
@@ -90,7 +90,7 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
             let mut report = Report::new();
             let ran = suites::run(&place, &choice, &mut report)?;
             if choice == Choice::everything() {
-                report.step("engines table", || table::renew(&place, &ran));
+                report.step("engines table", || passed::renew(&place, &ran));
             }
             return Ok(report.close());
         }
