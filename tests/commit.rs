@@ -80,7 +80,7 @@ fn one_event_that_cannot_be_taken_leaves_nothing_of_its_commit() {
     desk.commit(vec![pay("o-3", 5), pay("o-3", 6)], &[], &[("o-3", Some("1"))]);
     desk.emit_all([pay("o-2", 7), pay("o-3", 7)]);
     assert!(matches!(desk.committed[0], Err(EmitFault::Conflict(kept)) if kept.row.sequence.0 == 1));
-    assert!(desk.committed[1].is_err());
+    assert_eq!(desk.committed[1], Err(EmitFault::Contradiction));
     assert_eq!((desk.record("o-2"), desk.record("o-3")), (None, None));
     assert!(desk.emitted[1].is_ok() && desk.emitted[2].is_ok(), "{:?}", desk.emitted);
     assert_eq!(desk.snapshot().counter.owed, 3);

@@ -168,6 +168,8 @@ pub enum EmitFault {
     Problem(EmitProblem),
     /// The intent is stored with another meaning.
     Conflict(Kept),
+    /// Two events of the commit share an intent and differ in meaning.
+    Contradiction,
     /// The intent was given up by a person.
     IntentClosed(Kept),
     /// The outbox owes too much.
@@ -1820,7 +1822,9 @@ fn receipt(appended: Appended) -> Result<Receipt, EmitFault> {
         Appended::Replayed(kept) => Ok(Receipt { kept, replayed: true }),
         Appended::Conflict(kept) => Err(EmitFault::Conflict(kept)),
         Appended::Closed(kept) => Err(EmitFault::IntentClosed(kept)),
-        Appended::Full | Appended::Undone => Err(EmitFault::Full),
+        Appended::Full => Err(EmitFault::Full),
+        // Nothing else is the reason, so the commit stands in its own way.
+        Appended::Undone => Err(EmitFault::Contradiction),
         Appended::Guarded(place) => Err(EmitFault::Guard(place)),
     }
 }

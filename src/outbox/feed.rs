@@ -39,6 +39,8 @@ pub(super) struct Ear {
     next_ms: u64,
     failures: u32,
     down_since_ms: Option<u64>,
+    /// Whether the moment was drawn from the window in this outage.
+    drawn: bool,
 }
 
 impl Ear {
@@ -79,6 +81,7 @@ impl Ear {
     pub(super) fn applied(&mut self, cursor: String, watched: Watched, now_ms: u64) {
         self.cursor = cursor;
         self.failures = 0;
+        self.drawn = false;
         self.down_since_ms = None;
         if watched == Watched::Hidden {
             self.next_ms = now_ms + FEED_AGAIN_HIDDEN_MS;
@@ -97,18 +100,20 @@ impl Ear {
     /// The city said when to come back.
     pub(super) fn told(&mut self, wait_ms: u64, jitter: &mut Jitter, now_ms: u64) {
         self.failures = 0;
+        self.drawn = false;
         self.down_since_ms = None;
         self.next_ms = now_ms + told_ms(wait_ms, jitter);
         self.rest();
     }
 
-    /// The browser says that it is online, as it may say to a whole market at once.
+    /// The link may be back. After an outage the moment is drawn once from the window, which is 0 where a person asks.
     pub(super) fn perk_up(&mut self, window_ms: u64, jitter: &mut Jitter, now_ms: u64) {
-        let was_long =
-            self.down_since_ms.take().is_some_and(|since| now_ms.saturating_sub(since) > OUTAGE_MS);
-        if self.failures > 0 && self.next_ms > now_ms {
-            let most = if was_long { window_ms.min(RETRY_AFTER_MAX_MS) } else { 0 };
-            self.next_ms = self.next_ms.min(now_ms + jitter.up_to(most.max(FEED_AGAIN_MS)));
+        if self.failures == 0 || self.next_ms <= now_ms || self.drawn {
+            return;
         }
+        let was_long = self.down_since_ms.is_some_and(|since| now_ms.saturating_sub(since) > OUTAGE_MS);
+        self.drawn = was_long && window_ms > 0;
+        let most = if self.drawn { window_ms.min(RETRY_AFTER_MAX_MS) } else { FEED_AGAIN_MS };
+        self.next_ms = self.next_ms.min(now_ms + jitter.up_to(most));
     }
 }

@@ -334,7 +334,8 @@ impl Driver {
                         self.tell_notice(NoticeOut {
                             kind: "feed",
                             code: "apply-failed".to_owned(),
-                            detail: "`apply` threw, so this event changed none of your records.".to_owned(),
+                            detail: "`apply` threw or was async, so this event changed none of your records."
+                                .to_owned(),
                             id: Some(own.event.id),
                         });
                     }

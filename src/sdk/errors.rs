@@ -54,6 +54,11 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
             ),
             Retry::IsVain,
         ),
+        EmitFault::Contradiction => error(
+            "conflict",
+            "Two events of this commit share a key and mean different things: nothing of it was written.",
+            Retry::IsVain,
+        ),
         EmitFault::IntentClosed(kept) => error(
             "intent-closed",
             &format!("A person gave this intent up (event {}). Use a new key if it is meant anew.", kept.id),

@@ -91,6 +91,10 @@ fn read_puts(shape: &CommitShape) -> Result<Vec<Put>, JsValue> {
 /// Asks the page what an event of the feed does to its records.
 pub(super) fn effects(apply: &Function, event: &JsValue) -> Result<Vec<Put>, JsValue> {
     let effect = apply.call1(&JsValue::UNDEFINED, event)?;
+    // What it does must be known in the transaction that remembers the event; a promise comes too late.
+    if effect.is_instance_of::<Promise>() {
+        return Err(wrong("`apply` must answer at once: it may not be async."));
+    }
     if effect.is_undefined() { Ok(Vec::new()) } else { read_puts(effect.unchecked_ref()) }
 }
 
