@@ -266,7 +266,7 @@ export class Edge {
   settled(id: string, options?: { signal?: AbortSignal }): Promise<Verdict>;
   /** Calls with each event the city says to this device, once it is on disk. Returns the way to stop. */
   outcomes(listener: (event: Outcome) => void): () => void;
-  /** What the city said about one event, in order, also after a reload; kept for 14 days. */
+  /** What the city said about one event, in order, also after a reload; kept for 60 days. */
   outcomesOf(id: string): Promise<Outcome[]>;
   /** The state at this moment. */
   snapshot(): Snapshot;

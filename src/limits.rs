@@ -75,8 +75,8 @@ pub const FEED_AGAIN_MS: u64 = 1_000;
 pub const FEED_AGAIN_HIDDEN_MS: u64 = 60_000;
 /// Longest cursor of a feed, in characters.
 pub const CURSOR_CHARS_MAX: usize = 128;
-/// How long what the feed brought is kept, in ms: 14 days.
-pub const INBOX_KEEP_MS: u64 = 14 * 24 * 3_600_000;
+/// How long what the city said about an event is kept, in ms from that event: 60 days, for refunds come late.
+pub const INBOX_KEEP_MS: u64 = 60 * 24 * 3_600_000;
 
 /// Fallback backoff: base of the ceiling, in ms.
 pub const BACKOFF_BASE_MS: u64 = 1_000;

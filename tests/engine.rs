@@ -566,6 +566,133 @@ fn what_expired_is_redriven_as_the_very_same_event() {
     assert!(desk.take_request().is_none());
 }
 
+/// The body of a segment goes with its last owed event and comes back line by line: reviving one event must not leave
+/// another of its segment without its bytes.
+#[test]
+fn two_expired_events_of_one_turn_are_both_redriven_with_their_bytes() {
+    let mut desk = Desk::open();
+    desk.offer(100);
+    desk.emit_all([pay("o-1", 5), pay("o-2", 6)]);
+    let first = desk.sent();
+    assert_eq!(first.ids.len(), 2);
+    desk.reply(&first, at(verdicts(&first.ids, "retry"), UnixMillis(DAY_MS)));
+    desk.advance(DAY_MS);
+    while let Some(request) = desk.take_request() {
+        match request.ids.as_slice() {
+            [] => desk.offer_to(&request, 100),
+            ids => desk.reply(&request, at(verdicts(ids, "retry"), UnixMillis(20 * DAY_MS))),
+        }
+        desk.advance(DAY_MS);
+    }
+    assert_eq!((desk.snapshot().counter.owed, desk.snapshot().counter.dead), (0, 2));
+    desk.redrive(1, None);
+    desk.redrive(2, None);
+    let mut bodies = Vec::new();
+    for _ in 0..4 {
+        if let Some(request) = desk.take_request() {
+            match request.ids.as_slice() {
+                [] => desk.offer_to(&request, 100),
+                ids => {
+                    bodies.push(request.body.clone());
+                    desk.reply(&request, verdicts(ids, "accepted"));
+                }
+            }
+        }
+    }
+    assert!(bodies.concat().contains("o-1") && bodies.concat().contains("o-2"), "{bodies:?}");
+    let counter = desk.snapshot().counter;
+    assert_eq!((counter.owed, counter.dead, counter.bytes), (0, 0, 0));
+}
+
+/// onDead: deciding about a note must not let a payment's lane go on that waits for another decision.
+#[test]
+fn a_decision_about_one_letter_frees_no_lane_that_waits_for_another() {
+    for discards in [true, false] {
+        let mut desk = Desk::open();
+        desk.emit_all([note("o-7")]);
+        let request = desk.sent();
+        desk.reply(&request, problem(400, "unreadable"));
+        desk.emit_all([pay("o-7", 5)]);
+        let request = desk.sent();
+        desk.reply(&request, verdicts(&request.ids, "refused"));
+        desk.emit_all([note("o-7")]);
+        assert!(desk.take_request().is_none(), "the key waits for the payment");
+        if discards {
+            desk.discard(1, "nobody needs the note");
+        } else {
+            desk.redrive(1, None);
+        }
+        assert!(desk.take_request().is_none(), "it still waits");
+        desk.discard(2, "the buyer left");
+        assert!(desk.take_request().is_some());
+    }
+}
+
+/// always-a-wake across contexts: another tab's event may show first in the totals that come with our own verdict.
+#[test]
+fn what_another_tab_stored_while_we_settled_is_looked_for() {
+    let mut desk = Desk::open();
+    desk.emit_all([note("a")]);
+    let request = desk.sent();
+    let mut other = desk.beside();
+    // Else it would mint the very same id.
+    other.now.wall.0 += 5;
+    other.emit_all([note("b")]);
+    desk.disk = other.disk.clone();
+    desk.reply(&request, verdicts(&request.ids, "accepted"));
+    desk.input(Input::Changed);
+    let request = desk.sent();
+    assert_eq!(request.sequences, [2]);
+    desk.reply(&request, verdicts(&request.ids, "accepted"));
+    assert_eq!(desk.why(), WhyNotSending::NothingOwed);
+}
+
+#[test]
+fn a_letter_that_another_tab_revived_is_sent() {
+    let mut desk = Desk::open();
+    desk.emit_all([note("a")]);
+    let request = desk.sent();
+    desk.reply(&request, at(verdicts(&request.ids, "retry"), UnixMillis(DAY_MS)));
+    desk.advance(DAY_MS);
+    let request = desk.sent();
+    desk.reply(&request, at(verdicts(&request.ids, "retry"), UnixMillis(20 * DAY_MS)));
+    desk.advance(DAY_MS);
+    assert_eq!(desk.snapshot().counter.dead, 1);
+    let mut other = desk.beside();
+    other.redrive(1, None);
+    desk.disk = other.disk.clone();
+    desk.input(Input::Changed);
+    let request = desk.sent();
+    assert_eq!(request.sequences, [1]);
+    desk.reply(&request, verdicts(&request.ids, "accepted"));
+    assert_eq!(desk.why(), WhyNotSending::NothingOwed);
+}
+
+/// Never earlier than told, also when the page is reloaded and looked at.
+#[test]
+fn a_told_wait_survives_a_reload_and_a_look() {
+    let mut desk = Desk::open();
+    desk.emit_all([note("a")]);
+    let request = desk.sent();
+    desk.reply(&request, told(503, "600"));
+    desk.reload();
+    desk.input(Input::LinkHint(Hint::Person));
+    desk.input(Input::LinkHint(Hint::Online));
+    assert_eq!(desk.why(), WhyNotSending::WaitingTold);
+    assert!(desk.wait_ms() >= 600_000);
+}
+
+/// A verdict that is on disk is told, though another context took the lead before we heard that it is.
+#[test]
+fn a_verdict_is_told_also_when_the_lead_was_lost_meanwhile() {
+    let mut desk = Desk::open();
+    desk.emit_all([note("a")]);
+    let request = desk.sent();
+    desk.lose_lead_while_settling = true;
+    desk.reply(&request, verdicts(&request.ids, "accepted"));
+    assert_eq!(desk.settled, [(request.ids[0], Final::Accepted)]);
+}
+
 #[test]
 fn a_leader_with_a_backlog_beats_and_an_idle_one_rests() {
     let mut desk = Desk::open();

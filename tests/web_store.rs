@@ -14,7 +14,7 @@ use conch::event::{Device, Emit, EventId, Identity, Prepared, Sequence, UnixMill
 use conch::limits::LOAD_SEGMENTS_MAX;
 use conch::outbox::port::{Load, Page, StoreFault};
 use conch::outbox::record::{AgeMark, Counter, DeadReason, LaneRecord, PaceRecord, RowRef, Status};
-use conch::outbox::transact::{Appended, Batch, Done, Kept, Outcome, Refusal, Settlement};
+use conch::outbox::transact::{Appended, Batch, Closed, Done, Kept, Outcome, Refusal, Settlement};
 use conch::wire::EdgeConfig;
 use std::cell::Cell;
 use std::future::Future;
@@ -209,6 +209,7 @@ async fn settle(store: &Store, epoch: u64, kept: &[Kept], outcome: &Outcome) -> 
     let rows = page(store).await.rows;
     let rows = rows.iter().filter(|row| kept.iter().any(|one| one.id == row.id)).map(|row| Settlement {
         row: row.row,
+        id: row.id,
         bytes: row.body.len(),
         lane: row.lane,
         lane_recorded: false,
@@ -394,6 +395,7 @@ async fn a_settled_row_is_not_settled_again() {
         let rows = page(&store).await.rows;
         let row = |outcome| Settlement {
             row: kept[0].row,
+            id: kept[0].id,
             bytes: rows[0].body.len(),
             lane: rows[0].lane,
             lane_recorded: false,
@@ -446,9 +448,9 @@ async fn a_redriven_letter_keeps_its_place_in_the_lane() {
         settle(&store, epoch, &kept[..1], &dead(&event)).await.unwrap();
         let again = note("order-1", r#"{"corrected":true}"#);
         let redrive = Batch::Redrive { sequence: Sequence(1), event: Box::new(again.clone()), at: AT };
-        let Done::Closed(lane, Some(Appended::Stored(new)), counter) = store.apply(redrive).await.unwrap()
-        else {
-            panic!()
+        let Done::Closed(closed) = store.apply(redrive).await.unwrap() else { panic!() };
+        let Closed { lane, waited: true, appended: Some(Appended::Stored(new)), counter } = closed else {
+            panic!("{closed:?}")
         };
         assert_eq!((lane, new.row.sequence, counter.dead), (event.lane, Sequence(3), 0));
         let rows = page(&store).await.rows;
@@ -511,7 +513,8 @@ async fn everything_the_engine_begins_with_survives_a_reload() {
             failures: 3,
             window_ms: 20_000,
             down_since: Some(AT),
-            drawn: true,
+            drawn: false,
+            told: true,
         };
         let offer = EdgeConfig {
             city: "c1".into(),

@@ -125,6 +125,7 @@ impl Tables {
             Read::Counter => Found::Counter(self.counter),
             Read::Epoch => Found::Epoch(self.epoch),
             Read::Beat => Found::Beat(self.beat),
+            Read::Body(first) => Found::Body(self.bodies.get(first).cloned()),
             Read::Inbox(cause, id) => Found::Inbox(self.inbox.contains_key(&(*cause, *id))),
             Read::Record(name) => Found::Record(self.records.get(name).cloned()),
             Read::Tombstones => Found::Tombstones(self.tombstones.clone()),

@@ -42,6 +42,12 @@ impl EventId {
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.into_bytes()
     }
+
+    /// When it was minted, by the clock of whoever minted it; none when it is no UUIDv7 (RFC 9562).
+    pub fn time(self) -> Option<UnixMillis> {
+        let [a, b, c, d, e, f, version, ..] = self.to_bytes();
+        (version >> 4 == 7).then(|| UnixMillis(u64::from_be_bytes([0, 0, a, b, c, d, e, f])))
+    }
 }
 
 impl fmt::Display for EventId {

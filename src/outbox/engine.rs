@@ -17,7 +17,7 @@ use super::append::{Commit, Guard, Put};
 use super::feed::{Ear, Heard};
 use super::port::{Applied, Batch, Load, Opened, Page, StoreFault};
 use super::record::{AgeMark, Counter, DeadLetter, DeadReason, PaceRecord, RowRef};
-use super::transact::{Appended, Done, Kept, Outcome, Refusal, Settlement};
+use super::transact::{Appended, Closed, Done, Kept, Outcome, Refusal, Settlement};
 use super::window::{Doing, Window};
 use crate::event::contract::OnDead;
 use crate::event::json::Json;
@@ -430,6 +430,8 @@ pub struct Engine {
     /// Rows whose request made the city fail repeatedly; split once the city proves to be well.
     accused: Option<Vec<RowRef>>,
     server_faults: u32,
+    /// Failures of the store in a row; good answers of the city do not end them.
+    store_failures: u32,
     failures: u32,
     not_before_ms: u64,
     waiting: Waiting,
@@ -490,6 +492,7 @@ impl Engine {
             suspects: Vec::new(),
             accused: None,
             server_faults: 0,
+            store_failures: 0,
             failures: 0,
             not_before_ms: 0,
             waiting: Waiting::Free,
@@ -795,10 +798,11 @@ impl Engine {
         self.down_since_ms =
             pace.down_since.map(|at| now.mono_ms.saturating_sub(now.wall.0.saturating_sub(at.0)));
         self.not_before_ms = mono_of(now)(pace.not_before);
-        self.waiting = match (self.not_before_ms > now.mono_ms, pace.drawn) {
-            (true, true) => Waiting::Window,
-            (true, false) => Waiting::Backoff,
-            _ => Waiting::Free,
+        self.waiting = match (pace.drawn, pace.told) {
+            _ if self.not_before_ms <= now.mono_ms => Waiting::Free,
+            (true, _) => Waiting::Window,
+            (_, true) => Waiting::Told,
+            _ => Waiting::Backoff,
         };
         self.offer = opened.offer.map(|(offer, at)| {
             let age = now.wall.0.saturating_sub(at.0);
@@ -857,6 +861,9 @@ impl Engine {
         };
         if opened.counter.next > self.counter.next {
             self.window.grew();
+        }
+        if opened.counter.dead < self.counter.dead || (opened.ages.is_empty() && !self.ages.is_empty()) {
+            self.window.rescan();
         }
         self.paused = opened.paused;
         if opened.beat != self.beat {
@@ -978,6 +985,18 @@ impl Engine {
 
     // Store results.
 
+    /// Takes totals over that came with a result of ours. They may tell of what other contexts did in between: new
+    /// events, or decisions that made dead ones owed again.
+    fn take_counter(&mut self, counter: Counter, dead_expected: u64) {
+        if counter.next > self.counter.next {
+            self.window.grew();
+        }
+        if counter.dead < dead_expected {
+            self.window.rescan();
+        }
+        self.counter = counter;
+    }
+
     fn append(&mut self, group: Group, rest: Vec<Group>, now: Now) {
         let Group { wishes, events, commits } = group;
         let own = Appending { wishes, events: events.into(), commits: commits.into(), rest };
@@ -1035,8 +1054,7 @@ impl Engine {
     fn appended(&mut self, wishes: Vec<Wish>, result: Applied, now: Now) {
         match result {
             Ok(Done::Appended(results, counter)) => {
-                self.counter = counter;
-                self.window.grew();
+                self.take_counter(counter, self.counter.dead);
                 self.oldest_own =
                     self.oldest_own.filter(|_| counter.owed > results.len() as u64).or(Some(now.wall));
                 let mut results = results.into_iter();
@@ -1071,15 +1089,14 @@ impl Engine {
 
     fn redriven(&mut self, ticket: Ticket, again: Again, result: Applied) {
         let outcome = match result {
-            Ok(Done::Closed(lane, Some(appended), counter)) => {
-                self.counter = counter;
-                let waits = self.window.lanes.get(&lane).is_some_and(|state| state.dead.is_some());
+            Ok(Done::Closed(Closed { lane, waited, appended: Some(appended), counter })) => {
+                self.take_counter(counter, self.counter.dead.saturating_sub(1));
                 match (&appended, again) {
                     (Appended::Stored(kept), Again::Same) => {
                         self.age(Vec::new());
                         self.window.revive(lane, kept.row);
                     }
-                    (Appended::Stored(kept), Again::New) if waits => self.window.lead_with(lane, kept.row),
+                    (Appended::Stored(kept), Again::New) if waited => self.window.lead_with(lane, kept.row),
                     _ => {}
                 }
                 self.window.grew();
@@ -1097,9 +1114,11 @@ impl Engine {
 
     fn discarded(&mut self, ticket: Ticket, id: EventId, result: Applied) {
         let outcome = match result {
-            Ok(Done::Closed(lane, _, counter)) => {
-                self.counter = counter;
-                self.window.unblock(lane);
+            Ok(Done::Closed(Closed { lane, waited, counter, .. })) => {
+                self.take_counter(counter, self.counter.dead.saturating_sub(1));
+                if waited {
+                    self.window.unblock(lane);
+                }
                 self.tell(Notice::Settled { id, verdict: Final::Discarded });
                 self.tell(Notice::Changed);
                 Ok(())
@@ -1124,7 +1143,9 @@ impl Engine {
     fn settled(&mut self, rows: Vec<Settlement>, result: Applied, now: Now) {
         match result {
             Ok(Done::Settled(counter)) => {
-                self.counter = counter;
+                let died = rows.iter().filter(|own| matches!(own.outcome, Outcome::Dead { .. })).count();
+                self.take_counter(counter, self.counter.dead + died as u64);
+                self.store_failures = 0;
                 self.settled_since_prune += rows.len() as u64;
                 for settlement in rows {
                     self.settle_row(settlement);
@@ -1144,29 +1165,30 @@ impl Engine {
         }
     }
 
+    /// Tells the end of an event, whether or not its row is still held: another context may lead by now.
     fn settle_row(&mut self, settlement: Settlement) {
-        self.window.settled_meanwhile(settlement.row.sequence);
-        let Some(row) = self.window.remove(settlement.row.sequence) else { return };
-        let verdict = match settlement.outcome {
+        let Settlement { row: RowRef { sequence, .. }, id, lane, outcome, .. } = settlement;
+        self.window.settled_meanwhile(sequence);
+        let held = self.window.remove(sequence).is_some();
+        let verdict = match outcome {
             Outcome::Accepted => Final::Accepted,
             Outcome::Duplicate => Final::Duplicate,
             Outcome::Dead { reason, problem, blocks, .. } => {
                 let problem = problem.and_then(|text| Problem::read(&Json::parse(&text).ok()?));
-                let sequence = settlement.row.sequence;
                 self.tombstones.push(sequence);
                 if blocks {
-                    self.window.block(row.lane, |lane| lane.wait_for(sequence));
+                    self.window.block(lane, |lane| lane.wait_for(sequence));
+                } else if held {
+                    self.window.unblock(lane);
                 }
-                self.tell(Notice::DeadLetter { id: row.id, sequence, reason, problem: problem.clone() });
-                self.tell(Notice::Settled { id: row.id, verdict: Final::Refused(problem) });
-                if !blocks {
-                    self.window.unblock(row.lane);
-                }
-                return;
+                self.tell(Notice::DeadLetter { id, sequence, reason, problem: problem.clone() });
+                return self.tell(Notice::Settled { id, verdict: Final::Refused(problem) });
             }
         };
-        self.window.unblock(row.lane);
-        self.tell(Notice::Settled { id: row.id, verdict });
+        if held {
+            self.window.unblock(lane);
+        }
+        self.tell(Notice::Settled { id, verdict });
     }
 
     /// A store that failed under the sender: step back and wait, or yield to the context that leads by now.
@@ -1176,8 +1198,9 @@ impl Engine {
             return self.out.push_back(Output::YieldLead);
         }
         self.tell(Notice::Storage(fault));
-        self.failures = self.failures.saturating_add(1);
-        let wait = backoff_ms(self.failures, self.watched, &mut self.jitter).max(LANE_RETRY_BASE_MS / 4);
+        self.store_failures = self.store_failures.saturating_add(1);
+        let wait =
+            backoff_ms(self.store_failures, self.watched, &mut self.jitter).max(LANE_RETRY_BASE_MS / 4);
         self.wait(wait, Waiting::Storage, now);
     }
 
@@ -1488,7 +1511,7 @@ impl Engine {
         if heard.is_empty() && cursor == self.ear.cursor {
             return self.ear.applied(cursor, self.watched, now.mono_ms);
         }
-        let batch = Batch::Feed { epoch, heard: heard.clone(), cursor: cursor.clone() };
+        let batch = Batch::Feed { epoch, heard: heard.clone(), cursor: cursor.clone(), at: now.wall };
         self.apply(batch, Purpose::Feed(heard, cursor));
     }
 
@@ -1586,7 +1609,14 @@ impl Engine {
             self.window.row(at.sequence).is_some_and(|row| self.window.lanes.contains_key(&row.lane));
         let row = self.window.row_mut(at.sequence)?;
         row.doing = Doing::Settling;
-        Some(Settlement { row: at, bytes: row.body.len(), lane: row.lane, lane_recorded, outcome })
+        Some(Settlement {
+            row: at,
+            id: row.id,
+            bytes: row.body.len(),
+            lane: row.lane,
+            lane_recorded,
+            outcome,
+        })
     }
 
     fn death(&mut self, at: RowRef, reason: DeadReason, problem: Option<&Problem>) -> Option<Settlement> {
@@ -1666,6 +1696,7 @@ impl Engine {
             window_ms: self.window_ms,
             down_since: self.down_since_ms.map(|at| now.wall_of(at)),
             drawn: waiting == Waiting::Window,
+            told: waiting == Waiting::Told,
         };
         self.apply(Batch::Pace(pace), Purpose::Aside);
     }

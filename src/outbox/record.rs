@@ -281,6 +281,8 @@ pub struct PaceRecord {
     pub down_since: Option<UnixMillis>,
     /// Whether `not_before` was drawn from the window.
     pub drawn: bool,
+    /// Whether the city told it: then nothing but a person's word shortens it.
+    pub told: bool,
 }
 
 /// What was stored by a moment of the city's clock: the only clock by which an event can grow too old. The device's

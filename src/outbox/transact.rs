@@ -107,6 +107,8 @@ pub enum Batch {
         heard: Vec<Heard>,
         /// Where the next answer begins.
         cursor: String,
+        /// Now, by the device's clock.
+        at: UnixMillis,
     },
     /// Forget settled segments older than the retention, from a place on.
     Prune {
@@ -150,6 +152,8 @@ impl Batch {
 pub struct Settlement {
     /// The row.
     pub row: RowRef,
+    /// The event.
+    pub id: EventId,
     /// Its encoded bytes, for the totals.
     pub bytes: usize,
     /// Its lane.
@@ -203,6 +207,8 @@ pub enum Read {
     Beat,
     /// `state` → [`Found::Record`]
     Record(RecordName),
+    /// `bodies` of a segment → [`Found::Body`]
+    Body(Sequence),
     /// `inbox` → [`Found::Inbox`]
     Inbox(Option<EventId>, EventId),
 }
@@ -230,6 +236,8 @@ pub enum Found {
     Beat(u64),
     /// The application's record, as JSON.
     Record(Option<String>),
+    /// The segment's events, one a line.
+    Body(Option<String>),
     /// Whether the inbox has the event.
     Inbox(bool),
     /// Whether every [`Step::Add`] went in. When one clashed, the store has taken the others back.
@@ -303,14 +311,27 @@ pub enum Done {
     Settled(Counter),
     /// The epoch this context now leads with.
     Leading(u64),
-    /// The dead letter was closed; the totals after it. For a redrive the new event's result comes along.
-    Closed(LaneHash, Option<Appended>, Counter),
+    /// The dead letter was closed.
+    Closed(Closed),
     /// Which events of the feed were new, by their places.
     Heard(Vec<usize>),
     /// Go on pruning after this segment, or the end.
     Pruned(Option<Sequence>),
     /// Written.
     Written,
+}
+
+/// What came of a decision about a dead letter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closed {
+    /// Its lane.
+    pub lane: LaneHash,
+    /// Whether the lane waited for this very letter.
+    pub waited: bool,
+    /// The new or revived event, unless it was given up.
+    pub appended: Option<Appended>,
+    /// The totals after it.
+    pub counter: Counter,
 }
 
 /// Why a transaction was refused. Nothing was written.
@@ -469,7 +490,7 @@ impl Transaction {
                 Some(Found::Dead(Some(letter))) => {
                     let mut reads = vec![Read::Lane(letter.lane), Read::Marks(letter.row.segment)];
                     if let Batch::Revive { id, .. } = &self.batch {
-                        reads.push(Read::Holder(id.to_bytes()));
+                        reads.extend([Read::Holder(id.to_bytes()), Read::Body(letter.row.segment)]);
                     }
                     self.state = State::Deciding(found);
                     Step::Read(reads)
@@ -483,7 +504,7 @@ impl Transaction {
                 }
                 _ => Step::Abort(Refusal::Broken),
             },
-            Batch::Feed { epoch, heard, cursor } => hear(*epoch, heard, cursor, &found),
+            Batch::Feed { epoch, heard, cursor, at } => hear(*epoch, heard, cursor, *at, &found),
             Batch::Prune { at, .. } => prune(*at, &found),
             Batch::Buried(told) => {
                 let mut left = tombstones_in(&found);
@@ -566,8 +587,9 @@ impl Transaction {
         match &self.batch {
             Batch::Discard { reason, at, .. } => discard(letter, *counter, *lane, marks.clone(), reason, *at),
             Batch::Revive { id, at, .. } => match rest {
-                [Found::Segment(Some((intents, _)))] => {
-                    revive(letter, *counter, *lane, marks.clone(), intents, *id, *at)
+                [Found::Segment(Some((intents, _))), Found::Body(body)] => {
+                    let body = body.as_deref().unwrap_or_default();
+                    revive(letter, *counter, *lane, (marks.clone(), intents, body), *id, *at)
                 }
                 _ => Step::Abort(Refusal::NotFound),
             },
@@ -712,7 +734,7 @@ fn wait(epoch: u64, lanes: &[(LaneHash, UnixMillis)], found: &[Found]) -> Step {
     Step::Finish(writes.collect(), Done::Written)
 }
 
-fn hear(epoch: u64, heard: &[Heard], cursor: &str, found: &[Found]) -> Step {
+fn hear(epoch: u64, heard: &[Heard], cursor: &str, at: UnixMillis, found: &[Found]) -> Step {
     if !epoch_is(epoch, found) {
         return Step::Abort(Refusal::StaleEpoch);
     }
@@ -725,6 +747,11 @@ fn hear(epoch: u64, heard: &[Heard], cursor: &str, found: &[Found]) -> Step {
             writes.push(Write::Inbox(own.event.clone()));
             writes.extend(own.put.iter().map(|put| Write::Record(put.record.clone(), put.value.clone())));
         }
+    }
+    // What is old by the city's clock and by the device's: either alone may jump.
+    if let Some(said) = heard.iter().filter_map(|own| own.event.id.time()).max() {
+        let horizon = UnixMillis(said.min(at).0.saturating_sub(INBOX_KEEP_MS));
+        writes.push(Write::ForgetInbox(EventId::mint(horizon, [0; 10])));
     }
     writes.push(Write::Cursor(cursor.to_owned()));
     Step::Finish(writes, Done::Heard(fresh))
@@ -748,10 +775,11 @@ fn discard(
         Write::Marks(marks),
         Write::Counter(counter),
     ];
-    if lane.is_some_and(|record| record.dead == Some(letter.row.sequence)) {
+    let waited = waits_for(lane, letter);
+    if waited {
         writes.push(Write::DeleteLane(letter.lane));
     }
-    Step::Finish(writes, Done::Closed(letter.lane, None, counter))
+    Step::Finish(writes, Done::Closed(Closed { lane: letter.lane, waited, appended: None, counter }))
 }
 
 /// The event is owed again in its own place, with the bytes it always had.
@@ -759,8 +787,7 @@ fn revive(
     letter: &DeadLetter,
     mut counter: Counter,
     lane: Option<LaneRecord>,
-    mut marks: Marks,
-    intents: &Intents,
+    (mut marks, intents, body): (Marks, &Intents, &str),
     id: EventId,
     at: UnixMillis,
 ) -> Step {
@@ -768,13 +795,13 @@ fn revive(
     let Some(own) = intents.get(index as usize).filter(|own| own.id == id) else {
         return Step::Abort(Refusal::NotFound);
     };
-    let mut writes = Vec::new();
-    if !marks.owes() {
-        // The segment's body went with its last owed event; the others' lines stay empty.
-        let body =
-            "\n".repeat(index as usize) + &letter.body + &"\n".repeat(intents.len() - 1 - index as usize);
-        writes.push(Write::Body(letter.row.segment, body));
+    // A settled event's line may be gone with the segment's body; it comes back where it was, beside those still owed.
+    let mut lines: Vec<&str> = body.split('\n').collect();
+    lines.resize(intents.len().max(index as usize + 1), "");
+    if let Some(line) = lines.get_mut(index as usize) {
+        *line = &letter.body;
     }
+    let mut writes = vec![Write::Body(letter.row.segment, lines.join("\n"))];
     if let Some(byte) = marks.status.get_mut(index as usize) {
         *byte = Status::Owed as u8 | MAYBE_SENT;
     }
@@ -791,10 +818,12 @@ fn revive(
         // It would be too old at once: what is owed gets a new week.
         Write::Ages(Vec::new()),
     ]);
-    if lane.is_some_and(|record| record.dead == Some(letter.row.sequence)) {
+    let waited = waits_for(lane, letter);
+    if waited {
         writes.push(Write::DeleteLane(letter.lane));
     }
-    Step::Finish(writes, Done::Closed(letter.lane, Some(Appended::Stored(kept)), counter))
+    let appended = Some(Appended::Stored(kept));
+    Step::Finish(writes, Done::Closed(Closed { lane: letter.lane, waited, appended, counter }))
 }
 
 /// The new event gets the next sequence, a segment of its own and, if the lane waited, the old one's place in it.
@@ -808,7 +837,7 @@ fn redrive(
 ) -> (Vec<Write>, Done) {
     let sequence = counter.next;
     let row = RowRef { segment: sequence, sequence };
-    let waits = lane.is_some_and(|record| record.dead == Some(letter.row.sequence));
+    let waited = waits_for(lane, letter);
     let place = marks.places.get(&letter.row.index()).copied().unwrap_or(letter.row.sequence);
     set_status(&mut marks, letter.row, Status::Redriven);
     marks.settled_at = at;
@@ -818,7 +847,7 @@ fn redrive(
     counter.dead = counter.dead.saturating_sub(1);
     let mut own = Marks::owed(sequence, 1);
     // A lane that went on without the dead letter has no place to give back.
-    if waits {
+    if waited {
         own.places.insert(0, place);
     }
     let closed = Some(Closing { at, note: event.id.to_string(), redriven: true });
@@ -830,12 +859,18 @@ fn redrive(
         Write::Body(sequence, with_sequence(&event.tail, sequence)),
         Write::Counter(counter),
     ];
-    if waits {
+    if waited {
         let front = Some(sequence);
         writes.push(Write::Lane(LaneRecord { lane: letter.lane, dead: None, front, due: None }));
     }
     let kept = Kept { id: event.id, intent: event.intent, row, stored_at: at };
-    (writes, Done::Closed(letter.lane, Some(Appended::Stored(kept)), counter))
+    let appended = Some(Appended::Stored(kept));
+    (writes, Done::Closed(Closed { lane: letter.lane, waited, appended, counter }))
+}
+
+/// Whether a lane waits for this very letter; it may wait for another, or for a time.
+fn waits_for(lane: Option<LaneRecord>, letter: &DeadLetter) -> bool {
+    lane.is_some_and(|record| record.dead == Some(letter.row.sequence))
 }
 
 fn set_status(marks: &mut Marks, row: RowRef, status: Status) {
@@ -854,9 +889,7 @@ fn prune(at: UnixMillis, found: &[Found]) -> Step {
         let far = marks.first.0 + (marks.status.len() as u64) < kept_from;
         !marks.owes() && !marks.has_dead() && (old || far)
     });
-    let mut writes: Vec<Write> = forgotten.map(|marks| Write::DeleteSegment(marks.first)).collect();
-    let horizon = UnixMillis(at.0.saturating_sub(INBOX_KEEP_MS));
-    writes.push(Write::ForgetInbox(EventId::mint(horizon, [0; 10])));
+    let writes = forgotten.map(|marks| Write::DeleteSegment(marks.first)).collect();
     let next = if list.len() == 64 { list.last().map(|marks| marks.first) } else { None };
     Step::Finish(writes, Done::Pruned(next))
 }

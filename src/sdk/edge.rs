@@ -171,6 +171,10 @@ impl Edge {
         let payload = if payload.is_undefined() { None } else { Some(values::read_payload(&payload)?) };
         let driver = Rc::clone(&self.driver);
         let letter = open_letter(&driver, sequence).await?;
+        // It may have been closed while we looked.
+        if driver.is_closed() {
+            return Err(errors::closed());
+        }
         let bytes = entropy::bytes().map_err(|_| no_entropy())?;
         let (ticket, promise) = driver.ticket();
         driver.engine.borrow_mut().redrive(ticket, &letter, payload, now(), bytes);
@@ -186,6 +190,10 @@ impl Edge {
         }
         let driver = Rc::clone(&self.driver);
         let letter = open_letter(&driver, sequence).await?;
+        // It may have been closed while we looked.
+        if driver.is_closed() {
+            return Err(errors::closed());
+        }
         let id = Stored::read(&letter.body).map(|event| event.id).ok_or_else(|| {
             error("not-redrivable", "This dead letter cannot be read any more.", Retry::IsVain)
         })?;

@@ -95,7 +95,13 @@ pub(super) fn effects(apply: &Function, event: &JsValue) -> Result<Vec<Put>, JsV
     if effect.is_instance_of::<Promise>() {
         return Err(wrong("`apply` must answer at once: it may not be async."));
     }
-    if effect.is_undefined() { Ok(Vec::new()) } else { read_puts(effect.unchecked_ref()) }
+    if effect.is_undefined() || effect.is_null() {
+        return Ok(Vec::new());
+    }
+    if !effect.is_object() {
+        return Err(wrong("`apply` answers { put, remove }, or nothing."));
+    }
+    read_puts(effect.unchecked_ref())
 }
 
 fn list(value: JsValue, name: &str) -> Result<Vec<JsValue>, JsValue> {

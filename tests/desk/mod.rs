@@ -9,6 +9,7 @@ use conch::outbox::engine::{
     EmitFault, Final, Input, Notice, Output, Receipt, Request, Snapshot, Ticket, WhyNotSending,
 };
 use conch::outbox::port::{Batch, StoreFault};
+use conch::outbox::transact::Done;
 use conch::pace::{Jitter, Now};
 use conch::wire::classify::Reply;
 use sim::disk::Disk;
@@ -48,6 +49,8 @@ pub(crate) struct Desk {
     pub(crate) steals: u32,
     /// While set, the store takes no verdicts.
     pub(crate) full: bool,
+    /// The lead is lost between a settle and the news of it.
+    pub(crate) lose_lead_while_settling: bool,
     /// While set, the store takes nothing of the feed.
     pub(crate) deaf: bool,
     /// The store takes no more events at once.
@@ -121,6 +124,7 @@ impl Desk {
             yielded: false,
             steals: 0,
             full: false,
+            lose_lead_while_settling: false,
             deaf: false,
             room: usize::MAX,
             beats: Vec::new(),
@@ -277,6 +281,9 @@ impl Desk {
                         Batch::Append { events, .. } if events.len() > self.room => Err(StoreFault::Quota),
                         _ => self.disk.apply(&batch),
                     };
+                    if self.lose_lead_while_settling && matches!(result, Ok(Done::Settled(_))) {
+                        self.engine.handle(Input::LeadLost, self.now);
+                    }
                     self.engine.handle(Input::Applied { op, result }, self.now);
                 }
                 Output::Load { op, load } => {

@@ -25,7 +25,7 @@ pub(super) fn stores(batch: &Batch) -> &'static [&'static str] {
         Batch::Redrive { .. } | Batch::Revive { .. } | Batch::Discard { .. } => {
             &[META, DEAD, LANES, MARKS, INTENTS, BODIES]
         }
-        Batch::Prune { .. } => &[META, MARKS, INTENTS, BODIES, INBOX],
+        Batch::Prune { .. } => &[META, MARKS, INTENTS, BODIES],
         Batch::Feed { .. } => &[META, INBOX, STATE],
         Batch::Lead
         | Batch::Buried(_)
@@ -146,6 +146,7 @@ fn request(transaction: &IdbTransaction, read: &Read) -> Result<IdbRequest, JsVa
         Read::Lane(lane) => store(LANES)?.get(&records::lane_key(*lane)),
         Read::Holder(identity) => store(INTENTS)?.index(HOLDER)?.get_key(&value::bytes(identity)),
         Read::Record(name) => store(STATE)?.get(&records::record_key(name)),
+        Read::Body(first) => store(BODIES)?.get(&key(*first)),
         Read::Inbox(cause, id) => store(INBOX)?.get_key(&records::inbox_key(*cause, *id)),
         Read::MarksAfter(after, limit) => {
             let range = IdbKeyRange::lower_bound_with_open(&key(*after), true)?;
@@ -229,6 +230,7 @@ fn one_found(
             readable(result.is_string())?;
             Found::Record(result.as_string())
         }
+        Read::Body(_) => Found::Body(result.as_string()),
         Read::Inbox(..) => Found::Inbox(!result.is_undefined()),
         Read::MarksAfter(..) => Found::MarksList(
             js_sys::Array::from(result).iter().filter_map(|one| records::marks_of(&one)).collect(),

@@ -176,6 +176,7 @@ pub(super) fn pace_to(record: PaceRecord) -> Value {
         stored.set_whole("downSince", since.0);
     }
     stored.set("drawn", &JsValue::from_bool(record.drawn));
+    stored.set("told", &JsValue::from_bool(record.told));
     stored
 }
 
@@ -188,6 +189,7 @@ pub(super) fn pace_of(found: &JsValue) -> Option<PaceRecord> {
         window_ms: stored.whole("windowMs").unwrap_or(0),
         down_since: time(&stored, "downSince"),
         drawn: stored.flag("drawn").unwrap_or(false),
+        told: stored.flag("told").unwrap_or(false),
     })
 }
 
