@@ -109,8 +109,6 @@ async fn body(answer: Answer) -> Result<String, JsValue> {
         }
     }
     bytes.truncate(ANSWER_BYTES_MAX);
-    // What was cut off, or is no text, ends where the text ends: it is no JSON either way.
-    let valid = core::str::from_utf8(&bytes).map_or_else(|fault| fault.valid_up_to(), str::len);
-    bytes.truncate(valid);
+    // What is no text, or was cut inside a character, is no JSON either, and an empty answer says as little.
     Ok(String::from_utf8(bytes).unwrap_or_default())
 }

@@ -178,9 +178,7 @@ impl Collection {
     /// Reads a collection: formed like an event's type.
     pub fn parse(text: &str) -> Result<Self, NameProblem> {
         EventType::parse(text).map(Self).map_err(|_| {
-            NameProblem::Malformed(
-                "a collection is 1 to 40 of a-z, 0-9 and _ and starts with a letter, for example \"tickets\"",
-            )
+            NameProblem::Malformed("a collection is 1 to 40 of a-z, 0-9 and _ and starts with a letter")
         })
     }
 

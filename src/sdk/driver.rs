@@ -334,8 +334,7 @@ impl Driver {
                         self.tell_notice(NoticeOut {
                             kind: "feed",
                             code: "apply-failed".to_owned(),
-                            detail: "`apply` threw or was async, so this event changed none of your records."
-                                .to_owned(),
+                            detail: "`apply` threw or was async: this event changed no records.".to_owned(),
                             id: Some(own.event.id),
                         });
                     }
@@ -497,7 +496,7 @@ impl Driver {
             Notice::Resync => NoticeOut {
                 kind: "feed",
                 code: "resync".to_owned(),
-                detail: "The city's feed starts over: ask it how your orders and tickets stand.".to_owned(),
+                detail: "The feed starts over: ask the city how things stand.".to_owned(),
                 id: None,
             },
             Notice::Link(link) => NoticeOut {

@@ -3,7 +3,7 @@
 use crate::event::contract::TermsProblem;
 use crate::event::names::NameProblem;
 use crate::event::{EmitProblem, pii};
-use crate::limits::{BACKLOG_BYTES_MAX, BACKLOG_EVENTS_MAX, EVENT_BYTES_MAX};
+use crate::limits::EVENT_BYTES_MAX;
 use crate::outbox::engine::EmitFault;
 use crate::outbox::port::StoreFault;
 use crate::outbox::transact::Refusal;
@@ -56,7 +56,7 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
         ),
         EmitFault::Contradiction => error(
             "conflict",
-            "Two events of this commit share a key and mean different things: nothing of it was written.",
+            "Two events of this commit contradict each other. Nothing was written.",
             Retry::IsVain,
         ),
         EmitFault::IntentClosed(kept) => error(
@@ -66,15 +66,13 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
         ),
         EmitFault::Full => error(
             "quota",
-            &format!(
-                "The outbox owes {BACKLOG_EVENTS_MAX} events or {BACKLOG_BYTES_MAX} bytes and takes no more until some are delivered."
-            ),
+            "The outbox is full and takes no more until some events are delivered.",
             Retry::Helps,
         ),
         EmitFault::Guard(place) => error(
             "guard-failed",
             &format!(
-                "expect[{place}] does not hold, so nothing of this commit was written. Read the record again and decide anew."
+                "expect[{place}] does not hold. Nothing was written: read the record again and decide anew."
             ),
             Retry::IsVain,
         ),
@@ -85,7 +83,7 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
         ),
         EmitFault::MustNotChange => error(
             "not-redrivable",
-            "This event may have reached the city, so it can only be sent again as it was: leave the payload out, or discard it and use a new key.",
+            "This event may have reached the city: send it again unchanged, or discard it and use a new key.",
             Retry::IsVain,
         ),
         EmitFault::NotOpen => closed(),

@@ -65,13 +65,10 @@ pub(super) fn read_commit(value: &JsValue) -> Result<CommitIn, JsValue> {
     let emits = events.iter().map(values::read_emit).collect::<Result<Vec<_>, _>>()?;
     let expect = list(shape.expect(), "expect")?.iter().map(read_guard).collect::<Result<Vec<_>, _>>()?;
     let put = read_puts(shape)?;
-    if emits.is_empty() || emits.len() > COMMIT_EVENTS_MAX {
-        return Err(wrong(&format!(
-            "`emit` holds 1 to {COMMIT_EVENTS_MAX} events: records go in with an event."
-        )));
-    }
-    if expect.len() + put.len() > COMMIT_RECORDS_MAX {
-        return Err(wrong(&format!("A commit names at most {COMMIT_RECORDS_MAX} records.")));
+    let fits =
+        (1..=COMMIT_EVENTS_MAX).contains(&emits.len()) && expect.len() + put.len() <= COMMIT_RECORDS_MAX;
+    if !fits {
+        return Err(wrong("A commit takes 1 to 100 events and names at most 100 records."));
     }
     Ok(CommitIn { emits, expect, put })
 }
@@ -91,15 +88,12 @@ fn read_puts(shape: &CommitShape) -> Result<Vec<Put>, JsValue> {
 /// Asks the page what an event of the feed does to its records.
 pub(super) fn effects(apply: &Function, event: &JsValue) -> Result<Vec<Put>, JsValue> {
     let effect = apply.call1(&JsValue::UNDEFINED, event)?;
-    // What it does must be known in the transaction that remembers the event; a promise comes too late.
-    if effect.is_instance_of::<Promise>() {
-        return Err(wrong("`apply` must answer at once: it may not be async."));
-    }
     if effect.is_undefined() || effect.is_null() {
         return Ok(Vec::new());
     }
-    if !effect.is_object() {
-        return Err(wrong("`apply` answers { put, remove }, or nothing."));
+    // A promise comes too late: the effect must be known in the transaction that remembers the event.
+    if !effect.is_object() || effect.is_instance_of::<Promise>() {
+        return Err(wrong("`apply` answers { put, remove } or nothing, at once."));
     }
     read_puts(effect.unchecked_ref())
 }
@@ -118,7 +112,7 @@ fn read_guard(value: &JsValue) -> Result<Guard, JsValue> {
     let expected = match (shape.absent().is_truthy(), shape.equals()) {
         (true, equals) if equals.is_undefined() => None,
         (false, equals) if !equals.is_undefined() => Some(read_value(&equals)?),
-        _ => return Err(wrong("An expectation says `absent: true` or `equals`, and not both.")),
+        _ => return Err(wrong("An expectation says `absent: true` or `equals`.")),
     };
     Ok(Guard { record, expected })
 }
@@ -150,8 +144,7 @@ fn read_value(value: &JsValue) -> Result<String, JsValue> {
     let mut form = String::new();
     canonical(&json, &mut form);
     if form.len() > RECORD_BYTES_MAX {
-        let text =
-            format!("A record has at most {RECORD_BYTES_MAX} bytes of JSON; this one has {}.", form.len());
+        let text = format!("A record has at most {RECORD_BYTES_MAX} bytes of JSON.");
         return Err(error("too-large", &text, Retry::IsVain));
     }
     Ok(form)
@@ -203,13 +196,9 @@ fn read_page(value: &JsValue) -> Result<(Option<Key>, u32), JsValue> {
     let shape: &PageShape = value.unchecked_ref();
     let after = shape.after();
     let after = if after.is_undefined() { None } else { Some(read_key(&after)?) };
-    let limit = shape.limit();
-    let limit =
-        if limit.is_undefined() { f64::from(RECORDS_PAGE_MAX) } else { limit.as_f64().unwrap_or(0.0) };
-    if limit.fract() != 0.0 || !(1.0..=f64::from(RECORDS_PAGE_MAX)).contains(&limit) {
-        return Err(wrong(&format!("`limit` is a whole number from 1 to {RECORDS_PAGE_MAX}.")));
-    }
-    Ok((after, limit as u32))
+    // The cast saturates, and a limit that is none reads as the highest.
+    let limit = shape.limit().as_f64().map_or(RECORDS_PAGE_MAX, |limit| limit as u32);
+    Ok((after, limit.clamp(1, RECORDS_PAGE_MAX)))
 }
 
 fn entry(key: &str, text: &str) -> Option<JsValue> {

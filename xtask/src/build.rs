@@ -11,16 +11,18 @@ use crate::stamp::{Fingerprint, unless_fresh};
 use crate::tools;
 
 /// wasm-opt reads from the module itself which wasm features browsers must have; naming more here would raise the floor.
-/// Inlining and common subexpressions make the module smaller and its gzip larger by a twenty-fifth, and the gzip is what
+/// Inlining, common subexpressions and simpler locals make the module smaller and its gzip larger by a twenty-fifth, and the gzip is what
 /// travels. It finds more that is alike when functions of like names stand together.
 /// Rust puts the stack first, so that nothing but its very end lies in the lowest kilobyte.
-const WASM_OPT: [&str; 9] = [
-    "-Oz",
+const WASM_OPT: [&str; 11] = [
+    "-Os",
+    "-Os",
     "--low-memory-unused",
     "--one-caller-inline-max-function-size=20",
     "--always-inline-max-function-size=0",
     "--flexible-inline-max-function-size=0",
     "--skip-pass=local-cse",
+    "--skip-pass=simplify-locals",
     "--reorder-functions-by-name",
     "--strip-producers",
     "--strip-debug",
@@ -105,7 +107,11 @@ fn nameless(place: &Place) -> Result<String, Fault> {
     let cargo =
         std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let cargo = cargo.map_err(|_| Fault::missing("HOME is not set", "export CARGO_HOME=<folder>"))?;
-    Ok(format!("--remap-path-prefix={sysroot}=rust --remap-path-prefix={cargo}=cargo"))
+    // Of several that fit the last counts.
+    let places =
+        [(sysroot.clone(), "rust"), (format!("{sysroot}/lib/rustlib/src/rust"), "rust"), (cargo, "cargo")];
+    let flags = places.map(|(folder, name)| format!("--remap-path-prefix={folder}={name}"));
+    Ok(flags.join(" "))
 }
 
 /// Writes the glue and its types. The glue must not look for the wasm by itself: the entries say where it is, and one
