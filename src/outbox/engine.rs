@@ -28,10 +28,10 @@ use crate::flat::FlatMap;
 use crate::limits::{
     AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BATCH_BYTES_MAX, BATCH_EVENTS_MAX,
     BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, FEED_WAIT_S, LANE_RETRY_BASE_MS, LEADER_SILENT_HIDDEN_MS,
-    LEADER_SILENT_MS, OUTAGE_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, REQUEST_TIMEOUT_MS, RETRY_AFTER_MAX_MS,
+    LEADER_SILENT_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, REQUEST_TIMEOUT_MS, RETRY_AFTER_MAX_MS,
     SERVER_FAULTS_BEFORE_BISECT, TOMBSTONES_TOLD_MAX,
 };
-use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, told_ms};
+use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, return_window_ms, told_ms};
 use crate::wire::answer::{Answer, EdgeConfig, FeedEvent, Problem, Verdict, VerdictWord};
 use crate::wire::classify::{Asked, Reply, ReplyClass, Unsettled, classify};
 use crate::wire::headers;
@@ -908,9 +908,9 @@ impl Engine {
         if !matches!(self.waiting, Waiting::Backoff | Waiting::Held) || self.not_before_ms <= now.mono_ms {
             return;
         }
-        let was_long = self.down_since_ms.is_some_and(|since| now.mono_ms.saturating_sub(since) > OUTAGE_MS);
-        if self.waiting == Waiting::Backoff && hint == Hint::Online && was_long && self.window_ms > 0 {
-            let wait = self.jitter.up_to(self.window_ms.min(RETRY_AFTER_MAX_MS));
+        let outage_ms = self.down_since_ms.map_or(0, |since| now.mono_ms.saturating_sub(since));
+        if let (Waiting::Backoff, Some(most)) = (self.waiting, return_window_ms(outage_ms, window_ms)) {
+            let wait = self.jitter.up_to(most);
             return self.wait(wait, Waiting::Window, now);
         }
         let soon = now.mono_ms + self.jitter.up_to(BACKOFF_BASE_MS);
@@ -1099,7 +1099,6 @@ impl Engine {
                     (Appended::Stored(kept), Again::New) if waited => self.window.lead_with(lane, kept.row),
                     _ => {}
                 }
-                self.window.grew();
                 self.tell(Notice::Changed);
                 receipt(appended)
             }
@@ -1191,11 +1190,16 @@ impl Engine {
         self.tell(Notice::Settled { id, verdict });
     }
 
+    /// Another context leads by now.
+    fn yield_lead(&mut self) {
+        self.lose_lead();
+        self.out.push_back(Output::YieldLead);
+    }
+
     /// A store that failed under the sender: step back and wait, or yield to the context that leads by now.
     fn storage_trouble(&mut self, fault: StoreFault, now: Now) {
         if fault == StoreFault::Refused(Refusal::StaleEpoch) {
-            self.lose_lead();
-            return self.out.push_back(Output::YieldLead);
+            return self.yield_lead();
         }
         self.tell(Notice::Storage(fault));
         self.store_failures = self.store_failures.saturating_add(1);
@@ -1526,10 +1530,7 @@ impl Engine {
                 }
             }
             Ok(_) => self.ear.failed(self.watched, &mut self.jitter, now.mono_ms),
-            Err(StoreFault::Refused(Refusal::StaleEpoch)) => {
-                self.lose_lead();
-                self.out.push_back(Output::YieldLead);
-            }
+            Err(StoreFault::Refused(Refusal::StaleEpoch)) => self.yield_lead(),
             Err(fault) => {
                 self.ear.failed(self.watched, &mut self.jitter, now.mono_ms);
                 self.tell(Notice::Storage(fault));

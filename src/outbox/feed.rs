@@ -4,8 +4,8 @@
 //! effect once. Only the leader asks, by long poll, and never before sends may go.
 
 use super::append::Put;
-use crate::limits::{FEED_AGAIN_HIDDEN_MS, FEED_AGAIN_MS, FEED_WAIT_S, OUTAGE_MS, RETRY_AFTER_MAX_MS};
-use crate::pace::{Jitter, Watched, backoff_ms, told_ms};
+use crate::limits::{FEED_AGAIN_HIDDEN_MS, FEED_AGAIN_MS, FEED_WAIT_S};
+use crate::pace::{Jitter, Watched, backoff_ms, return_window_ms, told_ms};
 use crate::wire::answer::FeedEvent;
 
 /// One event of the feed with what it does here.
@@ -111,9 +111,10 @@ impl Ear {
         if self.failures == 0 || self.next_ms <= now_ms || self.drawn {
             return;
         }
-        let was_long = self.down_since_ms.is_some_and(|since| now_ms.saturating_sub(since) > OUTAGE_MS);
-        self.drawn = was_long && window_ms > 0;
-        let most = if self.drawn { window_ms.min(RETRY_AFTER_MAX_MS) } else { FEED_AGAIN_MS };
+        let outage_ms = self.down_since_ms.map_or(0, |since| now_ms.saturating_sub(since));
+        let spread = return_window_ms(outage_ms, window_ms);
+        self.drawn = spread.is_some();
+        let most = spread.unwrap_or(FEED_AGAIN_MS);
         self.next_ms = self.next_ms.min(now_ms + jitter.up_to(most));
     }
 }

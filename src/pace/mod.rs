@@ -4,7 +4,8 @@
 //! have failed for long still spread over the whole interval instead of meeting at its end.
 
 use crate::limits::{
-    BACKOFF_BASE_MS, BACKOFF_CAP_HIDDEN_MS, BACKOFF_CAP_VISIBLE_MS, RETRY_AFTER_JITTER_MS, RETRY_AFTER_MAX_MS,
+    BACKOFF_BASE_MS, BACKOFF_CAP_HIDDEN_MS, BACKOFF_CAP_VISIBLE_MS, OUTAGE_MS, RETRY_AFTER_JITTER_MS,
+    RETRY_AFTER_MAX_MS,
 };
 
 /// A moment of the device: monotonic for waiting, wall clock for what others read.
@@ -72,6 +73,12 @@ pub fn ceiling_ms(failures: u32, watched: Watched) -> u64 {
 /// Full jitter: uniform from 0 to the ceiling.
 pub fn backoff_ms(failures: u32, watched: Watched, jitter: &mut Jitter) -> u64 {
     jitter.up_to(ceiling_ms(failures, watched))
+}
+
+/// The time over which the first contact after an outage is spread, in ms: the city's window, at most an hour. None when
+/// the outage was short, or no window is known.
+pub fn return_window_ms(outage_ms: u64, window_ms: u64) -> Option<u64> {
+    (outage_ms > OUTAGE_MS && window_ms > 0).then(|| window_ms.min(RETRY_AFTER_MAX_MS))
 }
 
 /// The wait the city told us: never earlier, at most an hour, plus up to a second so that no two devices that
