@@ -61,6 +61,9 @@ pub const BATCH_EVENTS_MAX: usize = 128;
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Largest answer the SDK reads, in bytes: 128 verdicts with a problem each fit easily.
 pub const ANSWER_BYTES_MAX: usize = 512 * 1024;
+/// Requests under way at once to a server that takes one event each. Browsers give an origin six connections, and the
+/// page wants some too.
+pub const SINGLE_REQUESTS_MAX: usize = 4;
 /// How long one request may take, in ms, before its outcome counts as unknown.
 pub const REQUEST_TIMEOUT_MS: u64 = 20_000;
 /// How long the city's offer (batch size) is trusted before it is asked for again, in ms.

@@ -29,12 +29,12 @@ use crate::limits::{
     AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BATCH_BYTES_MAX, BATCH_EVENTS_MAX,
     BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, FEED_WAIT_S, LANE_RETRY_BASE_MS, LEADER_SILENT_HIDDEN_MS,
     LEADER_SILENT_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, REQUEST_TIMEOUT_MS, RETRY_AFTER_MAX_MS,
-    SERVER_FAULTS_BEFORE_BISECT, TOMBSTONES_TOLD_MAX,
+    SERVER_FAULTS_BEFORE_BISECT, SINGLE_REQUESTS_MAX, TOMBSTONES_TOLD_MAX,
 };
 use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, return_window_ms, told_ms};
 use crate::wire::answer::{Answer, EdgeConfig, FeedEvent, Problem, Verdict, VerdictWord};
 use crate::wire::classify::{Asked, Reply, ReplyClass, Unsettled, classify};
-use crate::wire::headers;
+use crate::wire::{headers, single};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -424,7 +424,10 @@ pub struct Engine {
     link: Link,
     window: Window,
     loading: Option<u64>,
-    flight: Option<Flight>,
+    /// Requests under way, and rows on their way to one.
+    flights: Vec<Flight>,
+    /// For a server that knows nothing of us: the statuses by which it refuses.
+    single: Option<Vec<u16>>,
     /// Rows under suspicion, the next group last: one of each makes a whole request fail.
     suspects: Vec<Vec<RowRef>>,
     /// Rows whose request made the city fail repeatedly; split once the city proves to be well.
@@ -488,7 +491,8 @@ impl Engine {
             link: Link::Unknown,
             window: Window::default(),
             loading: None,
-            flight: None,
+            flights: Vec::new(),
+            single: None,
             suspects: Vec::new(),
             accused: None,
             server_faults: 0,
@@ -556,7 +560,7 @@ impl Engine {
             WhyNotSending::Opening
         } else if self.left {
             WhyNotSending::Closed
-        } else if self.flight.is_some() {
+        } else if !self.flights.is_empty() {
             WhyNotSending::Sending
         } else if self.paused {
             WhyNotSending::Paused
@@ -587,7 +591,7 @@ impl Engine {
     /// Whether a store operation or a request is under way, whose end will be handed in.
     pub fn is_busy(&self) -> bool {
         let electing = self.elected.is_some() || self.reread_when_idle;
-        electing || self.flight.is_some() || self.loading.is_some() || !self.pending.is_empty()
+        electing || !self.flights.is_empty() || self.loading.is_some() || !self.pending.is_empty()
     }
 
     /// The monotonic time at which to hand in [`Input::Wake`].
@@ -612,7 +616,7 @@ impl Engine {
             return None;
         }
         let send =
-            (self.flight.is_none() && self.counter.owed > 0 && self.has_work()).then_some(self.not_before_ms);
+            (self.room() > 0 && self.counter.owed > 0 && self.has_work()).then_some(self.not_before_ms);
         send.into_iter().chain(self.window.next_due_ms()).min()
     }
 
@@ -683,6 +687,12 @@ impl Engine {
     /// Listens to the city's feed from now on, whenever this context leads.
     pub fn listen(&mut self) {
         self.ear.listen();
+    }
+
+    /// Speaks from now on to a server that knows nothing of us, each event as a request of its own, up to
+    /// [`SINGLE_REQUESTS_MAX`] of them at once. `refused` are the statuses by which it refuses an event for good.
+    pub fn speak_single(&mut self, refused: Vec<u16>) {
+        self.single = Some(refused);
     }
 
     /// Sends a dead letter again. After a definite refusal as a new event: the next attempt, in the old one's place in
@@ -810,7 +820,7 @@ impl Engine {
         });
         // A store that was opened again interrupted whatever was under way; what was sent stays marked on disk.
         self.loading = None;
-        self.flight = None;
+        self.flights.clear();
         self.epoch = None;
         self.elected = None;
         self.ask_lead();
@@ -829,7 +839,7 @@ impl Engine {
         self.locked = false;
         self.epoch = None;
         self.elected = None;
-        self.flight = None;
+        self.flights.clear();
         self.loading = None;
         self.lead_retry_ms = None;
         self.load_retry_ms = None;
@@ -1005,10 +1015,9 @@ impl Engine {
     }
 
     fn applied(&mut self, op: u64, result: Applied, now: Now) {
-        if let Some(Flight::Marking { op: marking, .. }) = &self.flight
-            && *marking == op
-        {
-            return self.marked(result, now);
+        let marking = |flight: &Flight| matches!(flight, Flight::Marking { op: own, .. } if *own == op);
+        if let Some(place) = self.flights.iter().position(marking) {
+            return self.marked(place, result, now);
         }
         let Some(purpose) = self.pending.remove(&op) else { return };
         match purpose {
@@ -1128,9 +1137,15 @@ impl Engine {
         self.out.push_back(Output::Closed(ticket, outcome));
     }
 
-    fn marked(&mut self, result: Applied, now: Now) {
-        let Some(Flight::Marking { rows, .. }) = self.flight.take() else { return };
+    fn marked(&mut self, place: usize, result: Applied, now: Now) {
+        let Flight::Marking { rows, .. } = self.flights.swap_remove(place) else { return };
         match result {
+            Ok(_) if self.single.is_some() => {
+                for row in rows {
+                    self.send_single(row, now);
+                }
+                self.tell(Notice::Changed);
+            }
             Ok(_) => self.send(rows, now),
             Err(fault) => {
                 self.revert(rows.iter().map(|row| row.sequence));
@@ -1251,7 +1266,7 @@ impl Engine {
             self.loading = Some(op);
             self.out.push_back(Output::Load { op, load });
         }
-        if self.flight.is_some() || now.mono_ms < self.not_before_ms {
+        if self.room() == 0 || now.mono_ms < self.not_before_ms {
             return;
         }
         if self.must_ask(now) {
@@ -1305,12 +1320,12 @@ impl Engine {
             return true;
         }
         let known = self.offer.as_ref().is_some_and(|(_, until)| *until > now.mono_ms);
-        !known && self.counter.owed > 1 && self.has_work()
+        self.single.is_none() && !known && self.counter.owed > 1 && self.has_work()
     }
 
     fn ask(&mut self, now: Now) {
         let number = self.request_number();
-        self.flight = Some(Flight::Asking { number });
+        self.flights.push(Flight::Asking { number });
         self.out.push_back(Output::Send(Request {
             number,
             method: "GET",
@@ -1335,6 +1350,7 @@ impl Engine {
             self.suspects.pop();
         }
         let (events, bytes) = match &self.offer {
+            _ if self.single.is_some() => (self.room() as u64, u64::MAX),
             Some((offer, _)) => (offer.batch_events_max, offer.batch_bytes_max),
             None => (1, 0),
         };
@@ -1353,7 +1369,7 @@ impl Engine {
             }
         }
         let op = self.op();
-        self.flight = Some(Flight::Marking { op, rows: rows.clone() });
+        self.flights.push(Flight::Marking { op, rows: rows.clone() });
         self.out.push_back(Output::Apply { op, batch: Batch::Sent { epoch, rows } });
     }
 
@@ -1398,7 +1414,7 @@ impl Engine {
                 format!("[{}]", many.join(","))
             }
         };
-        self.flight = Some(Flight::Sent { number, rows: sent, tombstones });
+        self.flights.push(Flight::Sent { number, rows: sent, tombstones });
         self.out.push_back(Output::Send(Request {
             number,
             method: "POST",
@@ -1411,18 +1427,56 @@ impl Engine {
         self.tell(Notice::Changed);
     }
 
+    /// How many more requests may start now.
+    fn room(&self) -> usize {
+        let most = if self.single.is_some() { SINGLE_REQUESTS_MAX } else { 1 };
+        match self.flights.iter().any(|flight| matches!(flight, Flight::Marking { .. })) {
+            true => 0,
+            false => most.saturating_sub(self.flights.len()),
+        }
+    }
+
+    /// One event as a request of its own, which is the same on every try.
+    fn send_single(&mut self, at: RowRef, now: Now) {
+        let Some(row) = self.window.row_mut(at.sequence) else { return };
+        row.tries = row.tries.saturating_add(1);
+        row.maybe_sent_before = row.maybe_sent;
+        row.maybe_sent = true;
+        let (id, made) = (row.id, single::request(&row.body));
+        let Some((headers, body)) = made else {
+            let dead = self.death(at, DeadReason::Poison, None);
+            return self.settle(dead.into_iter().collect(), now);
+        };
+        let number = self.request_number();
+        self.flights.push(Flight::Sent { number, rows: vec![(at, id)], tombstones: Vec::new() });
+        self.out.push_back(Output::Send(Request {
+            number,
+            method: "POST",
+            path: String::new(),
+            headers,
+            body: Some(body),
+            timeout_ms: REQUEST_TIMEOUT_MS,
+            fresh_credentials: core::mem::take(&mut self.fresh_credentials),
+        }));
+    }
+
     fn replied(&mut self, request: u64, reply: &Reply, now: Now) {
         if self.ear.asked(request) {
             return self.answered_feed(reply, now);
         }
-        let (rows, told) = match self.flight.take() {
-            Some(Flight::Sent { number, rows, tombstones }) if number == request => (rows, tombstones),
-            Some(Flight::Asking { number }) if number == request => (Vec::new(), Vec::new()),
-            other => {
-                self.flight = other;
-                return;
-            }
+        let own = |flight: &Flight| match flight {
+            Flight::Sent { number, .. } | Flight::Asking { number } => *number == request,
+            Flight::Marking { .. } => false,
         };
+        let Some(place) = self.flights.iter().position(own) else { return };
+        let (rows, told) = match self.flights.swap_remove(place) {
+            Flight::Sent { rows, tombstones, .. } => (rows, tombstones),
+            _ => (Vec::new(), Vec::new()),
+        };
+        if let (Some(refused), [(at, id)]) = (&self.single, rows.as_slice()) {
+            let class = single::classify(reply, *id, refused, now.wall);
+            return self.replied_single(*at, *id, reply, class, now);
+        }
         let ids: Vec<EventId> = rows.iter().map(|(_, id)| *id).collect();
         let asked = if ids.is_empty() { Asked::Offer } else { Asked::Verdicts(&ids) };
         let class = classify(reply, asked, now.wall);
@@ -1454,6 +1508,42 @@ impl Engine {
                     self.batch_limit = (refs.len() / 2).max(1);
                 }
                 self.back_off(now);
+            }
+        }
+        self.tell(Notice::Changed);
+    }
+
+    /// Requests run beside each other here, so one reply must not undo what another one has just taught.
+    fn replied_single(&mut self, at: RowRef, id: EventId, reply: &Reply, class: ReplyClass, now: Now) {
+        self.note_link(&class);
+        self.revert([at.sequence].into_iter());
+        let waits = now.mono_ms < self.not_before_ms;
+        match class {
+            ReplyClass::Judged(answer) => {
+                if let Reply::Http { date: Some(date), .. } = reply {
+                    self.note_time(*date);
+                }
+                self.judged(&[(at, id)], answer, now);
+            }
+            ReplyClass::Told(Some(wait)) => self.told(wait, now),
+            ReplyClass::Hold => {
+                if matches!(reply, Reply::NoCredentials) {
+                    self.never_left(&[at]);
+                }
+                if !waits {
+                    self.hold(now);
+                }
+            }
+            _ => {
+                // A server that answers, only not for this event, has perhaps trouble with this event alone.
+                if !matches!(reply, Reply::NoAnswer)
+                    && let Some(wait) = self.lane_waits(at, None, false, now)
+                {
+                    self.apply_waits(vec![wait]);
+                }
+                if !waits {
+                    self.back_off(now);
+                }
             }
         }
         self.tell(Notice::Changed);
@@ -1564,7 +1654,10 @@ impl Engine {
     }
 
     fn judged(&mut self, sent: &[(RowRef, EventId)], answer: Answer, now: Now) {
-        self.went_well(answer.window_ms);
+        // What another request was told meanwhile holds.
+        if self.waiting != Waiting::Told || self.not_before_ms <= now.mono_ms {
+            self.went_well(answer.window_ms);
+        }
         let said: FlatMap<EventId, Verdict> =
             answer.verdicts.into_iter().map(|verdict| (verdict.id, verdict)).collect();
         let mut settlements = Vec::new();
@@ -1592,8 +1685,12 @@ impl Engine {
             }
         }
         self.settle(settlements, now);
-        if let (false, Some(epoch)) = (waits.is_empty(), self.epoch) {
-            self.apply(Batch::Wait { epoch, lanes: waits }, Purpose::Aside);
+        self.apply_waits(waits);
+    }
+
+    fn apply_waits(&mut self, lanes: Vec<(LaneHash, UnixMillis)>) {
+        if let (false, Some(epoch)) = (lanes.is_empty(), self.epoch) {
+            self.apply(Batch::Wait { epoch, lanes }, Purpose::Aside);
         }
     }
 
@@ -1762,9 +1859,7 @@ impl Engine {
             [single] => {
                 self.suspects.pop_if(|group| group.contains(single));
                 let waits = self.lane_waits(*single, None, false, now);
-                if let (Some(wait), Some(epoch)) = (waits, self.epoch) {
-                    self.apply(Batch::Wait { epoch, lanes: vec![wait] }, Purpose::Aside);
-                }
+                self.apply_waits(waits.into_iter().collect());
                 if self.suspects.is_empty() {
                     self.server_faults = 0;
                 }

@@ -86,10 +86,8 @@ pub enum Asked<'a> {
 /// `now` is only used for `Retry-After` dates when the answer has no `Date` of its own.
 pub fn classify(reply: &Reply, asked: Asked<'_>, now: UnixMillis) -> ReplyClass {
     let (status, city, retry_after, date, body) = match reply {
-        Reply::NoAnswer => return ReplyClass::Link(Unsettled::Unknown),
-        Reply::Timeout => return ReplyClass::Link(Unsettled::TimedOut),
-        Reply::NoCredentials => return ReplyClass::Hold,
         Reply::Http { status, city, retry_after, date, body } => (*status, city, retry_after, date, body),
+        _ => return without_answer(reply),
     };
     if city.as_deref().is_none_or(str::is_empty) {
         return ReplyClass::Link(stranger(status));
@@ -112,6 +110,15 @@ pub fn classify(reply: &Reply, asked: Asked<'_>, now: UnixMillis) -> ReplyClass 
     }
 }
 
+/// What it means that nothing came back.
+pub(super) fn without_answer(reply: &Reply) -> ReplyClass {
+    match reply {
+        Reply::NoCredentials => ReplyClass::Hold,
+        Reply::Timeout => ReplyClass::Link(Unsettled::TimedOut),
+        _ => ReplyClass::Link(Unsettled::Unknown),
+    }
+}
+
 fn said(parsed: Option<&Json>, asked: Asked<'_>) -> ReplyClass {
     let answer = parsed.and_then(|parsed| match asked {
         Asked::Offer => EdgeConfig::read(parsed).map(ReplyClass::Offer),
@@ -128,7 +135,7 @@ fn said(parsed: Option<&Json>, asked: Asked<'_>) -> ReplyClass {
     }))
 }
 
-fn stranger(status: u16) -> Unsettled {
+pub(super) fn stranger(status: u16) -> Unsettled {
     match status {
         200..=399 | 511 => Unsettled::Captive,
         408 | 425 | 429 | 500..=599 => Unsettled::Unknown,

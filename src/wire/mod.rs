@@ -7,6 +7,7 @@ pub mod classify;
 pub mod cloudevents;
 pub mod headers;
 pub mod retry_after;
+pub mod single;
 
 pub use answer::{Answer, EdgeConfig, Problem, Verdict, VerdictWord};
 pub use classify::{Reply, ReplyClass, Unsettled, classify};

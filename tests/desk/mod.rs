@@ -57,6 +57,8 @@ pub(crate) struct Desk {
     pub(crate) room: usize,
     /// When it beat, monotonic.
     pub(crate) beats: Vec<u64>,
+    /// The statuses by which a server that knows nothing of us refuses.
+    refused: Option<Vec<u16>>,
 }
 
 fn identity() -> Identity {
@@ -80,6 +82,14 @@ impl Desk {
         let mut desk = Self::closed(1);
         desk.input(Input::Opened(desk.disk.opened()));
         desk.input(Input::NoLocks);
+        desk
+    }
+
+    /// Opens for a server that knows nothing of us.
+    pub(crate) fn single() -> Self {
+        let mut desk = Self::closed(1);
+        desk.refused = Some(vec![400, 422]);
+        desk.reload();
         desk
     }
 
@@ -128,6 +138,7 @@ impl Desk {
             deaf: false,
             room: usize::MAX,
             beats: Vec::new(),
+            refused: None,
         }
     }
 
@@ -139,6 +150,9 @@ impl Desk {
     /// The page is reloaded: the engine is gone, the disk is not.
     pub(crate) fn reload(&mut self) {
         self.engine = Engine::new(identity(), 3);
+        if let Some(refused) = &self.refused {
+            self.engine.speak_single(refused.clone());
+        }
         self.requests.clear();
         self.start();
     }
@@ -334,11 +348,19 @@ fn seen(request: Request) -> Sent {
         Err(_) => Vec::new(),
     };
     let text = |event: &Json, name: &str| event.get(name).and_then(Json::as_text).unwrap().to_owned();
+    let beside = request.headers.iter().find(|(name, _)| *name == "ce-id");
+    let (ids, sequences) = match beside {
+        Some((_, id)) => (vec![EventId::parse(id).unwrap()], Vec::new()),
+        None => (
+            events.iter().map(|event| EventId::parse(&text(event, "id")).unwrap()).collect(),
+            events.iter().map(|event| text(event, "sequence").parse().unwrap()).collect(),
+        ),
+    };
     Sent {
         number: request.number,
         path: request.path,
-        ids: events.iter().map(|event| EventId::parse(&text(event, "id")).unwrap()).collect(),
-        sequences: events.iter().map(|event| text(event, "sequence").parse().unwrap()).collect(),
+        ids,
+        sequences,
         body,
         headers: request.headers,
         fresh_credentials: request.fresh_credentials,
