@@ -25,6 +25,9 @@ pub const SEGMENT_BYTES_MAX: usize = 64 * 1024;
 pub const BACKLOG_EVENTS_MAX: u64 = 100_000;
 /// Owed bytes, likewise: a third of what the strictest browser gives a site.
 pub const BACKLOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// What stays free of the origin's quota when events are taken in, in bytes: a verdict must find room on a disk that is
+/// too full for a sale, and so must the dead letter it may become.
+pub const STORAGE_HEADROOM_BYTES: u64 = 4 * 1024 * 1024;
 /// Events of one commit.
 pub const COMMIT_EVENTS_MAX: usize = 100;
 /// Guards, puts and removals of one commit.

@@ -11,6 +11,7 @@
 mod desk;
 
 use conch::event::{Emit, Sequence, UnixMillis};
+use conch::limits::STORAGE_HEADROOM_BYTES;
 use conch::outbox::engine::{EmitFault, Final, Hint, Input, Notice, WhyNotSending};
 use conch::outbox::record::DeadReason;
 use conch::pace::Link;
@@ -817,4 +818,22 @@ fn bad_input_is_refused_before_anything_is_written() {
     ]);
     assert!(desk.emitted.iter().all(|outcome| matches!(outcome, Err(EmitFault::Problem(_)))));
     assert_eq!((desk.emitted.len(), desk.appends, desk.snapshot().counter.owed), (9, 0, 0));
+}
+
+#[test]
+fn a_full_origin_takes_no_sale_but_knows_the_ones_it_has_and_keeps_room_for_verdicts() {
+    let mut desk = Desk::open();
+    desk.input(Input::Space(STORAGE_HEADROOM_BYTES + 2_000));
+    desk.emit_all([pay("order-1", 1), pay("order-2", 2)]);
+    desk.emit_all([pay("order-1", 1)]);
+    let [first, second, again] = desk.emitted.as_slice() else { panic!() };
+    assert!(first.is_ok());
+    assert_eq!(second, &Err(EmitFault::Full), "both together would reach into the headroom");
+    assert!(again.as_ref().unwrap().replayed, "same-intent-same-receipt also when there is no room");
+    let sent = desk.sent();
+    desk.reply(&sent, verdicts(&sent.ids, "accepted"));
+    assert_eq!(desk.snapshot().counter.owed, 0);
+    desk.input(Input::Space(STORAGE_HEADROOM_BYTES + 4_000));
+    desk.emit_all([pay("order-2", 2)]);
+    assert!(desk.emitted[3].is_ok(), "the browser found room again");
 }

@@ -173,7 +173,10 @@ fn sales(orders: core::ops::Range<u32>) -> Vec<Prepared> {
 }
 
 async fn append(store: &Store, events: Vec<Prepared>) -> Result<Vec<Appended>, StoreFault> {
-    match store.apply(Batch::Append { events: events.into(), commits: [].into(), at: AT }).await? {
+    match store
+        .apply(Batch::Append { events: events.into(), commits: [].into(), room: u64::MAX, at: AT })
+        .await?
+    {
         Done::Appended(results, _) => Ok(results),
         other => panic!("{other:?}"),
     }

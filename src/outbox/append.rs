@@ -46,6 +46,8 @@ pub struct Put {
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) counter: Counter,
+    /// Bytes of events that the origin's storage still has room for.
+    pub(super) room: u64,
     /// The records some guard names.
     pub(super) records: FlatMap<RecordName, Option<String>>,
 }
@@ -161,7 +163,8 @@ impl Append {
     fn is_full(&self, event: &Prepared) -> bool {
         let counter = &self.held.counter;
         counter.owed + self.fresh.len() as u64 >= BACKLOG_EVENTS_MAX
-            || counter.bytes + self.fresh_bytes + event.bytes as u64 > BACKLOG_BYTES_MAX
+            || self.fresh_bytes + event.bytes as u64
+                > self.held.room.min(BACKLOG_BYTES_MAX.saturating_sub(counter.bytes))
     }
 
     fn take_commit(&mut self, events: &[Prepared], commit: &Commit) {

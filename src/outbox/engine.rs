@@ -29,7 +29,7 @@ use crate::limits::{
     AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BATCH_BYTES_MAX, BATCH_EVENTS_MAX,
     BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, FEED_WAIT_S, LANE_RETRY_BASE_MS, LEADER_SILENT_HIDDEN_MS,
     LEADER_SILENT_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, REQUEST_TIMEOUT_MS, RETRY_AFTER_MAX_MS,
-    SERVER_FAULTS_BEFORE_BISECT, SINGLE_REQUESTS_MAX, TOMBSTONES_TOLD_MAX,
+    SERVER_FAULTS_BEFORE_BISECT, SINGLE_REQUESTS_MAX, STORAGE_HEADROOM_BYTES, TOMBSTONES_TOLD_MAX,
 };
 use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, return_window_ms, told_ms};
 use crate::wire::answer::{Answer, EdgeConfig, FeedEvent, Problem, Verdict, VerdictWord};
@@ -97,6 +97,8 @@ pub enum Input {
     },
     /// The answer to [`Output::Effects`]: the same events with what they do to the application's records.
     Effects(Vec<Heard>),
+    /// What the browser said: so many bytes the origin's storage can still take.
+    Space(u64),
     /// A person says "send now".
     Flush,
 }
@@ -468,6 +470,8 @@ pub struct Engine {
     next_op: u64,
     next_request: u64,
     settled_since_prune: u64,
+    /// Bytes the storage has for further events; the rest is for verdicts.
+    space: u64,
     oldest_own: Option<UnixMillis>,
     /// A word that something changed is on its way; one is enough for all changes not yet told.
     change_told: bool,
@@ -522,6 +526,7 @@ impl Engine {
             next_op: 0,
             next_request: 0,
             settled_since_prune: PRUNE_EVERY_ROWS,
+            space: u64::MAX,
             oldest_own: None,
             change_told: false,
             out: VecDeque::new(),
@@ -774,6 +779,7 @@ impl Engine {
             Input::Changed => self.reread(),
             Input::Reread { op, result } => self.was_reread(op, result, now),
             Input::Effects(heard) => self.hear(heard, now),
+            Input::Space(bytes) => self.space = bytes.saturating_sub(STORAGE_HEADROOM_BYTES),
             Input::Flush => self.flush(now),
         }
         self.pump(now);
@@ -1011,7 +1017,9 @@ impl Engine {
         let Group { wishes, events, commits } = group;
         let own = Appending { wishes, events: events.into(), commits: commits.into(), rest };
         let (events, commits) = (Rc::clone(&own.events), Rc::clone(&own.commits));
-        self.apply(Batch::Append { events, commits, at: now.wall }, Purpose::Append(own));
+        // An event takes its bytes twice at most: once itself, and the rest for what is noted about it.
+        let room = self.space / 2;
+        self.apply(Batch::Append { events, commits, room, at: now.wall }, Purpose::Append(own));
     }
 
     fn applied(&mut self, op: u64, result: Applied, now: Now) {
@@ -1063,6 +1071,7 @@ impl Engine {
     fn appended(&mut self, wishes: Vec<Wish>, result: Applied, now: Now) {
         match result {
             Ok(Done::Appended(results, counter)) => {
+                self.space = self.space.saturating_sub(2 * counter.bytes.saturating_sub(self.counter.bytes));
                 self.take_counter(counter, self.counter.dead);
                 self.oldest_own =
                     self.oldest_own.filter(|_| counter.owed > results.len() as u64).or(Some(now.wall));

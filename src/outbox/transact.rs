@@ -27,6 +27,8 @@ pub enum Batch {
         events: Rc<[Prepared]>,
         /// Those of them that belong together, and the application's records with them; ascending.
         commits: Rc<[Commit]>,
+        /// Bytes of events that the origin's storage still has room for.
+        room: u64,
         /// Now, by the device's clock.
         at: UnixMillis,
     },
@@ -472,7 +474,7 @@ impl Transaction {
 
     fn first_answer(&mut self, found: Vec<Found>) -> Step {
         match &self.batch {
-            Batch::Append { events, commits, at } => {
+            Batch::Append { events, commits, room, at } => {
                 let mut found = found.into_iter();
                 let Some(Found::Counter(counter)) = found.next() else {
                     return Step::Abort(Refusal::Broken);
@@ -480,7 +482,7 @@ impl Transaction {
                 let records =
                     found.filter_map(|one| if let Found::Record(value) = one { Some(value) } else { None });
                 let records = guarded(commits).into_iter().zip(records).collect();
-                let append = Append::plan(events, commits, Held { counter, records }, *at);
+                let append = Append::plan(events, commits, Held { counter, room: *room, records }, *at);
                 self.add(append)
             }
             Batch::Settle { epoch, rows, at } => settle(*epoch, rows, *at, &found),
@@ -556,7 +558,9 @@ impl Transaction {
     }
 
     fn looked(&mut self, append: Append, found: Vec<Found>) -> Step {
-        let Batch::Append { events, commits, at } = &self.batch else { return Step::Abort(Refusal::Broken) };
+        let Batch::Append { events, commits, at, .. } = &self.batch else {
+            return Step::Abort(Refusal::Broken);
+        };
         // A replayed burst finds the same few segments again and again.
         let holders: FlatMap<Sequence, (Intents, Marks)> = found
             .into_iter()
