@@ -1,9 +1,19 @@
 // What every entry gives; the entries differ only in where they take the wasm from. Importing loads nothing.
-import load, { Edge } from "./dist/conch.js";
+import load, { __wbg_reset_state as renew, Edge, faulted } from "./dist/conch.js";
+
+/** The name of the sync event that `deliver` is for. */
+const SYNC_TAG = "conch";
+/** A wait that a service worker does not live through; the browser calls it again later. */
+const SYNC_WAIT_MS = 60_000;
+/** How long a service worker waits to lead before it believes that a page came first. */
+const SYNC_LEAD_MS = 5_000;
+/** Nothing more will be sent by itself. */
+const AT_REST = ["paused", "needs-attention", "closed"];
 
 /** The face of an entry whose own wasm `own` gets when the caller names none. */
 export function face(own) {
   let loading;
+  const chosen = new WeakMap();
 
   const init = (source) => {
     loading ??= load({ module_or_path: source ?? own() }).then(
@@ -20,10 +30,59 @@ export function face(own) {
   const openLoaded = Edge.open;
   Edge.open = async (options) => {
     await init();
-    return openLoaded.call(Edge, options);
+    // After a panic the instance is not to be trusted; a fresh one finds everything on disk.
+    if (faulted()) renew();
+    const edge = await openLoaded.call(Edge, options);
+    chosen.set(edge, options);
+    if (options.sync) wakeWorker(edge);
+    return edge;
   };
 
-  return { Edge, init };
+  Edge.prototype.reopen = async function () {
+    if (!faulted()) {
+      try {
+        await this.close();
+      } catch {
+        // Its instance is gone, and it with it.
+      }
+    }
+    return Edge.open(chosen.get(this));
+  };
+
+  /** For a service worker's `sync` event: sends what is owed, unless a page does. Rejects while something stays owed. */
+  const deliver = async (options) => {
+    const database = options.database ?? `conch-${options.device}`;
+    const free = (lock) => lock !== null;
+    if (!(await (navigator.locks?.request(`conch:${database}`, { ifAvailable: true }, free) ?? true))) return;
+    const edge = await Edge.open({ ...options, feed: false, sync: false });
+    try {
+      await new Promise((resolve, reject) => {
+        let leads;
+        edge.subscribe(({ backlog, nextWakeAt, whyNotSending }) => {
+          clearTimeout(leads);
+          if (backlog === 0 || AT_REST.includes(whyNotSending)) resolve();
+          else if (nextWakeAt > Date.now() + SYNC_WAIT_MS) reject(new Error(`${backlog} events are still owed`));
+          else if (whyNotSending === "not-leader") leads = setTimeout(resolve, SYNC_LEAD_MS);
+        });
+      });
+    } finally {
+      await edge.close();
+    }
+  };
+
+  return { Edge, init, deliver };
+}
+
+/** Asks the browser to wake the origin's service worker once there is a network, whenever something begins to be owed. */
+function wakeWorker(edge) {
+  let owes = false;
+  edge.subscribe(({ backlog }) => {
+    if (backlog > 0 && !owes) {
+      // Without a worker or Background Sync there is nobody to wake, and nothing is lost.
+      navigator.serviceWorker?.ready.then((worker) => worker.sync?.register(SYNC_TAG)).catch(() => {});
+    }
+    owes = backlog > 0;
+  });
 }
 
 export function isConchError(error) {

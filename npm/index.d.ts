@@ -187,7 +187,37 @@ export interface Snapshot {
   paused: boolean;
   nextWakeAt: UnixMillis | null;
   whyNotSending: WhyNotSending;
-  storage: { durabilityRequested: "strict"; persisted: boolean | null; usage: number | null; quota: number | null };
+  storage: StorageHealth;
+}
+
+/** What the browser says of the origin's storage, and what we found there. */
+export interface StorageHealth {
+  durabilityRequested: "strict";
+  /** Whether the browser promised not to evict it; null where it does not say. */
+  persisted: boolean | null;
+  usage: number | null;
+  quota: number | null;
+  /**
+   * `evicted`: this outbox began anew though an earlier one was seen here. `restored`: it is an older copy. Until a
+   * `notices` listener was told. Windows only.
+   */
+  alarm: "evicted" | "restored" | null;
+}
+
+/** An event that is owed. */
+export interface Owed {
+  sequence: number;
+  id: string;
+  topic: string;
+  type: string;
+  key: string;
+  attempt: number;
+  storedAt: UnixMillis;
+  /** Deliveries begun. */
+  tries: number;
+  /** Whether the last one may have reached the city without an answer, or is still under way. */
+  unknown: boolean;
+  payload: Json;
 }
 
 /** An event that will not be delivered as it is and waits for a person: `redrive` or `discard`. */
@@ -213,10 +243,26 @@ export interface Notice {
   id?: string;
 }
 
+/** Where events go: to a city, or one by one to a server that knows nothing of us. */
+export type Destination =
+  | {
+      /** Base address of the city, `"/"` for the page's own origin. */
+      city: string;
+      single?: never;
+    }
+  | {
+      /**
+       * Address of any server: each event is a POST of its payload with an `Idempotency-Key`, up to four at once, in
+       * order per key. A 2xx settles it.
+       */
+      single: string;
+      /** Statuses with a JSON body by which that server refuses an event for good. Default 400 and 422. */
+      refused?: number[];
+      city?: never;
+    };
+
 /** What `Edge.open` takes. */
-export interface OpenOptions {
-  /** Base address of the city, `"/"` for the page's own origin. */
-  city: string;
+export type OpenOptions = Destination & {
   /** 1 to 64 of a-z, 0-9 and `-`. */
   device: string;
   /** Called before the first send and after the city refused the last answer. Throw or return null to stay held. */
@@ -228,14 +274,19 @@ export interface OpenOptions {
    * once. Must answer at once. When it throws, the event changes nothing and a `feed` notice tells.
    */
   apply?: (event: Outcome) => Pick<Commit, "put" | "remove"> | undefined;
-  /** Name of the database; the default holds one outbox per device of the origin. */
+  /** Name of the database; the default holds one outbox per device of the origin. It belongs to the device it was created for. */
   database?: string;
-}
+  /**
+   * Whether to have the origin's service worker woken by a sync event `conch` when something is owed and the network is
+   * back (Background Sync, Chromium only; an extra, never the mechanism). The worker answers it with `deliver`.
+   */
+  sync?: boolean;
+};
 
 /** The `code` of a `ConchError`. */
 export type ConchErrorCode =
   | "bad-option" | "bad-topic" | "bad-type" | "bad-key" | "bad-payload" | "bad-number" | "bad-intent" | "pii-in-key"
-  | "too-large" | "quota" | "no-storage" | "storage-lost" | "storage-newer" | "conflict" | "intent-closed"
+  | "too-large" | "quota" | "no-storage" | "storage-lost" | "storage-newer" | "storage-blocked" | "conflict" | "intent-closed"
   | "guard-failed" | "not-found" | "not-redrivable" | "closed" | "aborted" | "fault";
 
 /** What every call of this package rejects with, and throws. */
@@ -274,6 +325,8 @@ export class Edge {
   subscribe(listener: (snapshot: Snapshot) => void): () => void;
   /** Calls with what is worth telling from now on. Returns the way to stop. */
   notices(listener: (notice: Notice) => void): () => void;
+  /** Events that are owed, in their order, at most `limit` (default 100). */
+  owed(limit?: number): Promise<Owed[]>;
   /** Oldest first, at most `limit` (default 100). */
   deadLetters(limit?: number): Promise<DeadLetter[]>;
   /** Sends it again: after a refusal as a new event, which `payload` may correct. */
@@ -290,7 +343,15 @@ export class Edge {
   newKey(prefix: string): string;
   /** Stops everything of this page, once what was begun on disk has ended. What is owed stays there. */
   close(): Promise<void>;
+  /** Opens it again with the same options: after a `fault` notice, or to begin anew. This one is of no use any more. */
+  reopen(): Promise<Edge>;
 }
+
+/**
+ * For the `sync` event of a service worker, tag `conch`: sends what is owed unless a page of the origin does, and then
+ * ends. Rejects while something stays owed, so that the browser calls again.
+ */
+export function deliver(options: OpenOptions): Promise<void>;
 
 /**
  * Loads the wasm; `Edge.open` does it for you. Idempotent; a failed load may be tried again. Without a source the entry

@@ -10,5 +10,5 @@ function unpacked() {
   return new Response(stream).arrayBuffer();
 }
 
-export const { Edge, init } = face(unpacked);
+export const { Edge, init, deliver } = face(unpacked);
 export { isConchError };

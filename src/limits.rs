@@ -28,6 +28,8 @@ pub const BACKLOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// What stays free of the origin's quota when events are taken in, in bytes: a verdict must find room on a disk that is
 /// too full for a sale, and so must the dead letter it may become.
 pub const STORAGE_HEADROOM_BYTES: u64 = 4 * 1024 * 1024;
+/// Writes after which the browser is asked again how full it is.
+pub const HEALTH_EVERY_WRITES: u32 = 64;
 /// Events of one commit.
 pub const COMMIT_EVENTS_MAX: usize = 100;
 /// Guards, puts and removals of one commit.
@@ -67,6 +69,9 @@ pub const ANSWER_BYTES_MAX: usize = 512 * 1024;
 /// Requests under way at once to a server that takes one event each. Browsers give an origin six connections, and the
 /// page wants some too.
 pub const SINGLE_REQUESTS_MAX: usize = 4;
+/// How long opening the database may take, in ms, before another tab is held to be in the way. An upgrade that has begun
+/// may take longer.
+pub const OPEN_TIMEOUT_MS: u32 = 20_000;
 /// How long one request may take, in ms, before its outcome counts as unknown.
 pub const REQUEST_TIMEOUT_MS: u64 = 20_000;
 /// How long the city's offer (batch size) is trusted before it is asked for again, in ms.

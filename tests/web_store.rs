@@ -129,8 +129,12 @@ async fn with<F: Future<Output = ()>>(test: impl FnOnce(String) -> F) {
     JsFuture::from(remove(&name)).await.unwrap();
 }
 
+fn till() -> Device {
+    Device::parse("till-1").unwrap()
+}
+
 async fn open(name: &str) -> Store {
-    Store::open(name).await.unwrap().0
+    Store::open(name, &till()).await.unwrap().0
 }
 
 async fn count(name: &str, store: &str) -> f64 {
@@ -538,7 +542,7 @@ async fn everything_the_engine_begins_with_survives_a_reload() {
             assert_eq!(store.apply(batch).await, Ok(Done::Written));
         }
         store.close();
-        let (store, opened) = Store::open(&name).await.unwrap();
+        let (store, opened) = Store::open(&name, &till()).await.unwrap();
         assert_eq!(store.life(), life);
         assert_eq!((opened.epoch, opened.paused, opened.pace), (epoch, true, pace));
         assert_eq!((opened.ages, opened.beat), (ages, 1));
@@ -785,7 +789,7 @@ async fn a_newer_release_gets_the_database_and_an_older_one_says_so() {
         // It would wait for ever if our handle did not let go.
         JsFuture::from(upgrade_to(&name, 2)).await.unwrap();
         assert_eq!(append(&store, sales(1..2)).await, Err(StoreFault::Newer));
-        assert_eq!(Store::open(&name).await.err(), Some(StoreFault::Newer));
+        assert_eq!(Store::open(&name, &till()).await.err(), Some(StoreFault::Newer));
         assert_eq!(count(&name, "bodies").await, 1.0, "nothing was taken away");
     })
     .await;
@@ -833,7 +837,7 @@ async fn verdicts_are_strict_too() {
 async fn without_a_database_there_is_no_store() {
     with(async |name| {
         forbid_storage();
-        assert!(matches!(Store::open(&name).await, Err(StoreFault::Unavailable(_))));
+        assert!(matches!(Store::open(&name, &till()).await, Err(StoreFault::Unavailable(_))));
     })
     .await;
 }
@@ -842,7 +846,7 @@ async fn without_a_database_there_is_no_store() {
 async fn a_database_that_is_no_outbox_is_not_touched() {
     with(async |name| {
         JsFuture::from(upgrade_to(&name, 1)).await.unwrap();
-        assert!(matches!(Store::open(&name).await, Err(StoreFault::Unavailable(_))));
+        assert!(matches!(Store::open(&name, &till()).await, Err(StoreFault::Unavailable(_))));
     })
     .await;
 }

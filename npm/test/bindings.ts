@@ -18,14 +18,17 @@ type Differing<Curated, Real> =
 /** What wasm-bindgen adds to every class; here an outbox ends with `close` or with the page. */
 type Methods<T> = Omit<T, "free" | typeof Symbol.dispose>;
 type Statics<T> = Omit<T, "prototype">;
+/** What the face adds to what it takes from wasm, and what it keeps to itself. */
+type OfTheFace = "reopen";
+type KeptByTheFace = "default" | "initSync" | "faulted" | "__wbg_reset_state";
 interface Bindings {
   Edge: { prototype: object };
   Records: { prototype: object };
 }
 type Differences<Real extends Bindings> =
-  | Exclude<keyof Real, keyof Bindings | "default" | "initSync">
+  | Exclude<keyof Real, keyof Bindings | KeptByTheFace>
   | Differing<Statics<typeof curated.Edge>, Statics<Real["Edge"]>>
-  | Differing<curated.Edge, Methods<Real["Edge"]["prototype"]>>
+  | Differing<Omit<curated.Edge, OfTheFace>, Methods<Real["Edge"]["prototype"]>>
   | Differing<curated.Records, Methods<Real["Records"]["prototype"]>>;
 
 type None<_ extends never> = true;

@@ -24,6 +24,8 @@ pub struct Request {
     pub body: Option<String>,
     /// How long it may take, in ms.
     pub timeout_ms: u64,
+    /// Whether the page's cookies for its own origin go along.
+    pub cookies: bool,
     /// Ends it from outside.
     pub abort: Option<AbortController>,
 }
@@ -88,7 +90,7 @@ fn options(request: &Request, controller: &AbortController) -> Result<FetchOptio
         options.set_body(body);
     }
     options.set_redirect("error");
-    options.set_credentials("omit");
+    options.set_credentials(if request.cookies { "same-origin" } else { "omit" });
     options.set_cache("no-store");
     options.set_abort(&controller.signal());
     Ok(options)

@@ -540,6 +540,11 @@ impl Engine {
         &self.identity
     }
 
+    /// The totals on disk, as far as we know.
+    pub fn counter(&self) -> Counter {
+        self.counter
+    }
+
     /// The state at this moment.
     pub fn snapshot(&self, now: Now) -> Snapshot {
         let held = match self.waiting {

@@ -94,6 +94,10 @@ pub enum StoreFault {
     Lost(String),
     /// The database was written by a newer release.
     Newer,
+    /// Another context holds the database and does not let go, though this release must change it.
+    Blocked,
+    /// The database belongs to this other device.
+    OtherDevice(String),
     /// There is no usable database here.
     Unavailable(String),
 }

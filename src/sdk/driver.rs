@@ -4,20 +4,22 @@
 //! start reports back through [`Driver::hand`]. All events of one turn reach the store together, because the
 //! draining of the engine is put off to the end of the turn.
 
+use super::canary::{self, Alarm};
 use super::channel::{Channel, Word};
 use super::health::{self, Health};
 use super::values::{self, NoticeOut};
-use super::{errors, records};
+use super::{errors, fault, records};
 use crate::browser::lock::{Claim, Lock, LockChange};
 use crate::browser::store::Store;
 use crate::browser::wakes::{Wake, Wakes, is_visible};
 use crate::browser::{clock, fetch};
-use crate::event::EventId;
+use crate::event::{EventId, Sequence};
 use crate::flat::FlatMap;
+use crate::limits::HEALTH_EVERY_WRITES;
 use crate::outbox::Engine;
 use crate::outbox::engine::{Final, Hint, Input, Notice, Output, Request, Ticket};
 use crate::outbox::feed::Heard;
-use crate::outbox::port::{Batch, StoreFault};
+use crate::outbox::port::{Batch, Load, StoreFault};
 use crate::outbox::record::Status;
 use crate::pace::{Link, Now, Watched};
 use crate::wire::Reply;
@@ -55,8 +57,10 @@ impl Waiter {
 
 /// What the page set up.
 pub(super) struct Setup {
-    /// Base address of the city, without a trailing slash.
+    /// Base address of the city, without a trailing slash; or the address of a server that knows nothing of us.
     pub(super) city: String,
+    /// Whether it is the latter.
+    pub(super) single: bool,
     /// Asks the page for a token.
     pub(super) credentials: Option<Function>,
     /// Name of the database.
@@ -87,6 +91,10 @@ pub(super) struct Driver {
     closing: Cell<bool>,
     closed: Cell<bool>,
     health: Cell<Health>,
+    /// Turns written since the browser was asked how full it is.
+    turns: Cell<u32>,
+    /// What the page must hear of the database before it is noted anew.
+    alarm: Cell<Option<Alarm>>,
     /// Everything that listens to the browser; gone once closed.
     ears: RefCell<Option<Ears>>,
 }
@@ -117,6 +125,8 @@ impl Driver {
             closing: Cell::new(false),
             closed: Cell::new(false),
             health: Cell::default(),
+            turns: Cell::new(0),
+            alarm: Cell::new(None),
             ears: RefCell::new(None),
         })
     }
@@ -134,7 +144,24 @@ impl Driver {
         self.ears.replace(Some(Ears { wakes, channel, lock: None }));
         self.watch();
         self.compete(Claim::Queue);
-        self.spawn(async |driver| driver.health.set(health::ask().await));
+        fault::watch(self);
+        self.alarm.set(canary::look(
+            &self.setup.database,
+            self.store.life(),
+            &self.engine.borrow().counter(),
+        ));
+        self.ask_health();
+    }
+
+    /// Asks the browser how full it is.
+    fn ask_health(self: &Rc<Self>) {
+        self.spawn(async |driver| {
+            let health = health::ask(driver.health.get()).await;
+            driver.health.set(health);
+            if let Some(space) = health.space() {
+                driver.hand(Input::Space(space));
+            }
+        });
     }
 
     /// Asks for the lock. Where the browser has or gives no locks (an insecure page) the engine chooses the leader by
@@ -241,7 +268,15 @@ impl Driver {
         }
         self.set_timer();
         if changed {
+            self.note();
             self.tell_listeners();
+        }
+    }
+
+    /// Notes what is seen in another store, once the page knows what was found there.
+    fn note(&self) {
+        if self.alarm.get().is_none() {
+            canary::note(&self.setup.database, self.store.life(), &self.engine.borrow().counter());
         }
     }
 
@@ -264,6 +299,11 @@ impl Driver {
                 self.spawn(async move |driver| {
                     let shared = concerns_others(&batch);
                     let result = driver.store.apply(batch).await;
+                    driver.turns.set(driver.turns.get() + 1);
+                    if driver.turns.get() >= HEALTH_EVERY_WRITES || result == Err(StoreFault::Quota) {
+                        driver.turns.set(0);
+                        driver.ask_health();
+                    }
                     if shared && result.is_ok() {
                         driver.tell_others(&Word::Changed);
                     }
@@ -362,8 +402,15 @@ impl Driver {
         let url = format!("{}{path}", self.setup.city);
         let abort = AbortController::new().ok();
         self.requests.borrow_mut().extend(abort.clone());
-        let reply =
-            fetch::send(&fetch::Request { url, headers, body, timeout_ms, abort: abort.clone() }).await;
+        let reply = fetch::send(&fetch::Request {
+            url,
+            headers,
+            body,
+            timeout_ms,
+            abort: abort.clone(),
+            cookies: self.setup.single,
+        })
+        .await;
         self.requests.borrow_mut().retain(|own| Some(own) != abort.as_ref());
         reply
     }
@@ -434,6 +481,26 @@ impl Driver {
         ended.iter().for_each(end);
     }
 
+    /// Owed events in their order, at most so many.
+    pub(super) async fn owed(&self, limit: u32) -> Result<JsValue, JsValue> {
+        let list = Array::new();
+        let mut after = Sequence(0);
+        loop {
+            let page = self.store.load(Load::After(after)).await.map_err(|fault| errors::of_store(&fault))?;
+            for row in &page.rows {
+                if list.length() < limit
+                    && let Some(event) = values::owed(row)
+                {
+                    list.push(&event);
+                }
+            }
+            match page.last {
+                Some(last) if page.more && list.length() < limit => after = last,
+                _ => return Ok(list.into()),
+            }
+        }
+    }
+
     // Who listens.
 
     pub(super) fn listen(&self, listener: Function) -> u64 {
@@ -441,6 +508,10 @@ impl Driver {
     }
 
     pub(super) fn listen_notices(&self, listener: Function) -> u64 {
+        if let Some(alarm) = self.alarm.take() {
+            call_all(core::slice::from_ref(&listener), &values::notice(alarm_notice(alarm)));
+            self.note();
+        }
         self.add_listener(&self.notice_listeners, listener)
     }
 
@@ -463,7 +534,8 @@ impl Driver {
 
     pub(super) fn snapshot(&self) -> JsValue {
         let now = now();
-        values::snapshot(&self.engine.borrow().snapshot(now), now.wall.0, self.health.get())
+        let storage = self.health.get().to_plain(self.alarm.get().map(|alarm| alarm.code));
+        values::snapshot(&self.engine.borrow().snapshot(now), now.wall.0, storage)
     }
 
     fn tell_listeners(&self) {
@@ -546,30 +618,45 @@ impl Driver {
             // It only ever resolves.
             let _ = JsFuture::from(idle).await;
         }
-        self.end();
+        self.end(&errors::closed());
     }
 
-    fn end(&self) {
-        if self.closed.get() {
+    /// After a panic anything may be borrowed, so nothing here insists on its turn.
+    fn end(&self, error: &JsValue) {
+        if self.closed.replace(true) {
             return;
         }
-        self.engine.borrow_mut().handle(Input::Closed, now());
-        self.closed.set(true);
-        self.ears.replace(None);
-        for request in core::mem::take(&mut *self.requests.borrow_mut()) {
+        if let Ok(mut engine) = self.engine.try_borrow_mut() {
+            engine.handle(Input::Closed, now());
+        }
+        taken(&self.ears);
+        for request in taken(&self.requests) {
             request.abort();
         }
-        let error = errors::closed();
-        for waiter in core::mem::take(&mut *self.waiting.borrow_mut()).into_values() {
-            waiter.reject(&error);
+        for waiter in taken(&self.waiting).into_values() {
+            waiter.reject(error);
         }
-        for (_, _, waiter) in core::mem::take(&mut *self.settling.borrow_mut()) {
-            waiter.reject(&error);
+        for (_, _, waiter) in taken(&self.settling) {
+            waiter.reject(error);
         }
-        self.listeners.borrow_mut().clear();
-        self.notice_listeners.borrow_mut().clear();
-        self.outcome_listeners.borrow_mut().clear();
+        taken(&self.listeners);
+        taken(&self.notice_listeners);
+        taken(&self.outcome_listeners);
         self.store.close();
+    }
+
+    /// The instance ends here; the page hears why, and what is on disk stays there.
+    pub(super) fn died(&self, place: &str) {
+        let detail =
+            format!("Conch stopped at {place}. What is owed is safe on disk: go on with edge.reopen().");
+        let error = errors::error("fault", &detail, errors::Retry::Helps);
+        let listeners: Vec<Function> = taken(&self.notice_listeners).into_values().collect();
+        self.closing.set(true);
+        self.end(&error);
+        call_all(
+            &listeners,
+            &values::notice(NoticeOut { kind: "fault", code: "fault".to_owned(), detail, id: None }),
+        );
     }
 
     /// One write less is under way.
@@ -594,6 +681,11 @@ impl Driver {
         let driver = Rc::clone(self);
         spawn_local(async move { work(driver).await });
     }
+}
+
+/// What a cell holds, unless somebody holds the cell.
+fn taken<T: Default>(cell: &RefCell<T>) -> T {
+    cell.try_borrow_mut().map(|mut held| core::mem::take(&mut *held)).unwrap_or_default()
 }
 
 /// The moment by both clocks.
@@ -646,6 +738,17 @@ fn link_text(link: Link) -> &'static str {
         Link::Captive => "A portal or proxy answers in the city's place: sign in to the network.",
         Link::Misconfigured => "What answers at this address is not the city: check the `city` option.",
     }
+}
+
+fn alarm_notice(alarm: Alarm) -> NoticeOut {
+    let what = if alarm.code == "evicted" {
+        "The outbox of this device is gone and began anew"
+    } else {
+        "An older copy of this outbox was brought back"
+    };
+    let detail =
+        format!("{what}. When last seen it owed {} events: check them against the city.", alarm.owed);
+    NoticeOut { kind: "storage", code: alarm.code.to_owned(), detail, id: None }
 }
 
 fn storage_notice(fault: &StoreFault) -> NoticeOut {

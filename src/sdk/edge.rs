@@ -11,6 +11,7 @@ use crate::limits::SAFE_INTEGER_MAX;
 use crate::outbox::Engine;
 use crate::outbox::engine::Input;
 use crate::outbox::record::DeadLetter;
+use crate::wire::single::REFUSED;
 use js_sys::{Array, Function, Promise, Reflect};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -31,14 +32,16 @@ pub struct Edge {
 impl Edge {
     /// Opens the outbox, creating it the first time, and starts to deliver what it owes.
     pub async fn open(options: JsValue) -> Result<Edge, JsValue> {
-        let (setup, device, feed) = read_options(&options)?;
+        let Choice { setup, device, feed, refused } = read_options(&options)?;
         let fault = |fault| errors::of_store(&fault);
-        let (store, opened) = Store::open(&setup.database).await.map_err(fault)?;
+        let (store, opened) = Store::open(&setup.database, &device).await.map_err(fault)?;
         let identity = Identity { device, incarnation: store.life().to_owned() };
         let seed = entropy::bytes().map_err(|_| no_entropy())?;
         let mut engine = Engine::new(identity, u64::from_be_bytes(seed));
-        if feed {
-            engine.listen();
+        match refused {
+            Some(refused) => engine.speak_single(refused),
+            None if feed => engine.listen(),
+            None => {}
         }
         let driver = Driver::new(engine, store, setup);
         driver.hand(Input::Opened(opened));
@@ -149,6 +152,15 @@ impl Edge {
                 let bodies = driver.store.answers_to(id).await.map_err(|fault| errors::of_store(&fault))?;
                 Ok(bodies.iter().filter_map(|body| values::outcome(body)).collect::<Array>().into())
             }))
+        })
+    }
+
+    /// Events that are owed, in their order.
+    pub fn owed(&self, limit: Option<u32>) -> Result<Promise, JsValue> {
+        rejecting(|| {
+            self.check_open()?;
+            let driver = Rc::clone(&self.driver);
+            Ok(future_to_promise(async move { driver.owed(limit.unwrap_or(100)).await }))
         })
     }
 
@@ -300,16 +312,28 @@ async fn open_letter(driver: &Rc<Driver>, sequence: f64) -> Result<DeadLetter, J
     found.map_err(|fault| errors::of_store(&fault))?.ok_or_else(missing)
 }
 
-fn read_options(value: &JsValue) -> Result<(Setup, Device, bool), JsValue> {
+/// What the page chose.
+struct Choice {
+    setup: Setup,
+    device: Device,
+    /// Whether it listens to the city's feed.
+    feed: bool,
+    /// For a server that knows nothing of us: the statuses by which it refuses.
+    refused: Option<Vec<u16>>,
+}
+
+fn read_options(value: &JsValue) -> Result<Choice, JsValue> {
     let wrong = |text: &str| error("bad-option", text, Retry::IsVain);
     if !value.is_object() {
         return Err(wrong("Edge.open takes one object: { city, device, credentials }."));
     }
     let options: &Options = value.unchecked_ref();
-    let city = options
-        .city()
-        .as_string()
-        .ok_or_else(|| wrong("`city` must be the city's address, \"/\" for this origin."))?;
+    let (city, single) = match (options.city().as_string(), options.single().as_string()) {
+        (Some(city), None) => (city.trim_end_matches('/').to_owned(), false),
+        (None, Some(single)) => (single, true),
+        _ => return Err(wrong("`city` or `single` must be an address, \"/\" for a city at this origin.")),
+    };
+    let refused = if single { Some(read_refused(options.refused())?) } else { None };
     let device = options.device().as_string().ok_or_else(|| wrong("`device` must be this device's name."))?;
     let device = Device::parse(&device)
         .map_err(|_| wrong("`device` is 1 to 64 of a-z, 0-9 and -, for example \"gate-n1\"."))?;
@@ -324,6 +348,20 @@ fn read_options(value: &JsValue) -> Result<(Setup, Device, bool), JsValue> {
     let apply = values::callback(options.apply(), "apply")?;
     let feed = options.feed();
     let feed = feed.is_undefined() || feed.is_truthy();
-    let city = city.trim_end_matches('/').to_owned();
-    Ok((Setup { city, credentials, database, apply }, device, feed))
+    Ok(Choice { setup: Setup { city, single, credentials, database, apply }, device, feed, refused })
+}
+
+fn read_refused(value: JsValue) -> Result<Vec<u16>, JsValue> {
+    if value.is_undefined() {
+        return Ok(REFUSED.to_vec());
+    }
+    let wrong =
+        || error("bad-option", "`refused` must be a list of statuses from 400 to 499.", Retry::IsVain);
+    let mut refused = Vec::new();
+    for status in value.dyn_into::<Array>().map_err(|_| wrong())?.iter() {
+        let status =
+            status.as_f64().filter(|status| status.fract() == 0.0 && (400.0..500.0).contains(status));
+        refused.push(status.ok_or_else(wrong)? as u16);
+    }
+    Ok(refused)
 }

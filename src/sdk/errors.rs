@@ -111,6 +111,18 @@ pub(super) fn of_store(fault: &StoreFault) -> JsValue {
             "A newer version of this page wrote the outbox. Reload to get that version; nothing was changed.",
             Retry::IsVain,
         ),
+        StoreFault::Blocked => error(
+            "storage-blocked",
+            "Another tab holds the outbox and does not let go. Close the other tabs of this page and open again.",
+            Retry::Helps,
+        ),
+        StoreFault::OtherDevice(device) => error(
+            "bad-option",
+            &format!(
+                "This database belongs to device {device}: open it as that one, or name another `database`."
+            ),
+            Retry::IsVain,
+        ),
         StoreFault::Unavailable(detail) => error(
             "no-storage",
             &format!(

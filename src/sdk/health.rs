@@ -35,23 +35,32 @@ pub(super) struct Health {
 }
 
 impl Health {
-    pub(super) fn to_plain(self) -> Plain {
+    /// So many bytes are free, if the browser says so.
+    pub(super) fn space(self) -> Option<u64> {
+        // The cast saturates: a browser that has taken more than it promised has no room.
+        Some((self.quota? - self.usage?) as u64)
+    }
+
+    pub(super) fn to_plain(self, alarm: Option<&str>) -> Plain {
         Plain::Members(vec![
             ("durabilityRequested", Plain::text("strict")),
             ("persisted", Plain::or_null(self.persisted, Plain::Flag)),
             ("usage", Plain::or_null(self.usage, Plain::Number)),
             ("quota", Plain::or_null(self.quota, Plain::Number)),
+            ("alarm", Plain::or_null(alarm, Plain::text)),
         ])
     }
 }
 
-/// Asks the browser to keep this origin, and how full it is. Missing or refused answers stay unknown.
-pub(super) async fn ask() -> Health {
+/// Asks the browser to keep this origin, once, and how full it is. Missing or refused answers stay unknown.
+pub(super) async fn ask(known: Health) -> Health {
     let scope: Scope = js_sys::global().unchecked_into();
-    let mut health = Health::default();
+    let mut health = known;
     let Some(storage) = scope.navigator().and_then(|navigator| navigator.storage()) else { return health };
     // A worker may estimate but not ask to persist; the method is missing there and the call throws.
-    if let Ok(promise) = storage.persist() {
+    if health.persisted.is_none()
+        && let Ok(promise) = storage.persist()
+    {
         health.persisted = JsFuture::from(promise).await.ok().and_then(|answer| answer.as_bool());
     }
     if let Ok(promise) = storage.estimate()

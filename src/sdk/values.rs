@@ -1,11 +1,11 @@
 //! Values that cross the boundary: what comes in is read member by member, what goes out is serialized once.
 
 use super::errors::{Retry, error, error_caused};
-use super::health::Health;
 use crate::event::json::Json;
 use crate::event::{Emit, EventId, Stored};
 use crate::outbox::engine::{Final, Receipt, Snapshot};
-use crate::outbox::record::DeadLetter;
+use crate::outbox::port::LoadedRow;
+use crate::outbox::record::{DeadLetter, RowRef};
 use crate::wire::Problem;
 use js_sys::{Function, JSON, Object, Reflect};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -17,6 +17,10 @@ extern "C" {
     pub(super) type Options;
     #[wasm_bindgen(method, getter)]
     pub(super) fn city(this: &Options) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn single(this: &Options) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn refused(this: &Options) -> JsValue;
     #[wasm_bindgen(method, getter)]
     pub(super) fn device(this: &Options) -> JsValue;
     #[wasm_bindgen(method, getter)]
@@ -192,7 +196,7 @@ pub(super) fn receipt(receipt: &Receipt) -> JsValue {
     .to_js()
 }
 
-pub(super) fn snapshot(snapshot: &Snapshot, wall_ms: u64, storage: Health) -> JsValue {
+pub(super) fn snapshot(snapshot: &Snapshot, wall_ms: u64, storage: Plain) -> JsValue {
     let counter = &snapshot.counter;
     let oldest_ms = snapshot.oldest.map_or(0, |at| wall_ms.saturating_sub(at.0));
     Plain::Members(vec![
@@ -207,7 +211,7 @@ pub(super) fn snapshot(snapshot: &Snapshot, wall_ms: u64, storage: Health) -> Js
         ("paused", Plain::Flag(snapshot.paused)),
         ("nextWakeAt", Plain::or_null(snapshot.next_wake, |at| Plain::whole(at.0))),
         ("whyNotSending", Plain::text(snapshot.why.as_str())),
-        ("storage", storage.to_plain()),
+        ("storage", storage),
     ])
     .to_js()
 }
@@ -258,21 +262,38 @@ pub(super) fn problem_of(note: &str) -> Option<Problem> {
 
 /// A dead letter as the page sees it. One whose body cannot be read any more is left out by `None`.
 pub(super) fn dead_letter(letter: &DeadLetter) -> Option<JsValue> {
-    let Stored { id, emit, .. } = Stored::read(&letter.body)?;
     let reason = letter.problem.as_deref().and_then(problem_of);
-    let value = Plain::Members(vec![
-        ("sequence", Plain::whole(letter.row.sequence.0)),
+    let state = vec![
+        ("at", Plain::whole(letter.at.0)),
+        ("reason", Plain::text(letter.reason.as_str())),
+        ("problem", Plain::or_null(reason, |reason| problem(&reason))),
+    ];
+    event(letter.row, &letter.body, state)
+}
+
+/// An owed event as the page sees it.
+pub(super) fn owed(row: &LoadedRow) -> Option<JsValue> {
+    let state = vec![
+        ("storedAt", Plain::whole(row.stored_at.0)),
+        ("tries", Plain::whole(row.tries.into())),
+        ("unknown", Plain::Flag(row.maybe_sent)),
+    ];
+    event(row.row, &row.body, state)
+}
+
+/// An event of this device with how it stands.
+fn event(row: RowRef, body: &str, state: Vec<(&'static str, Plain)>) -> Option<JsValue> {
+    let Stored { id, emit, .. } = Stored::read(body)?;
+    let mut members = vec![
+        ("sequence", Plain::whole(row.sequence.0)),
         ("id", Plain::Text(id.to_string())),
         ("topic", Plain::Text(emit.topic)),
         ("type", Plain::Text(emit.kind)),
         ("key", Plain::Text(emit.key)),
         ("attempt", Plain::whole(emit.attempt.unwrap_or(1).into())),
-        ("at", Plain::whole(letter.at.0)),
-        ("reason", Plain::text(letter.reason.as_str())),
-        ("problem", Plain::or_null(reason, |reason| problem(&reason))),
-    ])
-    .to_js();
-    with_payload(value, &emit.payload)
+    ];
+    members.extend(state);
+    with_payload(Plain::Members(members).to_js(), &emit.payload)
 }
 
 /// An event of the feed as the page sees it. One that cannot be read is left out by `None`.

@@ -115,10 +115,11 @@ fn nameless(place: &Place) -> Result<String, Fault> {
 }
 
 /// Writes the glue and its types. The glue must not look for the wasm by itself: the entries say where it is, and one
-/// without `import.meta` also runs as a classic script.
+/// without `import.meta` also runs as a classic script. It can put a fresh instance in the place of one that panicked.
 pub(crate) fn bind(place: &Place, module: &Path, folder: &Path) -> Result<(), Fault> {
     let mut bind = place.command(tools::wasm_bindgen(place)?.join("wasm-bindgen"));
-    bind.args(["--target", "web", "--omit-default-module-path", "--out-name", "conch", "--out-dir"]);
+    bind.args(["--target", "web", "--omit-default-module-path", "--experimental-reset-state-function"]);
+    bind.args(["--out-name", "conch", "--out-dir"]);
     bind.arg(folder).arg(module);
     child::run(bind)
 }

@@ -4,12 +4,15 @@
 //! lost: writing on as if nothing had happened would give its sequences out twice.
 
 use super::ending::Ending;
-use super::fault::Fault;
+use super::fault::{BLOCKED, Fault};
 use super::layout::{META, VERSION};
-use super::query::{self, Life};
+use super::query::{self, Life, WhichLife};
 use super::upgrade::upgrade;
 use crate::browser::sys;
+use crate::event::Device;
+use crate::limits::OPEN_TIMEOUT_MS;
 use crate::outbox::port::StoreFault;
+use gloo_timers::callback::Timeout;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
@@ -37,20 +40,18 @@ struct Handle {
 }
 
 impl Connection {
-    /// Opens the database, creating or upgrading it first if need be.
-    pub(super) async fn open(name: &str) -> Result<Rc<Self>, StoreFault> {
-        let database = opened(name, Absent::Create).await.map_err(Fault::into_unavailable)?;
-        let incarnation = match life(&database).await {
-            Ok(Some(incarnation)) => incarnation,
-            Ok(None) => {
-                database.close();
-                return Err(StoreFault::Unavailable(format!("the database {name:?} is not an outbox")));
-            }
-            Err(fault) => {
-                database.close();
-                return Err(fault.into_unavailable());
-            }
+    /// Opens the database, creating or upgrading it first if need be. What lies in it was said by the device it was
+    /// created for, so no other one may speak from it.
+    pub(super) async fn open(name: &str, device: &Device) -> Result<Rc<Self>, StoreFault> {
+        let absent = Absent::Create(device.clone());
+        let database = opened(name, absent).await.map_err(Fault::into_unavailable)?;
+        let life = match life(&database).await {
+            Ok(Some(life)) if life.device.as_deref().is_none_or(|own| own == device.as_str()) => Ok(life),
+            Ok(Some(Life { device: other, .. })) => Err(StoreFault::OtherDevice(other.unwrap_or_default())),
+            Ok(None) => Err(StoreFault::Unavailable(format!("the database {name} is not an outbox"))),
+            Err(fault) => Err(fault.into_unavailable()),
         };
+        let Life { incarnation, .. } = life.inspect_err(|_| database.close())?;
         let connection =
             Rc::new(Self { name: name.to_owned(), incarnation, state: RefCell::new(State::Dropped) });
         connection.adopt(database);
@@ -67,11 +68,13 @@ impl Connection {
             return Ok(current);
         }
         let database = opened(&self.name, Absent::Refuse).await.map_err(Fault::into_lost)?;
-        let known = life(&database).await;
-        if known.as_ref().map(Option::as_deref) != Ok(Some(self.incarnation.as_str())) {
-            database.close();
-            let another = || StoreFault::Lost("another database has taken the place of this one".to_owned());
-            return Err(known.map_or_else(Fault::into_lost, |_| another()));
+        match life(&database).await {
+            Ok(Some(life)) if life.incarnation == self.incarnation => {}
+            found => {
+                database.close();
+                let another = || StoreFault::Lost("another database has taken its place".to_owned());
+                return Err(found.map_or_else(Fault::into_lost, |_| another()));
+            }
         }
         // Somebody else may have opened it, or closed it for good, while we waited.
         match self.current() {
@@ -96,7 +99,10 @@ impl Connection {
 
     /// Closes it for good.
     pub(super) fn close(&self) {
-        if let State::Open(handle) = self.state.replace(State::Closed) {
+        // After a panic somebody may hold it for ever.
+        if let Ok(mut state) = self.state.try_borrow_mut()
+            && let State::Open(handle) = core::mem::replace(&mut *state, State::Closed)
+        {
             handle.database.close();
         }
     }
@@ -138,18 +144,18 @@ impl Drop for Handle {
     }
 }
 
-/// The incarnation of an open database; none when it is not an outbox at all.
-async fn life(database: &IdbDatabase) -> Result<Option<String>, Fault> {
+/// Which life of which device's outbox an open database is; none when it is no outbox at all.
+async fn life(database: &IdbDatabase) -> Result<Option<Life>, Fault> {
     if !database.object_store_names().contains(META) {
         return Ok(None);
     }
-    Ok(Life.read(&query::ask(database, Rc::new(Life)).await?))
+    Ok(WhichLife.read(&query::ask(database, Rc::new(WhichLife)).await?))
 }
 
 /// What to do when there is no such database.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Absent {
-    Create,
+    /// Create it for this device.
+    Create(Device),
     Refuse,
 }
 
@@ -160,18 +166,28 @@ struct Opening {
     fault: Option<Fault>,
     /// The one handler; it holds this opening, and is let go at the end.
     handler: Option<Closure<dyn Fn(Event)>>,
+    /// Ends the patience.
+    timeout: Option<Timeout>,
+    given_up: bool,
     end: Ending<Result<IdbDatabase, Fault>>,
 }
 
-/// Waits while a tab of an older release still holds the database; it lets go on `versionchange`.
+/// Waits while a tab of an older release still holds the database; it lets go on `versionchange`, unless it hangs.
 async fn opened(name: &str, absent: Absent) -> Result<IdbDatabase, Fault> {
     let factory = sys::scope().indexed_db().map_err(|thrown| Fault::of(&thrown))?;
     let factory = factory.ok_or_else(|| Fault::new("NotSupportedError", "there is no IndexedDB here"))?;
     let request = factory.open_with_u32(name, VERSION).map_err(|thrown| Fault::of(&thrown))?;
     let end = Ending::new();
-    let opening =
-        Rc::new(RefCell::new(Opening { request, absent, fault: None, handler: None, end: end.clone() }));
-    let heard = Rc::clone(&opening);
+    let opening = Rc::new(RefCell::new(Opening {
+        request,
+        absent,
+        fault: None,
+        handler: None,
+        timeout: None,
+        given_up: false,
+        end: end.clone(),
+    }));
+    let (heard, late) = (Rc::clone(&opening), Rc::clone(&opening));
     let handler = Closure::<dyn Fn(Event)>::new(move |event: Event| heard.borrow_mut().hear(&event));
     {
         let mut begun = opening.borrow_mut();
@@ -180,6 +196,7 @@ async fn opened(name: &str, absent: Absent) -> Result<IdbDatabase, Fault> {
         begun.request.set_onsuccess(Some(function));
         begun.request.set_onerror(Some(function));
         begun.handler = Some(handler);
+        begun.timeout = Some(Timeout::new(OPEN_TIMEOUT_MS, move || late.borrow_mut().give_up()));
     }
     end.await
 }
@@ -204,15 +221,26 @@ impl Opening {
         }
     }
 
+    /// Nobody waits for it any more. When it comes after all, it must not stand in another one's way.
+    fn give_up(&mut self) {
+        self.given_up = true;
+        self.end.tell(Err(Fault::new(BLOCKED, "another tab does not let go")));
+    }
+
     fn upgrade(&mut self, event: &Event) {
+        self.timeout = None;
         let from = event.unchecked_ref::<IdbVersionChangeEvent>().old_version() as u32;
         let Some(transaction) = self.request.transaction() else { return };
-        let upgraded = match (self.absent, from) {
-            (Absent::Refuse, 0) => Err(Fault::new("NotFoundError", "the database was deleted")),
+        let device = match &self.absent {
+            Absent::Create(device) => Some(device),
+            Absent::Refuse => None,
+        };
+        let upgraded = match (device, from) {
+            (None, 0) => Err(Fault::new("NotFoundError", "the database was deleted")),
             _ => self
                 .request
                 .result()
-                .and_then(|database| upgrade(database.unchecked_ref(), &transaction, from))
+                .and_then(|database| upgrade(database.unchecked_ref(), &transaction, from, device))
                 .map_err(|thrown| Fault::of(&thrown)),
         };
         if let Err(fault) = upgraded {
@@ -228,6 +256,11 @@ impl Opening {
         self.request.set_onerror(None);
         // While the handler runs the browser's glue keeps it; it goes when this event is over.
         self.handler = None;
-        self.end.tell(end);
+        self.timeout = None;
+        match (self.given_up, end) {
+            (false, end) => self.end.tell(end),
+            (true, Ok(database)) => database.close(),
+            (true, Err(_)) => {}
+        }
     }
 }

@@ -4,6 +4,9 @@ use crate::outbox::port::StoreFault;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::DomException;
 
+/// Our own name for a database that does not open in time.
+pub(super) const BLOCKED: &str = "BlockedError";
+
 /// A `DOMException`, or whatever else was thrown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -50,6 +53,7 @@ impl Fault {
         match self.name.as_str() {
             "QuotaExceededError" => Ok(StoreFault::Quota),
             "VersionError" => Ok(StoreFault::Newer),
+            BLOCKED => Ok(StoreFault::Blocked),
             _ => Err(self),
         }
     }

@@ -49,5 +49,5 @@ pub(super) const AGES: &str = "ages";
 pub(super) const BEAT: &str = "beat";
 /// Where we stand in the city's feed.
 pub(super) const CURSOR: &str = "cursor";
-/// Which life of the database this is: `incarnation`, `created`, `layout`.
+/// Which life of the database this is: `incarnation`, `device`, `created`, `layout`.
 pub(super) const LIFE: &str = "life";

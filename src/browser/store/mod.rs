@@ -25,7 +25,7 @@ mod records;
 mod upgrade;
 mod value;
 
-use crate::event::{Collection, EventId, Key, RecordName, Sequence};
+use crate::event::{Collection, Device, EventId, Key, RecordName, Sequence};
 use crate::outbox::port::{Applied, Batch, Load, Opened, Page, StoreFault};
 use crate::outbox::record::DeadLetter;
 use crate::outbox::transact::{Done, Refusal};
@@ -48,9 +48,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database of this name, creating it the first time.
-    pub async fn open(name: &str) -> Result<(Self, Opened), StoreFault> {
-        let store = Self { connection: Connection::open(name).await? };
+    /// Opens the database of this name, creating it the first time for this device.
+    pub async fn open(name: &str, device: &Device) -> Result<(Self, Opened), StoreFault> {
+        let store = Self { connection: Connection::open(name, device).await? };
         let opened = store.opened().await?;
         Ok((store, opened))
     }

@@ -78,10 +78,16 @@ fn meta(transaction: &IdbTransaction, names: &[&str]) -> Asked {
     names.iter().map(|name| store.get(&JsValue::from_str(name))).collect()
 }
 
-/// Which life of the database this is.
-pub(super) struct Life;
+/// Which life of the database this is, and whose.
+pub(super) struct Life {
+    pub(super) incarnation: String,
+    pub(super) device: Option<String>,
+}
 
-impl Question for Life {
+/// Asks for it.
+pub(super) struct WhichLife;
+
+impl Question for WhichLife {
     fn stores(&self) -> &'static [&'static str] {
         &[META]
     }
@@ -91,9 +97,10 @@ impl Question for Life {
     }
 }
 
-impl Life {
-    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Option<String> {
-        Value::of(&first.at(0))?.text("incarnation")
+impl WhichLife {
+    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Option<Life> {
+        let found = Value::of(&first.at(0))?;
+        Some(Life { incarnation: found.text("incarnation")?, device: found.text("device") })
     }
 }
 

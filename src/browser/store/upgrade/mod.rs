@@ -3,17 +3,19 @@
 
 mod to_v1;
 
+use crate::event::Device;
 use wasm_bindgen::JsValue;
 use web_sys::{IdbDatabase, IdbTransaction};
 
-/// Brings a database of version `from` (0 when it is new) to the current version.
+/// Brings a database of version `from` (0 when it is new, and then for this device) to the current version.
 pub(super) fn upgrade(
     database: &IdbDatabase,
     transaction: &IdbTransaction,
     from: u32,
+    device: Option<&Device>,
 ) -> Result<(), JsValue> {
     if from < 1 {
-        to_v1::step(database, transaction)?;
+        to_v1::step(database, transaction, device)?;
     }
     Ok(())
 }

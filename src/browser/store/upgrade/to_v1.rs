@@ -5,11 +5,16 @@ use crate::browser::store::layout::{
 };
 use crate::browser::store::value::Value;
 use crate::browser::{clock, entropy};
+use crate::event::Device;
 use uuid::Builder;
 use wasm_bindgen::JsValue;
 use web_sys::{IdbDatabase, IdbIndexParameters, IdbTransaction};
 
-pub(super) fn step(database: &IdbDatabase, transaction: &IdbTransaction) -> Result<(), JsValue> {
+pub(super) fn step(
+    database: &IdbDatabase,
+    transaction: &IdbTransaction,
+    device: Option<&Device>,
+) -> Result<(), JsValue> {
     for name in [BODIES, LANES, DEAD, STATE, INBOX, META] {
         database.create_object_store(name)?;
     }
@@ -24,6 +29,9 @@ pub(super) fn step(database: &IdbDatabase, transaction: &IdbTransaction) -> Resu
     let random = entropy::bytes::<16>().map_err(|_| JsValue::from_str("no random source"))?;
     let life = Value::new();
     life.set_text("incarnation", &Builder::from_random_bytes(random).into_uuid().to_string());
+    if let Some(device) = device {
+        life.set_text("device", device.as_str());
+    }
     life.set_whole("created", clock::wall().0);
     life.set_whole("layout", 1);
     transaction.object_store(META)?.put_with_key(life.as_js(), &JsValue::from_str(LIFE))?;

@@ -1,0 +1,59 @@
+//! A second memory of the outbox, in another store of the browser than the outbox itself.
+//!
+//! A browser may empty or damage a database without a word, and a backup may bring an older one back. Then the numbers
+//! here and there do not fit, and the page hears of it. Only windows have `localStorage`; what the browser throws away
+//! together with the outbox is noticed by the city alone, as a device that begins a new life.
+
+use crate::outbox::record::Counter;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    type Scope;
+    /// Reading the property itself throws where storage is forbidden.
+    #[wasm_bindgen(method, getter, catch, js_name = localStorage)]
+    fn local_storage(this: &Scope) -> Result<Option<LocalStorage>, JsValue>;
+    type LocalStorage;
+    #[wasm_bindgen(method, catch, js_name = getItem)]
+    fn get(this: &LocalStorage, key: &str) -> Result<Option<String>, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = setItem)]
+    fn set(this: &LocalStorage, key: &str, value: &str) -> Result<(), JsValue>;
+}
+
+/// What happened to the outbox while nobody looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Alarm {
+    /// `evicted`: it is a new one. `restored`: it is an older one.
+    pub(super) code: &'static str,
+    /// What it owed when it was last seen.
+    pub(super) owed: u64,
+}
+
+fn storage() -> Option<LocalStorage> {
+    js_sys::global().unchecked_into::<Scope>().local_storage().ok().flatten()
+}
+
+fn name(database: &str) -> String {
+    format!("conch:{database}")
+}
+
+/// Compares what was found with what was last seen.
+pub(super) fn look(database: &str, life: &str, counter: &Counter) -> Option<Alarm> {
+    let seen = storage()?.get(&name(database)).ok()??;
+    let mut words = seen.split(' ');
+    let (own, next, owed) = (words.next()?, words.next()?, words.next()?);
+    let (next, owed) = (next.parse::<u64>().ok()?, owed.parse().ok()?);
+    let code = match own == life {
+        false => "evicted",
+        true if counter.next.0 < next => "restored",
+        true => return None,
+    };
+    Some(Alarm { code, owed })
+}
+
+/// Notes what is seen. A browser that does not keep it only forgets the comparison.
+pub(super) fn note(database: &str, life: &str, counter: &Counter) {
+    if let Some(storage) = storage() {
+        let _ = storage.set(&name(database), &format!("{life} {} {}", counter.next.0, counter.owed));
+    }
+}
