@@ -17,7 +17,8 @@ type Differing<Curated, Real> =
 
 /** What wasm-bindgen adds to every class; here an outbox ends with `close` or with the page. */
 type Methods<T> = Omit<T, "free" | typeof Symbol.dispose>;
-type Statics<T> = Omit<T, "prototype">;
+/** `open` is the face's: what it gives can be reopened. */
+type Statics<T> = Omit<T, "prototype" | "open">;
 /** What the face adds to what it takes from wasm, and what it keeps to itself. */
 type OfTheFace = "reopen";
 type KeptByTheFace = "default" | "initSync" | "faulted" | "__wbg_reset_state";

@@ -35,6 +35,7 @@ export class Market {
   wasmFailures = 0;
   /** Ids of events as they came in, again when one came again. */
   readonly taken: string[] = [];
+  readonly #known = new Set<string>();
   /** Paths of files that were asked for. */
   readonly served: string[] = [];
   #folder: string;
@@ -101,7 +102,8 @@ export class Market {
       return;
     }
     const sent = [JSON.parse(await text(request)) as Event | Event[]].flat();
-    const verdicts = sent.map(({ id }) => ({ id, verdict: this.taken.includes(id) ? "duplicate" : "accepted" }));
+    const verdicts = sent.map(({ id }) => ({ id, verdict: this.#known.has(id) ? "duplicate" : "accepted" }));
+    for (const { id } of sent) this.#known.add(id);
     this.taken.push(...sent.map(({ id }) => id));
     response.writeHead(200).end(JSON.stringify({ verdicts }));
   }

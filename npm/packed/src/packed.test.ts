@@ -7,6 +7,7 @@ import type { Edge } from "conch-edge";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { install, uninstall } from "./installed.js";
 import { LOCKED, Market } from "./market.js";
+import { type Order, Shop } from "./shop.js";
 
 declare global {
   var conch: typeof import("conch-edge");
@@ -30,7 +31,7 @@ const PATIENCE_MS = 60_000;
 const EXPECTED_ERROR = /^Failed to load resource/;
 const SALE = { topic: "stall.sale.v1", type: "made", key: "order-1", payload: { amount: 12_000 } };
 /** What every entry gives. */
-const NAMES = ["Edge", "init", "isConchError"] satisfies (keyof typeof globalThis.conch)[];
+const NAMES = ["Edge", "deliver", "init", "isConchError"] satisfies (keyof typeof globalThis.conch)[];
 
 interface Scene {
   market: Market;
@@ -209,4 +210,151 @@ scene("a city of another origin that lets the page in is delivered to", async ({
   } finally {
     await city.close();
   }
+});
+
+scene("a server that knows nothing of us gets each order once, in order per table", async ({ open }) => {
+  const shop = await Shop.open();
+  shop.lostAnswers = 6;
+  try {
+    const page = await open("/sites/plain/");
+    await page.evaluate(async (single) => {
+      const edge = await conch.Edge.open({ single, device: "waiter-1" });
+      for (const dish of ["soup", "rice", "tea"]) {
+        for (const table of ["a", "b", "c", "d", "e"]) {
+          await edge.emit({ topic: "shop.order.v1", type: "made", key: table, payload: { table, dish } });
+        }
+      }
+      globalThis.edge = Promise.resolve(edge);
+    }, shop.address);
+    await page.reload();
+    const settled = (single: string) =>
+      new Promise<unknown>((resolve) => {
+        conch.Edge.open({ single, device: "waiter-1" }).then((edge) => {
+          globalThis.edge = Promise.resolve(edge);
+          edge.flush();
+          edge.subscribe(({ backlog }) => backlog === 0 && resolve(undefined));
+        });
+      });
+    await page.evaluate(settled, shop.address);
+    const of = (table: string) => shop.orders.filter((order) => order.table === table).map(({ dish }) => dish);
+    for (const table of ["a", "b", "c", "d", "e"]) assert.deepEqual(of(table), ["soup", "rice", "tea"], table);
+    assert.ok(shop.requests > shop.orders.length, "answers were lost and asked for again");
+
+    const order: Order = { table: "a", dish: "sold out" };
+    const letters = await page.evaluate(async (payload) => {
+      const outbox = await edge;
+      const { id } = await outbox.emit({ topic: "shop.order.v1", type: "made", key: "a", payload: { ...payload } });
+      const { verdict, problem } = await outbox.settled(id);
+      return { verdict, problem, dead: (await outbox.deadLetters()).length };
+    }, order);
+    assert.equal(letters.verdict, "refused");
+    assert.equal(letters.problem?.detail, "There is no more of this dish.");
+    assert.equal(letters.dead, 1);
+  } finally {
+    await shop.close();
+  }
+});
+
+scene("after a panic the page is told, and a reopened outbox goes on with what is owed", async ({ market, open }) => {
+  market.away = true;
+  const page = await open("/sites/plain/");
+  const told = await page.evaluate(async (sale) => {
+    const edge = await conch.Edge.open({ city: "/", device: "till-1" });
+    globalThis.edge = Promise.resolve(edge);
+    const notice = new Promise<{ kind: string; detail: string }>((resolve) => {
+      edge.notices((notice) => notice.kind === "fault" && resolve(notice));
+    });
+    // No browser answers like this; it is what makes the module fail without a fault of its own.
+    const real = globalThis.fetch;
+    const chunk = Object.setPrototypeOf({ length: 2 ** 32 - 1 }, Uint8Array.prototype);
+    const read = async () => ({ done: false, value: chunk });
+    globalThis.fetch = async () =>
+      ({ status: 200, headers: new Headers(), body: { getReader: () => ({ read }) } }) as unknown as Response;
+    for (const trap of ["error", "unhandledrejection"]) addEventListener(trap, (event) => event.preventDefault());
+    await edge.emit(sale);
+    const { kind, detail } = await notice;
+    globalThis.fetch = real;
+    const refused = await edge.emit(sale).then(String, (error) => error.code);
+    return { kind, detail, refused };
+  }, SALE);
+  assert.equal(told.kind, "fault");
+  assert.match(told.detail, /reopen/);
+  assert.equal(told.refused, "closed");
+
+  market.away = false;
+  const after = await page.evaluate(async () => {
+    const old = await edge;
+    const fresh = await old.reopen();
+    globalThis.edge = Promise.resolve(fresh);
+    const [{ id } = { id: "" }] = await fresh.owed();
+    const { verdict } = await fresh.settled(id);
+    const again = await fresh.reopen();
+    return { id, verdict, backlog: again.snapshot().backlog };
+  });
+  assert.equal(after.verdict, "accepted");
+  assert.equal(after.backlog, 0);
+  assert.deepEqual(market.taken, [after.id]);
+});
+
+scene("a service worker delivers in a sync event what a page left behind", async ({ market, context, open }) => {
+  market.away = true;
+  const page = await open("/sites/worker/");
+  await page.evaluate(() => navigator.serviceWorker.register("./classic.js"));
+  const id = await page.evaluate(async (sale) => {
+    const { Edge } = await import("/node_modules/conch-edge/index.js" as "conch-edge");
+    const edge = await Edge.open({ city: "/", device: "worker-1", sync: true });
+    const { id } = await edge.emit(sale);
+    return id;
+  }, SALE);
+  const devtools = await context.newCDPSession(page);
+  const registration = new Promise<string>((resolve) => {
+    devtools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
+      const [first] = registrations;
+      if (first !== undefined) resolve(first.registrationId);
+    });
+  });
+  await devtools.send("ServiceWorker.enable");
+  const sync = { origin: market.origin, registrationId: await registration, tag: "conch", lastChance: false };
+  // While the page leads the worker leaves the sending to it.
+  await devtools.send("ServiceWorker.dispatchSyncEvent", sync);
+  assert.deepEqual(await page.evaluate(() => ask(["synced"])), ["done"]);
+  await page.goto(`${market.origin}/sites/plain/`);
+  market.away = false;
+  const again = await context.newCDPSession(page);
+  await again.send("ServiceWorker.enable");
+  await again.send("ServiceWorker.dispatchSyncEvent", sync);
+  await page.goto(`${market.origin}/sites/worker/`);
+  assert.deepEqual(await page.evaluate(() => ask(["synced"])), ["done", "done"]);
+  assert.deepEqual(market.taken, [id]);
+});
+
+scene("100,000 events leave no memory behind", async ({ market, open }) => {
+  const page = await open("/sites/plain/");
+  const sizes = await page.evaluate(async () => {
+    const memories: WebAssembly.Memory[] = [];
+    const real = WebAssembly.instantiateStreaming;
+    WebAssembly.instantiateStreaming = async (source, imports) => {
+      const made = await real.call(WebAssembly, source, imports);
+      memories.push(made.instance.exports.memory as WebAssembly.Memory);
+      return made;
+    };
+    const edge = await conch.Edge.open({ city: "/", device: "till-1" });
+    const sizes: number[] = [];
+    for (let made = 0; made < 100_000; made += 1_000) {
+      const turn = Array.from({ length: 1_000 }, (_, place) =>
+        edge.emit({ topic: "stall.note.v1", type: "made", key: `k-${made + place}`, payload: { place } }),
+      );
+      await Promise.all(turn);
+      await new Promise((resolve) => {
+        const stop = edge.subscribe(({ backlog }) => {
+          if (backlog < 500) queueMicrotask(() => resolve(stop()));
+        });
+      });
+      sizes.push(memories[0]?.buffer.byteLength ?? 0);
+    }
+    return sizes;
+  });
+  assert.equal(market.taken.length, 100_000);
+  const [early, last] = [sizes[20] ?? 0, sizes.at(-1) ?? 0];
+  assert.ok(early > 0 && last <= early, `after 21,000 events ${early} bytes, after 100,000 ${last}`);
 });

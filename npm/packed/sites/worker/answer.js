@@ -1,11 +1,16 @@
 // Shared by both workers, and therefore a script that leaves a global name.
-globalThis.answering = (Edge) => {
+globalThis.answering = (Edge, synced) => {
   let opened;
   const outbox = () => {
     opened ??= Edge.open({ city: "/", device: "worker-1" });
     return opened;
   };
   const answers = {
+    // What became of the sync events, once one has ended.
+    synced: async () => {
+      for (let tries = 0; synced.length === 0 && tries < 200; tries += 1) await new Promise((done) => setTimeout(done, 50));
+      return synced;
+    },
     born: async () => performance.timeOrigin,
     sell: async (event) => (await (await outbox()).emit(event)).id,
     owed: async () => (await outbox()).snapshot().backlog,
