@@ -1,5 +1,5 @@
 // What every entry gives; the entries differ only in where they take the wasm from. Importing loads nothing.
-import load, { __wbg_reset_state as renew, Edge, faulted } from "./dist/conch.js";
+import load, { Edge, faulted, __wbg_reset_state as renew } from "./dist/conch.js";
 
 /** The name of the sync event that `deliver` is for. */
 const SYNC_TAG = "conch";

@@ -8,7 +8,8 @@ globalThis.answering = (Edge, synced) => {
   const answers = {
     // What became of the sync events, once one has ended.
     synced: async () => {
-      for (let tries = 0; synced.length === 0 && tries < 200; tries += 1) await new Promise((done) => setTimeout(done, 50));
+      for (let tries = 0; synced.length === 0 && tries < 200; tries += 1)
+        await new Promise((done) => setTimeout(done, 50));
       return synced;
     },
     born: async () => performance.timeOrigin,
