@@ -413,8 +413,11 @@ pub struct Engine {
     open: bool,
     counter: Counter,
     epoch: Option<u64>,
-    /// The epoch we lead with once the lanes are read.
-    elected: Option<u64>,
+    /// The epoch we lead with once the lanes are read, by a reading with a higher number than this.
+    elected: Option<(u64, u64)>,
+    /// The last reading that was asked for, and whether a write of ours began since.
+    reading: u64,
+    overtaken: bool,
     /// Another context wrote while we were busy.
     reread_when_idle: bool,
     /// The page holds the lock, whether or not the epoch is ours yet.
@@ -481,6 +484,8 @@ impl Engine {
             counter: Counter::default(),
             epoch: None,
             elected: None,
+            reading: 0,
+            overtaken: false,
             reread_when_idle: false,
             locked: false,
             paused: false,
@@ -843,12 +848,15 @@ impl Engine {
     fn reread(&mut self) {
         if self.open {
             let op = self.op();
+            self.reading = op;
+            self.overtaken = false;
             self.out.push_back(Output::Reread { op });
         }
     }
 
-    /// Totals and lanes are only believed when nothing of ours began since the reading was asked for; else they are
-    /// read again. Before the first page every new leader reads them, for another context may have changed them.
+    /// Totals and lanes are only believed when no write of ours began since the reading was asked for; else they are
+    /// read again, unless that is under way. Before the first page every new leader reads them, for another context may
+    /// have changed them.
     fn was_reread(&mut self, op: u64, result: Result<Opened, StoreFault>, now: Now) {
         let opened = match result {
             Ok(opened) => opened,
@@ -870,15 +878,16 @@ impl Engine {
             self.beat = opened.beat;
             self.heard_ms = now.mono_ms;
         }
-        let fresh = op == self.next_op && self.pending.is_empty();
+        let last = op == self.reading;
+        let fresh = last && !self.overtaken && self.pending.is_empty();
         if fresh {
             self.counter = opened.counter;
             self.age(opened.ages.clone());
-        } else {
+        } else if last {
             self.reread_when_idle = true;
         }
         let mono_of = mono_of(now);
-        if let Some(epoch) = self.elected.take() {
+        if let Some((epoch, _)) = self.elected.take_if(|(_, since)| op > *since) {
             self.tombstones = opened.tombstones.clone();
             self.ear.cursor.clone_from(&opened.cursor);
             self.window.restart(&opened, mono_of);
@@ -1076,7 +1085,7 @@ impl Engine {
     fn leading(&mut self, result: Applied, now: Now) {
         match result {
             Ok(Done::Leading(epoch)) if self.locked => {
-                self.elected = Some(epoch);
+                self.elected = Some((epoch, self.next_op));
                 self.reread();
             }
             Ok(_) => {}
@@ -1777,6 +1786,7 @@ impl Engine {
 
     fn apply(&mut self, batch: Batch, purpose: Purpose) {
         let op = self.op();
+        self.overtaken = true;
         self.pending.insert(op, purpose);
         self.out.push_back(Output::Apply { op, batch });
     }
