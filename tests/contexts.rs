@@ -9,11 +9,13 @@
     reason = "a test stops at the first surprise"
 )]
 
-use conch::event::{Device, Emit, Identity, UnixMillis};
+use conch::event::json::Json;
+use conch::event::{Device, Emit, Identity, Sequence, UnixMillis};
 use conch::outbox::Engine;
-use conch::outbox::engine::{Input, Output, Request, Ticket};
+use conch::outbox::engine::{Input, Output, Request, Ticket, WhyNotSending};
 use conch::outbox::port::Batch;
 use conch::pace::Now;
+use conch::wire::classify::Reply;
 use sim::disk::Disk;
 use std::collections::VecDeque;
 
@@ -79,17 +81,31 @@ impl Context {
         operations
     }
 
+    /// Time passes, and the store does all that follows.
+    fn advance(&mut self, ms: u64, disk: &mut Disk) {
+        self.now.mono_ms += ms;
+        self.now.wall.0 += ms;
+        self.hand(Input::Wake);
+        self.settle(disk);
+    }
+
     fn emit(&mut self, key: &str) {
-        let emit = Emit {
-            topic: "stall.note.v1".into(),
-            kind: "written".into(),
-            key: key.into(),
-            payload: "{}".into(),
-            ..Emit::default()
-        };
-        self.tickets += 1;
-        let entropy = [self.now.wall.0.to_be_bytes()[7], self.tickets as u8, 0, 0, 0, 0, 0, 0, 0, 0];
-        self.engine.emit(Ticket(self.tickets), &emit, self.now, entropy);
+        self.emit_all(&[("stall.note.v1", "written", key)]);
+    }
+
+    fn emit_all(&mut self, events: &[(&str, &str, &str)]) {
+        for (topic, kind, key) in events {
+            let emit = Emit {
+                topic: (*topic).into(),
+                kind: (*kind).into(),
+                key: (*key).into(),
+                payload: r#"{"amount":5,"currency":"TWD","method":"cash"}"#.into(),
+                ..Emit::default()
+            };
+            self.tickets += 1;
+            let entropy = [self.now.wall.0.to_be_bytes()[7], self.tickets as u8, 0, 0, 0, 0, 0, 0, 0, 0];
+            self.engine.emit(Ticket(self.tickets), &emit, self.now, entropy);
+        }
         self.drain();
     }
 }
@@ -115,4 +131,58 @@ fn hints_of_another_context_are_read_once_each_and_not_without_end() {
     // Both were found: the first request asks what the city offers for more than one.
     assert_eq!(leader.sent.last().map(|request| request.path.as_str()), Some("/v1/edge"));
     assert!(!leader.asked.iter().any(|own| matches!(own, Output::Apply { batch: Batch::Lead, .. })));
+}
+
+/// Hints can be lost, and some browsers have no channel at all: a context that believes in a pause looks again.
+#[test]
+fn a_resume_that_nobody_heard_of_is_found() {
+    for leads in [true, false] {
+        let mut disk = Disk::default();
+        disk.apply(&Batch::Pause(true)).unwrap();
+        let mut context = Context::open(&disk, 1);
+        if leads {
+            context.hand(Input::LeadGained);
+        }
+        context.emit("a");
+        context.settle(&mut disk);
+        disk.apply(&Batch::Pause(false)).unwrap();
+        let wake = context.engine.next_wake().unwrap_or_else(|| panic!("always-a-wake"));
+        context.advance(wake - context.now.mono_ms, &mut disk);
+        for _ in 0..4 {
+            context.advance(30_000, &mut disk);
+        }
+        let why = context.engine.why_not_sending(context.now);
+        assert_eq!((why == WhyNotSending::Paused, context.sent.is_empty()), (false, !leads), "{why:?}");
+    }
+}
+
+/// The same for a lane that waits for a decision which another context has taken already.
+#[test]
+fn a_decision_that_nobody_heard_of_is_found() {
+    let mut disk = Disk::default();
+    let mut leader = Context::open(&disk, 1);
+    leader.hand(Input::LeadGained);
+    leader.settle(&mut disk);
+    leader.emit_all(&[("pay.txn.v2", "requested", "o-1"), ("stall.note.v1", "written", "o-1")]);
+    leader.settle(&mut disk);
+    while let Some(request) = leader.sent.pop() {
+        let body = match request.path.as_str() {
+            "/v1/edge" => r#"{"city":"c","batch":{"maxEvents":1}}"#.to_owned(),
+            _ => {
+                let event = Json::parse(request.body.as_deref().unwrap()).unwrap();
+                let id = event.get("id").and_then(Json::as_text).unwrap();
+                format!(r#"{{"verdicts":[{{"id":"{id}","verdict":"refused"}}]}}"#)
+            }
+        };
+        let reply = Reply::Http { status: 200, city: Some("c".into()), retry_after: None, date: None, body };
+        leader.hand(Input::Replied { request: request.number, reply });
+        leader.settle(&mut disk);
+    }
+    assert_eq!(leader.engine.why_not_sending(leader.now), WhyNotSending::NeedsAttention);
+    let discard = Batch::Discard { sequence: Sequence(1), reason: "gone".into(), at: leader.now.wall };
+    disk.apply(&discard).unwrap();
+    for _ in 0..4 {
+        leader.advance(10_000, &mut disk);
+    }
+    assert_eq!(leader.sent.len(), 1, "{:?}", leader.engine.why_not_sending(leader.now));
 }

@@ -597,10 +597,11 @@ impl Engine {
 
     /// The monotonic time at which to hand in [`Input::Wake`].
     pub fn next_wake(&self) -> Option<u64> {
-        let owes = self.open && self.counter.owed > 0 && !self.paused;
-        let beats = owes && (self.epoch.is_some() || self.lockless);
+        let owes = self.open && self.counter.owed > 0;
+        let beats = owes && !self.paused && (self.epoch.is_some() || self.lockless);
         let beat = beats.then_some(self.next_beat_ms);
-        let silent = (owes && !self.locked).then_some(self.heard_ms + self.patience_ms());
+        let listens = owes && (!self.locked || self.waits_for_a_word());
+        let silent = listens.then_some(self.heard_ms + self.patience_ms());
         let chores = [beat, silent, self.lead_retry_ms, self.load_retry_ms];
         chores.into_iter().flatten().chain(self.next_send()).chain(self.next_question()).min()
     }
@@ -627,6 +628,15 @@ impl Engine {
             Watched::Visible => LEADER_SILENT_MS,
             Watched::Hidden => LEADER_SILENT_HIDDEN_MS,
         }
+    }
+
+    /// Whether only a person can make what is owed go on, who may have done so in another context.
+    fn waits_for_a_word(&self) -> bool {
+        let window = &self.window;
+        let nothing_to_send =
+            || self.flight.is_none() && self.loading.is_none() && window.iter().next().is_none();
+        let nothing_to_find = || !window.may_find_more() && window.next_due_ms().is_none();
+        self.paused || (self.epoch.is_some() && nothing_to_send() && nothing_to_find())
     }
 
     fn has_work(&self) -> bool {
@@ -946,10 +956,16 @@ impl Engine {
 
     /// Shows that the leader lives, or watches whether it does.
     fn beat(&mut self, now: Now) {
-        if !self.open || self.counter.owed == 0 || self.paused || self.locked {
+        let owes = self.open && self.counter.owed > 0;
+        let waits = owes && self.waits_for_a_word();
+        if !owes || (self.locked && !waits) {
             self.heard_ms = now.mono_ms;
+        } else if waits && now.mono_ms >= self.heard_ms + self.patience_ms() {
+            // Word of it may have been lost, so it is looked for on disk.
+            self.heard_ms = now.mono_ms;
+            self.reread();
         }
-        if !self.open || self.counter.owed == 0 || self.paused {
+        if !owes || self.paused {
             return;
         }
         let due = now.mono_ms >= self.next_beat_ms;
