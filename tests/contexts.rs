@@ -89,6 +89,24 @@ impl Context {
         self.settle(disk);
     }
 
+    /// The city says this to every event, one at a time.
+    fn answer(&mut self, verdict: &str, disk: &mut Disk) {
+        while let Some(request) = self.sent.pop() {
+            let body = match request.path.as_str() {
+                "/v1/edge" => r#"{"city":"c","batch":{"maxEvents":1}}"#.to_owned(),
+                _ => {
+                    let event = Json::parse(request.body.as_deref().unwrap()).unwrap();
+                    let id = event.get("id").and_then(Json::as_text).unwrap();
+                    format!(r#"{{"verdicts":[{{"id":"{id}","verdict":"{verdict}"}}]}}"#)
+                }
+            };
+            let reply =
+                Reply::Http { status: 200, city: Some("c".into()), retry_after: None, date: None, body };
+            self.hand(Input::Replied { request: request.number, reply });
+            self.settle(disk);
+        }
+    }
+
     fn emit(&mut self, key: &str) {
         self.emit_all(&[("stall.note.v1", "written", key)]);
     }
@@ -185,4 +203,40 @@ fn a_decision_that_nobody_heard_of_is_found() {
         leader.advance(10_000, &mut disk);
     }
     assert_eq!(leader.sent.len(), 1, "{:?}", leader.engine.why_not_sending(leader.now));
+}
+
+/// Found by the simulator: a lane's wait that a reload brought along was never taken off the disk, and with the wall
+/// clock set back every hint of another context made the lane wait for another hour.
+#[test]
+fn a_wait_of_a_lane_ends_with_its_event_and_is_not_begun_again_by_a_hint() {
+    let mut disk = Disk::default();
+    let mut leader = Context::open(&disk, 1);
+    leader.hand(Input::LeadGained);
+    leader.emit("a");
+    leader.settle(&mut disk);
+    leader.answer("retry", &mut disk);
+    assert_eq!(disk.now.lanes.len(), 1);
+    let lane = *disk.now.lanes.keys().next().unwrap();
+
+    let mut leader = Context::open(&disk, 3);
+    leader.hand(Input::LeadGained);
+    leader.settle(&mut disk);
+    leader.advance(20_000, &mut disk);
+    assert_eq!(leader.sent.len(), 1);
+    leader.answer("accepted", &mut disk);
+    assert!(disk.now.lanes.is_empty(), "{:?}", disk.now.lanes);
+
+    // As an older release left it, by a clock that was ahead.
+    let ahead = UnixMillis(leader.now.wall.0 + 30 * 24 * 3_600_000);
+    disk.apply(&Batch::Wait { epoch: disk.now.epoch, lanes: vec![(lane, ahead)] }).unwrap();
+    leader.emit("a");
+    leader.hand(Input::Changed);
+    leader.settle(&mut disk);
+    leader.hand(Input::Changed);
+    leader.settle(&mut disk);
+    assert_eq!(leader.sent.len(), 1, "{:?}", leader.engine.why_not_sending(leader.now));
+    leader.sent.clear();
+    leader.hand(Input::Changed);
+    leader.settle(&mut disk);
+    assert_eq!(leader.engine.why_not_sending(leader.now), WhyNotSending::Sending);
 }
