@@ -240,3 +240,33 @@ fn a_wait_of_a_lane_ends_with_its_event_and_is_not_begun_again_by_a_hint() {
     leader.settle(&mut disk);
     assert_eq!(leader.engine.why_not_sending(leader.now), WhyNotSending::Sending);
 }
+
+/// Found by the simulator: with the wall clock set back, every new leader waited for another hour, and with leaders
+/// that follow each other nothing was ever sent.
+#[test]
+fn a_clock_that_was_set_back_makes_no_wait_that_new_leaders_begin_anew() {
+    let mut disk = Disk::default();
+    let mut leader = Context::open(&disk, 1);
+    leader.hand(Input::LeadGained);
+    leader.emit("a");
+    leader.settle(&mut disk);
+    leader.answer("retry", &mut disk);
+    leader.emit("b");
+    leader.settle(&mut disk);
+    let request = leader.sent.pop().unwrap();
+    leader.hand(Input::Replied { request: request.number, reply: Reply::NoAnswer });
+    leader.settle(&mut disk);
+    let mut sent = 0;
+    for reload in 0..6 {
+        let mut next = Context::open(&disk, 3 + reload);
+        next.now = Now { mono_ms: 5, wall: UnixMillis(1_000_000 + reload * 60_000) };
+        next.hand(Input::Opened(disk.opened()));
+        next.hand(Input::LeadGained);
+        next.settle(&mut disk);
+        next.advance(60_000, &mut disk);
+        sent += next.sent.len();
+        next.answer("accepted", &mut disk);
+    }
+    assert!(sent > 0);
+    assert_eq!(disk.now.counter.owed, 0);
+}

@@ -26,10 +26,10 @@ use crate::event::{
 };
 use crate::flat::FlatMap;
 use crate::limits::{
-    AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BATCH_BYTES_MAX, BATCH_EVENTS_MAX,
-    BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, FEED_WAIT_S, LANE_RETRY_BASE_MS, LEADER_SILENT_HIDDEN_MS,
-    LEADER_SILENT_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, REQUEST_TIMEOUT_MS, RETRY_AFTER_MAX_MS,
-    SERVER_FAULTS_BEFORE_BISECT, TOMBSTONES_TOLD_MAX,
+    AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BACKOFF_CAP_HIDDEN_MS, BATCH_BYTES_MAX,
+    BATCH_EVENTS_MAX, BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, FEED_WAIT_S, LANE_RETRY_BASE_MS,
+    LEADER_SILENT_HIDDEN_MS, LEADER_SILENT_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, REQUEST_TIMEOUT_MS,
+    RETRY_AFTER_JITTER_MS, RETRY_AFTER_MAX_MS, SERVER_FAULTS_BEFORE_BISECT, TOMBSTONES_TOLD_MAX,
 };
 use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, return_window_ms, told_ms};
 use crate::wire::answer::{Answer, EdgeConfig, FeedEvent, Problem, Verdict, VerdictWord};
@@ -812,7 +812,12 @@ impl Engine {
         self.window_ms = pace.window_ms;
         self.down_since_ms =
             pace.down_since.map(|at| now.mono_ms.saturating_sub(now.wall.0.saturating_sub(at.0)));
-        self.not_before_ms = mono_of(now)(pace.not_before);
+        let longest_ms = match (pace.drawn, pace.told) {
+            (true, _) => pace.window_ms,
+            (_, true) => TOLD_MAX_MS,
+            _ => BACKOFF_CAP_HIDDEN_MS,
+        };
+        self.not_before_ms = mono_of(now, longest_ms)(pace.not_before);
         self.waiting = match (pace.drawn, pace.told) {
             _ if self.not_before_ms <= now.mono_ms => Waiting::Free,
             (true, _) => Waiting::Window,
@@ -896,7 +901,7 @@ impl Engine {
         } else if last {
             self.reread_when_idle = true;
         }
-        let mono_of = mono_of(now);
+        let mono_of = mono_of(now, TOLD_MAX_MS);
         if let Some((epoch, _)) = self.elected.take_if(|(_, since)| op > *since) {
             self.tombstones = opened.tombstones.clone();
             self.ear.cursor.clone_from(&opened.cursor);
@@ -1869,9 +1874,17 @@ fn receipts(appended: Vec<Appended>) -> Result<Vec<Receipt>, EmitFault> {
     }
 }
 
-/// Turns a stored wall-clock time into a monotonic one; a wall clock that jumped cannot make it a long wait.
-fn mono_of(now: Now) -> impl Fn(UnixMillis) -> u64 {
-    move |at| now.mono_ms + at.0.saturating_sub(now.wall.0).min(RETRY_AFTER_MAX_MS)
+/// Longest wait the city can impose, with its jitter.
+const TOLD_MAX_MS: u64 = RETRY_AFTER_MAX_MS + RETRY_AFTER_JITTER_MS;
+
+/// Turns a stored wall-clock time into a monotonic one. A time further ahead than any wait of its kind is the word of a
+/// wall clock that was set back since, and says nothing: held to it, or to a part of it, every new leader would begin
+/// the wait anew.
+fn mono_of(now: Now, longest_ms: u64) -> impl Fn(UnixMillis) -> u64 {
+    move |at| {
+        let ahead = at.0.saturating_sub(now.wall.0);
+        now.mono_ms + if ahead > longest_ms { 0 } else { ahead }
+    }
 }
 
 fn receipt(appended: Appended) -> Result<Receipt, EmitFault> {
