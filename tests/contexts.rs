@@ -19,6 +19,16 @@ use conch::wire::classify::Reply;
 use sim::disk::Disk;
 use std::collections::VecDeque;
 
+/// One context opened where the browser has no locks; whoever yields is told so again, as the driver does.
+fn lockless(disk: &mut Disk, luck: u64) -> Context {
+    let mut context = Context::open(disk, luck);
+    context.engine.listen();
+    context.lockless = true;
+    context.hand(Input::NoLocks);
+    context.settle(disk);
+    context
+}
+
 /// A context whose store answers when the test says so, in order.
 struct Context {
     engine: Engine,
@@ -26,6 +36,7 @@ struct Context {
     asked: VecDeque<Output>,
     sent: Vec<Request>,
     tickets: u64,
+    lockless: bool,
 }
 
 impl Context {
@@ -38,6 +49,7 @@ impl Context {
             asked: VecDeque::new(),
             sent: Vec::new(),
             tickets: 0,
+            lockless: false,
         };
         context.hand(Input::Opened(disk.opened()));
         context
@@ -55,6 +67,7 @@ impl Context {
                     self.asked.push_back(output)
                 }
                 Output::Send(request) => self.sent.push(request),
+                Output::YieldLead if self.lockless => self.engine.handle(Input::NoLocks, self.now),
                 _ => {}
             }
         }
@@ -269,4 +282,29 @@ fn a_clock_that_was_set_back_makes_no_wait_that_new_leaders_begin_anew() {
     }
     assert!(sent > 0);
     assert_eq!(disk.now.counter.owed, 0);
+}
+
+/// Found by the simulator: two idle contexts without locks each took the lead from the other for ever, and neither ever
+/// applied what the city said.
+#[test]
+fn without_locks_whoever_yields_does_not_take_the_lead_back_at_once() {
+    let mut disk = Disk::default();
+    let (mut one, mut other) = (lockless(&mut disk, 1), lockless(&mut disk, 2));
+    let mut applied = 0;
+    for round in 0..20 {
+        for context in [&mut one, &mut other] {
+            context.advance(1_000, &mut disk);
+            let Some(question) = context.sent.pop() else { continue };
+            assert!(question.path.starts_with("/v1/feed"), "{}", question.path);
+            let body = format!(r#"{{"events":[],"cursor":"c{round}"}}"#);
+            let reply =
+                Reply::Http { status: 200, city: Some("c".into()), retry_after: None, date: None, body };
+            let before = disk.now.cursor.clone();
+            context.hand(Input::Replied { request: question.number, reply });
+            context.hand(Input::Effects(Vec::new()));
+            context.settle(&mut disk);
+            applied += usize::from(disk.now.cursor != before);
+        }
+    }
+    assert!(applied > 10 && disk.now.epoch < 6, "applied {applied} times, epoch {}", disk.now.epoch);
 }

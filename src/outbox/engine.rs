@@ -944,9 +944,10 @@ impl Engine {
     // Who leads.
 
     fn no_locks(&mut self) {
-        self.lockless = true;
+        // Whoever yields is told so once more: by then another context leads.
+        let begins = !core::mem::replace(&mut self.lockless, true);
         // Whoever led before has left in good order, or nobody ever led.
-        if self.beat == 0 {
+        if begins && self.beat == 0 {
             self.locked = true;
             self.ask_lead();
         }
