@@ -1,6 +1,8 @@
 //! A modelled IndexedDB: it runs the same transaction machine as the browser's store, and a power cut takes back
-//! what was not yet flushed.
+//! what was not yet flushed, from its end.
 
+use crate::bug::Bug;
+use crate::oracle::CARD;
 use conch::event::{EventId, LaneHash, RecordName, Sequence, UnixMillis};
 use conch::limits::LOAD_SEGMENTS_MAX;
 use conch::outbox::port::{Applied, Batch, Durability, Load, LoadedRow, Opened, Page, StoreFault};
@@ -9,7 +11,7 @@ use conch::outbox::record::{
 };
 use conch::outbox::transact::{Found, Read, Step, Transaction, Write};
 use conch::wire::EdgeConfig;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything on one device's disk.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,7 +20,8 @@ pub struct Tables {
     pub counter: Counter,
     /// Epoch of the last lead.
     pub epoch: u64,
-    paused: bool,
+    /// Whether a person stopped it.
+    pub paused: bool,
     tombstones: Vec<Sequence>,
     ages: Vec<AgeMark>,
     beat: u64,
@@ -30,15 +33,26 @@ pub struct Tables {
     pub marks: BTreeMap<Sequence, Marks>,
     /// Segments' events, one a line.
     pub bodies: BTreeMap<Sequence, String>,
-    lanes: BTreeMap<LaneHash, LaneRecord>,
+    /// Lanes that do not simply flow.
+    pub lanes: BTreeMap<LaneHash, LaneRecord>,
     /// Dead letters by `(closed, sequence)`.
     pub dead: BTreeMap<(bool, Sequence), DeadLetter>,
     holders: BTreeMap<[u8; 16], Sequence>,
-    cursor: String,
+    /// Where the device stands in the city's feed.
+    pub cursor: String,
     /// What the feed brought, by the event it answers and its own id.
     pub inbox: BTreeMap<(Option<EventId>, EventId), String>,
     /// The application's records.
     pub records: BTreeMap<RecordName, String>,
+    /// Intents and ids that were pruned. No browser keeps this; it is how the oracle knows.
+    pub forgotten: BTreeSet<[u8; 16]>,
+}
+
+/// One change of the tables.
+#[derive(Clone, Debug)]
+enum Edit {
+    Add(Intents),
+    Write(Write),
 }
 
 /// One device's disk.
@@ -48,37 +62,122 @@ pub struct Disk {
     pub now: Tables,
     /// What survives a power cut.
     pub flushed: Tables,
+    /// What was handed over since the last flush, a transaction each.
+    unflushed: Vec<Vec<Edit>>,
+    /// The segments whose marks the last transaction wrote.
+    pub touched: Vec<Sequence>,
+    /// A fault planted into this disk, to see whether the oracle finds it.
+    bug: Option<Bug>,
 }
 
 impl Disk {
+    /// An empty disk, perhaps with a fault.
+    pub fn with(bug: Option<Bug>) -> Self {
+        Self { bug, ..Self::default() }
+    }
+
     /// Applies one batch in one transaction.
     pub fn apply(&mut self, batch: &Batch) -> Applied {
-        let before = self.now.clone();
-        let mut transaction = Transaction::new(batch.clone());
+        self.touched.clear();
+        let mut transaction = Transaction::new(self.spoilt(batch));
         let mut found = Vec::new();
+        let mut added = Vec::new();
         loop {
             match transaction.step(core::mem::take(&mut found)) {
-                Step::Read(reads) => found = reads.iter().map(|read| self.now.read(read)).collect(),
-                Step::Add(records) => found = vec![Found::Added(self.now.add(&records))],
+                Step::Read(reads) => found = reads.iter().map(|read| self.read(read)).collect(),
+                Step::Add(records) => {
+                    let went_in = self.bug == Some(Bug::BlindIndex) || !self.now.clashes(&records);
+                    if went_in {
+                        records.iter().for_each(|record| self.now.add(record));
+                        added.extend(records);
+                    }
+                    found = vec![Found::Added(went_in)];
+                }
                 Step::Finish(writes, done) => {
-                    for write in writes {
-                        self.now.write(write);
-                    }
-                    if batch.durability() == Durability::Strict {
-                        self.flushed = self.now.clone();
-                    }
+                    self.finish(added, writes, batch.durability());
                     return Ok(done);
                 }
                 Step::Abort(refusal) => {
-                    self.now = before;
+                    for record in added {
+                        self.now.forget(record.first);
+                    }
                     return Err(StoreFault::Refused(refusal));
                 }
             }
         }
     }
 
+    fn finish(&mut self, added: Vec<Intents>, writes: Vec<Write>, durability: Durability) {
+        let mut edits: Vec<Edit> = added.into_iter().map(Edit::Add).collect();
+        for write in writes {
+            let Some(write) = self.written(write) else { continue };
+            if let Write::Marks(marks) = &write {
+                self.touched.push(marks.first);
+            }
+            self.now.write(write.clone());
+            edits.push(Edit::Write(write));
+        }
+        let appends = edits.iter().any(|edit| matches!(edit, Edit::Add(_)));
+        self.unflushed.push(edits);
+        if durability == Durability::Strict && !(appends && self.bug == Some(Bug::RelaxedEmit)) {
+            self.flush(self.unflushed.len());
+        }
+    }
+
+    fn flush(&mut self, transactions: usize) {
+        for edit in self.unflushed.drain(..transactions).flatten() {
+            match edit {
+                Edit::Add(record) => self.flushed.add(&record),
+                Edit::Write(write) => self.flushed.write(write),
+            }
+        }
+    }
+
+    /// How many transactions a power cut can take back.
+    pub fn unflushed(&self) -> usize {
+        self.unflushed.len()
+    }
+
+    /// The power goes out: of what was handed over but not flushed only so many transactions made it.
+    pub fn power_cut(&mut self, survive: usize) {
+        self.flush(survive.min(self.unflushed.len()));
+        self.unflushed.clear();
+        self.now = self.flushed.clone();
+    }
+
+    // Faults that are planted here.
+
+    fn spoilt(&self, batch: &Batch) -> Batch {
+        match (self.bug, batch) {
+            (Some(Bug::StaleSettles), Batch::Settle { rows, at, .. }) => {
+                Batch::Settle { epoch: self.now.epoch, rows: rows.clone(), at: *at }
+            }
+            _ => batch.clone(),
+        }
+    }
+
+    fn read(&self, read: &Read) -> Found {
+        match (self.bug, read) {
+            (Some(Bug::HearsTwice), Read::Inbox(..)) => Found::Inbox(false),
+            _ => self.now.read(read),
+        }
+    }
+
+    fn written(&self, write: Write) -> Option<Write> {
+        match (self.bug, write) {
+            (Some(Bug::LosesLetters), Write::Dead(_)) => None,
+            (Some(Bug::TornCommit), Write::Record(..)) => None,
+            (Some(Bug::EagerCursor), Write::Inbox(_)) => None,
+            (Some(Bug::Unmasked), Write::Body(first, body)) => {
+                Some(Write::Body(first, body.replace("[card]", CARD)))
+            }
+            (_, write) => Some(write),
+        }
+    }
+
     /// What the engine learns when it opens.
     pub fn opened(&self) -> Opened {
+        let lanes = self.now.lanes.values().copied();
         Opened {
             counter: self.now.counter,
             epoch: self.now.epoch,
@@ -89,7 +188,7 @@ impl Disk {
             cursor: self.now.cursor.clone(),
             pace: self.now.pace,
             offer: self.now.offer.clone(),
-            lanes: self.now.lanes.values().copied().collect(),
+            lanes: lanes.filter(|_| self.bug != Some(Bug::ForgetsLanes)).collect(),
         }
     }
 
@@ -111,11 +210,6 @@ impl Disk {
             last: found.last().map(|marks| marks.first),
             more: matches!(load, Load::After(_)) && found.len() == LOAD_SEGMENTS_MAX as usize,
         }
-    }
-
-    /// The power goes out: what was handed over but not flushed is gone.
-    pub fn power_cut(&mut self) {
-        self.now = self.flushed.clone();
     }
 }
 
@@ -148,18 +242,23 @@ impl Tables {
     }
 
     /// The unique index: twins inside one record are not seen, as in a browser.
-    fn add(&mut self, records: &[Intents]) -> bool {
-        let keys = |record: &Intents| record.index_keys();
-        if records.iter().flat_map(keys).any(|key| self.holders.contains_key(&key)) {
-            return false;
+    fn clashes(&self, records: &[Intents]) -> bool {
+        records.iter().flat_map(Intents::index_keys).any(|key| self.holders.contains_key(&key))
+    }
+
+    fn add(&mut self, record: &Intents) {
+        for key in record.index_keys() {
+            self.holders.insert(key, record.first);
         }
-        for record in records {
-            for key in record.index_keys() {
-                self.holders.insert(key, record.first);
-            }
-            self.intents.insert(record.first, record.clone());
+        self.intents.insert(record.first, record.clone());
+    }
+
+    fn forget(&mut self, first: Sequence) -> Vec<[u8; 16]> {
+        let keys = self.intents.remove(&first).map(|record| record.index_keys()).unwrap_or_default();
+        for key in &keys {
+            self.holders.remove(key);
         }
-        true
+        keys
     }
 
     fn write(&mut self, write: Write) {
@@ -191,13 +290,15 @@ impl Tables {
             Write::DeleteSegment(first) => {
                 self.marks.remove(&first);
                 self.bodies.remove(&first);
-                if let Some(record) = self.intents.remove(&first) {
-                    for key in record.index_keys() {
-                        self.holders.remove(&key);
-                    }
-                }
+                let keys = self.forget(first);
+                self.forgotten.extend(keys);
             }
         }
+    }
+
+    /// The segment whose index holds these bytes.
+    pub fn holder(&self, key: [u8; 16]) -> Option<&Sequence> {
+        self.holders.get(&key)
     }
 
     /// The owed rows of a segment.

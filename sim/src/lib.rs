@@ -1,12 +1,23 @@
-//! The deterministic world: real engines of crate `conch`, a modelled disk that can crash at every call, a network
-//! that loses, doubles and delays, a city that remembers, and one virtual clock.
+//! The deterministic world: real engines of crate `conch` in several contexts of several devices, a modelled disk that
+//! fails, fills and loses power, a network that loses, doubles and delays, clocks that lie, a city that remembers, and
+//! one virtual time.
 //!
 //! No threads, no wall clock, no ambient randomness: one seed is one run. The oracle checks DESIGN's invariants by
-//! name all along, and at the end that every intent had its effect exactly once.
+//! name all along, and at the end that everything has settled and every intent had its effect exactly once. Faults
+//! planted around the engine ([`Bug`]) show that it can fail.
 
+pub mod bug;
 pub mod city;
+pub mod device;
 pub mod disk;
+mod hands;
+mod network;
 pub mod oracle;
+mod people;
+pub mod plan;
+mod storage;
 pub mod world;
 
-pub use world::{Plan, Report, run};
+pub use bug::Bug;
+pub use plan::{FORCE_MAX, Force, Plan, Report, TROUBLES, Trouble};
+pub use world::{run, shrink};

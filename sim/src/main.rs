@@ -1,16 +1,16 @@
 //! Replays one seed of the deterministic world, or explores seeds one after the other.
 //!
 //! `cargo run -p sim -- --seed 7` replays; `cargo run --release -p sim -- --seeds 10000` explores and stops at the
-//! first broken promise.
+//! first broken promise, which `--shrink 300` makes smaller first. `--net 0` and the like lower one kind of trouble.
 
-use sim::{Plan, run};
+use sim::{Plan, Report, TROUBLES, run};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--devices N] [--weather-ms MS]";
+const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS] [--<trouble> 0-10] [--shrink RUNS]";
 
 fn main() -> ExitCode {
     match options() {
-        Ok((seeds, plan)) => explore(seeds, plan),
+        Ok(options) => explore(options),
         Err(problem) => {
             eprintln!("sim: {problem}\n{USAGE}");
             ExitCode::from(2)
@@ -18,15 +18,35 @@ fn main() -> ExitCode {
     }
 }
 
-fn explore(seeds: std::ops::Range<u64>, plan: Plan) -> ExitCode {
+struct Options {
+    seeds: std::ops::Range<u64>,
+    plan: Plan,
+    /// Runs spent on making a failing plan smaller.
+    shrink: u32,
+}
+
+fn explore(Options { seeds, plan, shrink }: Options) -> ExitCode {
     let many = seeds.end - seeds.start;
+    let mut met = Report::default();
     for seed in seeds {
         match run(Plan { seed, ..plan }) {
-            Ok(report) if many == 1 => println!("seed {seed}: {report:?}"),
-            Ok(_) if seed % 1_000 == 999 => println!("{} seeds held", seed + 1),
-            Ok(_) => {}
+            Ok(report) => {
+                met += &report;
+                if many == 1 {
+                    println!("seed {seed}: {report:?}");
+                } else if seed % 1_000 == 999 {
+                    println!("{} seeds held: {met:?}", seed + 1);
+                }
+            }
             Err(broken) => {
                 eprintln!("{broken}");
+                if shrink == 0 {
+                    return ExitCode::FAILURE;
+                }
+                let (smaller, still) = sim::shrink(Plan { seed, ..plan }, shrink);
+                if smaller != (Plan { seed, ..plan }) {
+                    eprintln!("smaller: {}\n  replay: {}", still.unwrap_or_default(), smaller.command());
+                }
                 return ExitCode::FAILURE;
             }
         }
@@ -34,22 +54,31 @@ fn explore(seeds: std::ops::Range<u64>, plan: Plan) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn options() -> Result<(std::ops::Range<u64>, Plan), String> {
-    let mut plan = Plan { seed: 0, devices: 2, weather_ms: 300_000 };
-    let mut seeds = 0..1;
+fn options() -> Result<Options, String> {
+    let mut plan = Plan::seeded(0);
+    let (mut seeds, mut from, mut shrink) = (0..1, 0, 0);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or(format!("{word} needs a number"))?;
         let number: u64 = value.parse().map_err(|_| format!("{word} needs a number, not {value}"))?;
-        match word.as_str() {
-            "--seed" => seeds = number..number + 1,
-            "--seeds" => seeds = 0..number,
-            "--devices" => {
-                plan.devices = usize::try_from(number).map_err(|_| "too many devices".to_owned())?
+        let small = || usize::try_from(number).map_err(|_| format!("{word}: too many"));
+        let trouble = TROUBLES.iter().find(|(_, name)| word.strip_prefix("--") == Some(name));
+        match (word.as_str(), trouble) {
+            ("--seed", _) => seeds = number..number + 1,
+            ("--seeds", _) => seeds = 0..number,
+            ("--from", _) => from = number,
+            ("--devices", _) => plan.devices = small()?,
+            ("--tabs", _) => plan.tabs = small()?,
+            ("--taps", _) => plan.taps = number,
+            ("--weather-ms", _) => plan.weather_ms = number,
+            ("--shrink", _) => shrink = u32::try_from(number).map_err(|_| "too many runs".to_owned())?,
+            (_, Some((trouble, _))) => {
+                let force = u8::try_from(number).map_err(|_| format!("{word}: 0 to 10"))?;
+                plan.force = plan.force.with(*trouble, force);
             }
-            "--weather-ms" => plan.weather_ms = number,
-            other => return Err(format!("unknown option {other}")),
+            (other, None) => return Err(format!("unknown option {other}")),
         }
     }
-    Ok((seeds, plan))
+    seeds.start = seeds.start.max(from);
+    Ok(Options { seeds, plan, shrink })
 }

@@ -1,650 +1,791 @@
-//! The event loop of the world: one virtual clock, one queue, one source of chance.
+//! The event loop of the world: one virtual time, one queue, one source of chance.
 
-use crate::city::{City, Mood};
+use crate::city::{City, MOODS, Mood};
+use crate::device::{Claim, Device, Frozen, Lock, Tab};
 use crate::disk::Disk;
-use crate::oracle::{Broken, Memory, TALLY_TOPIC, judged_in_order, tables_agree, tally_word};
-use conch::event::{Collection, Device, Emit, EventId, Identity, Key, RecordName, UnixMillis};
-use conch::outbox::Engine;
-use conch::outbox::append::{Guard, Put};
-use conch::outbox::engine::{EmitFault, Input, Output, Receipt, Request, Ticket, WhyNotSending};
-use conch::outbox::port::{Load, StoreFault};
-use conch::outbox::transact::Batch;
-use conch::pace::{Jitter, Now};
+use crate::oracle::{Broken, Context, Memory, Scope, missing, tables_agree};
+use crate::plan::{Plan, Report, Trouble};
+use conch::event::{Identity, UnixMillis};
+use conch::limits::RETRY_AFTER_MAX_MS;
+use conch::outbox::engine::{Hint, Input, Request, WhyNotSending};
+use conch::outbox::port::{Batch, Load};
+use conch::outbox::record::Counter;
+use conch::pace::{Jitter, Now, Watched};
 use conch::wire::classify::Reply;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-/// What a run is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// Everything random follows from it.
-    pub seed: u64,
-    /// Devices.
-    pub devices: usize,
-    /// Bad weather lasts so long, in ms; then it is good and everything must settle.
-    pub weather_ms: u64,
-}
-
-/// What a run was like.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Events that were called safe.
-    pub stored: u64,
-    /// Taps that met a stored intent.
-    pub replayed: u64,
-    /// Requests that left a device.
-    pub requests: u64,
-    /// Crashes of a page, power cuts among them.
-    pub crashes: u64,
-    /// Dead letters a person decided about.
-    pub decided: u64,
-    /// Hash over everything that happened, in order.
-    pub trace: u64,
-}
-
-/// Epoch of the world's wall clocks, ms since 1970.
+/// Epoch of the world's calendar, ms since 1970.
 const DAWN: u64 = 1_790_000_000_000;
+/// What a wall clock without a battery shows at first, ms since 1970.
+const RESET_CLOCK_MS: i64 = 60 * 86_400_000;
 /// More events than this are no longer a run but a machine gone mad.
-const EVENTS_MAX: u64 = 1_000_000;
-/// The same for what follows from one input.
-const OUTPUTS_MAX: u32 = 10_000;
-/// Once the weather is good everything settles within this time.
-const SETTLES_WITHIN_MS: u64 = 30 * 60_000;
+const EVENTS_MAX: u64 = 200_000;
+/// Once the weather is good everything settles within this time, in ms: the longest wait a city can impose, which is
+/// also the longest that a wall clock set back can make of a wait, and a quarter of an hour for silent leaders, a hidden
+/// page's ladder and a person's decisions.
+pub const SETTLES_WITHIN_MS: u64 = RETRY_AFTER_MAX_MS + 15 * 60_000;
+/// Two devices whose pages sleep for a week find everything older than the seven days an event may be owed.
+const WEEK_AND_A_DAY_MS: u64 = 8 * 24 * 3_600_000;
+/// After so many transactions of all devices the oracle looks at everything.
+pub(crate) const LOOK_EVERY: u64 = 16;
 
-#[derive(Debug)]
-enum What {
-    StoreRuns { op: u64, work: Work },
+/// What happens to a device or to one of its contexts.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    // To a context, while it lives; a frozen one hears of it later.
+    StoreRuns { op: u64, work: Work, again: bool },
     StoreAnswers { input: Box<Input> },
-    ReachesCity { request: Box<Request>, answered: bool },
     Replies { number: u64, reply: Reply },
-    Wakes,
+    Wakes { mono_ms: u64 },
+    Hears(Word),
+    LockGained { token: u64 },
+    LockLost { token: u64 },
+    Watched(Watched),
+    Hint(Hint),
+    Flush,
+    // To the city.
+    ReachesCity { request: Box<Request>, answered: bool },
+    PollEnds { number: u64 },
+    // To the device and its people.
     Tap,
-    Crash,
-    Reopen,
+    TapAgain,
     Decide,
+    Resume,
+    Pause,
+    Reopen,
+    Crash,
+    Leave,
+    PowerCut,
+    Freezes { ms: u64 },
+    Thaws,
+    Sleeps { ms: u64, clock_stops: bool },
+    ClockJumps { ms: i64 },
+    BatteryDies,
+    WeekPasses,
+    ConnectionGoes { ms: u64 },
+    DiskFills { ms: u64 },
+    FeedStartsOver,
 }
 
-#[derive(Debug)]
-enum Work {
+impl What {
+    fn needs_the_device_awake(&self) -> bool {
+        matches!(
+            self,
+            Self::Tap
+                | Self::TapAgain
+                | Self::Decide
+                | Self::Pause
+                | Self::Resume
+                | Self::Reopen
+                | Self::Crash
+                | Self::Leave
+                | Self::PowerCut
+                | Self::Freezes { .. }
+                | Self::Thaws
+                | Self::Sleeps { .. }
+                | Self::WeekPasses
+                | Self::Watched(_)
+                | Self::Hint(_)
+                | Self::Flush
+        )
+    }
+}
+
+/// What is asked of a store.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
     Apply(Box<Batch>),
     Load(Load),
     Reread,
 }
 
-struct Page {
-    engine: Option<Engine>,
-    /// Rises with every crash, so that answers to a dead page are dropped.
-    life: u64,
-    disk: Disk,
-    disk_free_at: u64,
-    /// When its timer rings.
-    timer: Option<u64>,
-    identity: Identity,
-    memory: Memory,
-    tickets: u64,
-    taps: BTreeMap<Ticket, Emit>,
-    /// What a person saw fail and taps again, with the same meaning.
-    again: Vec<Emit>,
-    /// Whether a person is about to decide about its dead letters.
-    looked_at: bool,
-    /// Tallies under way: key and number.
-    tallies: BTreeMap<Ticket, (String, u64)>,
-    /// Tallies to be tried again, for nobody heard how they ended.
-    tallies_again: Vec<(String, u64)>,
+/// What contexts tell each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    Changed,
+    Beat,
 }
 
-struct World {
-    now: u64,
-    plan: Plan,
-    chance: Jitter,
-    queue: BinaryHeap<Reverse<(u64, u64, usize, u64)>>,
-    events: BTreeMap<u64, What>,
+/// Whom something happens to: a device, one of its tabs, and the life it was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct At {
+    pub(crate) device: usize,
+    pub(crate) tab: usize,
+    pub(crate) life: u64,
+}
+
+impl At {
+    pub(crate) fn context(self) -> Context {
+        Context { tab: self.tab, life: self.life }
+    }
+}
+
+/// A question for the feed that the city keeps waiting.
+#[derive(Clone, Debug)]
+pub(crate) struct Poll {
+    pub(crate) at: At,
+    pub(crate) number: u64,
+    pub(crate) question: String,
+}
+
+pub(crate) struct World {
+    pub(crate) now: u64,
+    /// How far the calendar is ahead of the virtual time.
+    calendar_ms: u64,
+    pub(crate) plan: Plan,
+    pub(crate) chance: Jitter,
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    events: BTreeMap<u64, (At, What)>,
     next_event: u64,
-    pages: Vec<Page>,
-    city: City,
-    mood: Mood,
-    redriven: Vec<EventId>,
-    report: Report,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) city: City,
+    pub(crate) mood: Mood,
+    pub(crate) polls: Vec<Poll>,
+    /// Transactions that ran.
+    pub(crate) transactions: u64,
+    pub(crate) report: Report,
 }
 
 /// Runs a plan to its end. An error names the broken promise and the command that replays the run.
 pub fn run(plan: Plan) -> Result<Report, Broken> {
     let mut world = World::new(plan);
-    world.play().map_err(|broken| {
-        format!(
-            "{broken}\n  at {} ms; replay: cargo run -p sim -- --seed {} --devices {} --weather-ms {}",
-            world.now, plan.seed, plan.devices, plan.weather_ms
-        )
-    })?;
-    Ok(world.report)
+    match world.play() {
+        Ok(()) => Ok(world.report),
+        Err(broken) => Err(format!("{broken}\n  at {} ms; replay: {}", world.now, plan.command())),
+    }
+}
+
+/// Makes a failing plan smaller for as long as it breaks the same promise; at most so many runs.
+pub fn shrink(plan: Plan, runs: u32) -> (Plan, Option<Broken>) {
+    let promise = |broken: &str| broken.split(':').next().unwrap_or_default().to_owned();
+    let Err(mut broken) = run(plan) else { return (plan, None) };
+    let (name, mut smallest, mut left) = (promise(&broken), plan, runs);
+    loop {
+        let mut found = false;
+        for smaller in smallest.smaller() {
+            if left == 0 {
+                return (smallest, Some(broken));
+            }
+            left -= 1;
+            if let Err(still) = run(smaller)
+                && promise(&still) == name
+            {
+                (smallest, broken, found) = (smaller, still, true);
+                break;
+            }
+        }
+        if !found {
+            return (smallest, Some(broken));
+        }
+    }
 }
 
 impl World {
     fn new(plan: Plan) -> Self {
         let mut world = Self {
             now: 0,
+            calendar_ms: 0,
             plan,
             chance: Jitter::new(plan.seed),
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
             next_event: 0,
-            pages: Vec::new(),
-            city: City::default(),
+            devices: Vec::new(),
+            city: City::new(plan.devices, plan.seed),
             mood: Mood::Well,
-            redriven: Vec::new(),
+            polls: Vec::new(),
+            transactions: 0,
             report: Report::default(),
         };
         for index in 0..plan.devices {
-            // The name is well formed by construction; a device that had none would simply not exist.
-            let Ok(device) = Device::parse(&format!("till-{index}")) else { continue };
-            world.pages.push(Page {
-                engine: None,
-                life: 0,
-                disk: Disk::default(),
-                disk_free_at: 0,
-                timer: None,
-                identity: Identity { device, incarnation: "life".to_owned() },
-                memory: Memory::default(),
-                tickets: 0,
-                taps: BTreeMap::new(),
-                again: Vec::new(),
-                looked_at: false,
-                tallies: BTreeMap::new(),
-                tallies_again: Vec::new(),
-            });
-            world.schedule(0, index, What::Reopen);
-            for _ in 0..20 {
-                let at = world.chance.up_to(plan.weather_ms);
-                world.schedule(at, index, What::Tap);
-            }
-            for _ in 0..4 {
-                let at = world.chance.up_to(plan.weather_ms);
-                world.schedule(at, index, What::Crash);
-                let at = world.chance.up_to(plan.weather_ms);
-                world.schedule(at, index, What::Decide);
-            }
-            world.schedule(plan.weather_ms + 1, index, What::Tap);
-            world.schedule(plan.weather_ms + 1, index, What::Decide);
+            world.add_device(index);
+        }
+        if world.strikes(Trouble::Clock, 4) {
+            let at = world.chance.up_to(plan.weather_ms);
+            world.happens(at, 0, What::WeekPasses);
         }
         world
     }
 
+    fn add_device(&mut self, index: usize) {
+        let plan = self.plan;
+        // The name is well formed by construction; a device that had none would simply not exist.
+        let Ok(name) = conch::event::Device::parse(&format!("till-{index}")) else { return };
+        let tabs = 1 + self.chance.up_to((plan.tabs.max(1) - 1) as u64) as usize;
+        let (has_locks, has_channel) = (!self.one_in(4), !self.one_in(8));
+        let off_ms = self.chance.up_to(2 * 86_400_000).cast_signed() - 86_400_000;
+        let skewed = self.strikes(Trouble::Clock, 2);
+        self.devices.push(Device {
+            identity: Identity { device: name, incarnation: "life".to_owned() },
+            disk: Disk::with(plan.bug),
+            disk_free_at: 0,
+            health: Default::default(),
+            skew_ms: if skewed { off_ms } else { 0 },
+            slept_ms: 0,
+            asleep_until: 0,
+            lock: has_locks.then(Lock::default),
+            has_channel,
+            memory: Memory::default(),
+            tabs: (0..tabs).map(|_| Tab::default()).collect(),
+            again: Vec::new(),
+            tallies_again: Vec::new(),
+            looked_at: false,
+            effects: 0,
+        });
+        for tab in 0..tabs {
+            let at = if tab == 0 { 0 } else { self.chance.up_to(plan.weather_ms / 2) };
+            self.schedule(at, At { device: index, tab, life: 0 }, What::Reopen);
+        }
+        for _ in 0..plan.taps {
+            self.sometime(index, What::Tap);
+        }
+        for _ in 0..4 {
+            self.sometime(index, What::Decide);
+        }
+        self.sometime(index, What::Pause);
+        for (trouble, times) in [
+            (Trouble::Crash, 4),
+            (Trouble::Power, 2),
+            (Trouble::Freeze, 3),
+            (Trouble::Clock, 3),
+            (Trouble::Handle, 2),
+            (Trouble::Quota, 2),
+            (Trouble::Feed, 1),
+            (Trouble::Hint, 3),
+        ] {
+            for _ in 0..times {
+                let what = self.stroke(trouble);
+                let at = self.chance.up_to(plan.weather_ms);
+                if self.strikes(trouble, 1) {
+                    self.happens(at, index, what);
+                }
+            }
+        }
+        for what in [What::Tap, What::Decide, What::Resume, What::Watched(Watched::Visible)] {
+            self.happens(plan.weather_ms + 1, index, what);
+        }
+    }
+
+    /// One stroke of a kind of trouble, as large as chance will have it.
+    fn stroke(&mut self, trouble: Trouble) -> What {
+        let (choice, size) = (self.chance.up_to(5), self.chance.up_to(1_000));
+        match (trouble, choice) {
+            (Trouble::Crash, 0 | 1) => What::Leave,
+            (Trouble::Power, _) => What::PowerCut,
+            (Trouble::Freeze, 0) => What::Freezes { ms: size * 400 },
+            (Trouble::Freeze, _) => What::Freezes { ms: size * 60 },
+            (Trouble::Clock, 0 | 1) => What::Sleeps { ms: size * 100, clock_stops: choice == 0 },
+            (Trouble::Clock, 2) => What::BatteryDies,
+            (Trouble::Clock, 3) => What::ClockJumps { ms: size.cast_signed() * 86_400 * 10 },
+            (Trouble::Clock, 4) => What::ClockJumps { ms: -(size.cast_signed()) * 86_400 * 10 },
+            (Trouble::Clock, _) => What::ClockJumps { ms: size.cast_signed() * 4 - 2_000 },
+            (Trouble::Handle, _) => What::ConnectionGoes { ms: size * 10 },
+            (Trouble::Quota, _) => What::DiskFills { ms: size * 30 },
+            (Trouble::Feed, _) => What::FeedStartsOver,
+            (Trouble::Hint, 0) => What::Watched(Watched::Hidden),
+            (Trouble::Hint, 1 | 2) => What::Watched(Watched::Visible),
+            (Trouble::Hint, 3) => What::Hint(Hint::Online),
+            (Trouble::Hint, 4) => What::Flush,
+            (Trouble::Hint, _) => What::Hint(Hint::Person),
+            _ => What::Crash,
+        }
+    }
+
+    fn sometime(&mut self, device: usize, what: What) {
+        let at = self.chance.up_to(self.plan.weather_ms);
+        self.happens(at, device, what);
+    }
+
     fn play(&mut self) -> Result<(), Broken> {
         let deadline = self.plan.weather_ms + SETTLES_WITHIN_MS;
-        while let Some(Reverse((at, number, index, life))) = self.queue.pop() {
-            let Some(what) = self.events.remove(&number) else { continue };
-            if at > deadline {
+        while let Some(Reverse((time, number))) = self.queue.pop() {
+            let Some((at, what)) = self.events.remove(&number) else { continue };
+            if time > deadline {
                 break;
             }
-            self.now = at;
+            self.now = time;
+            self.city.clock = self.calendar();
             if self.next_event > EVENTS_MAX {
                 return Err("bounded: the run never comes to rest".to_owned());
             }
-            self.trace(at ^ number.rotate_left(17) ^ (index as u64).rotate_left(40));
-            let alive = self.page(index)?.life == life;
-            if !alive
-                && !matches!(
-                    what,
-                    What::Tap | What::Reopen | What::Crash | What::ReachesCity { .. } | What::Decide
-                )
-            {
-                continue;
-            }
-            self.happen(index, what)?;
-            if at > self.plan.weather_ms && self.all_settled() {
-                break;
+            let place = (at.device as u64) << 40 ^ (at.tab as u64) << 48 ^ at.life << 52;
+            self.trace(time ^ number.rotate_left(17) ^ place);
+            self.happen(at, what)?;
+            if time > self.plan.weather_ms && self.all_settled()? {
+                self.report.calm_ms = time - self.plan.weather_ms;
+                return self.end();
             }
         }
-        self.end()
+        Err(format!("liveness: the weather is good, but {}", self.left()))
     }
 
-    fn happen(&mut self, index: usize, what: What) -> Result<(), Broken> {
+    fn happen(&mut self, at: At, what: What) -> Result<(), Broken> {
+        // Nothing is done on a device that sleeps, and nobody touches it.
+        let asleep_until = self.device(at.device)?.asleep_until;
+        if asleep_until > self.now && what.needs_the_device_awake() {
+            self.schedule(asleep_until, at, what);
+            return Ok(());
+        }
         match what {
-            What::StoreRuns { op, work } => self.store_runs(index, op, work),
-            What::StoreAnswers { input } => self.tell(index, *input),
-            What::ReachesCity { request, answered } => self.reaches_city(index, &request, answered),
-            What::Replies { number, reply } => self.tell(index, Input::Replied { request: number, reply }),
-            What::Wakes => self.wakes(index),
-            What::Tap => self.tap(index),
-            What::Crash => self.crash(index),
-            What::Reopen => self.reopen(index),
-            What::Decide => self.decide(index),
+            What::ReachesCity { request, answered } => return self.reaches_city(at, &request, answered),
+            What::PollEnds { number } => return self.poll_ends(at, number),
+            What::WeekPasses => return self.week_passes(),
+            What::Reopen => return self.reopen(at.device, at.tab),
+            What::Crash => return self.crash(at.device, false),
+            What::Leave => return self.crash(at.device, true),
+            What::PowerCut => return self.power_cut(at.device),
+            What::Thaws => return self.thaws(at),
+            What::ClockJumps { ms } => {
+                let device = self.device(at.device)?;
+                device.skew_ms = device.skew_ms.saturating_add(ms);
+                return Ok(());
+            }
+            // Its wall clock begins anew, at some early time.
+            What::BatteryDies => {
+                let behind = self.calendar().0.cast_signed() - RESET_CLOCK_MS;
+                self.device(at.device)?.skew_ms = -behind;
+                return Ok(());
+            }
+            What::Sleeps { ms, clock_stops } => return self.sleeps(at.device, ms, clock_stops),
+            What::ConnectionGoes { ms } => {
+                self.device(at.device)?.health.gone_until = self.now + ms;
+                return Ok(());
+            }
+            What::DiskFills { ms } => {
+                let (room, brimful) = (self.chance.up_to(3) as usize, self.one_in(2));
+                let until = self.now + ms;
+                let health = &mut self.device(at.device)?.health;
+                (health.full_until, health.room, health.brimful) = (until, room, brimful);
+                return Ok(());
+            }
+            What::FeedStartsOver => {
+                let forgotten = self.chance.up_to(4) as usize;
+                if let Some(feed) = self.city.feeds.get_mut(at.device) {
+                    feed.start_over(forgotten);
+                }
+                return Ok(());
+            }
+            What::Tap => return self.tap(at.device),
+            What::TapAgain => return self.tap_again(at.device),
+            What::Decide => return self.decide(at.device),
+            What::Pause => return self.pause(at.device, true),
+            What::Resume => return self.pause(at.device, false),
+            What::Freezes { ms } => {
+                let Some(tab) = self.awake(at.device)? else { return Ok(()) };
+                return self.freezes(at.device, tab, ms);
+            }
+            // In good weather somebody looks at all of them.
+            What::Watched(watched) if !self.bad() => {
+                return self.everyone(at.device, &Input::Watched(watched));
+            }
+            What::Watched(watched) => return self.anyone(at.device, Input::Watched(watched)),
+            What::Hint(hint) => return self.anyone(at.device, Input::LinkHint(hint)),
+            What::Flush => return self.anyone(at.device, Input::Flush),
+            _ => {}
+        }
+        let tab = self.tab(at)?;
+        if tab.life != at.life || tab.engine.is_none() {
+            return Ok(());
+        }
+        // A page whose scripts do not run hears of it later; what the browser does for it goes on, or not.
+        let runs = matches!(what, What::StoreRuns { .. });
+        if let Some(frozen) = tab.frozen.as_mut().filter(|frozen| !runs || frozen.store_too) {
+            frozen.waiting.push_back(what);
+            return Ok(());
+        }
+        match what {
+            What::StoreRuns { op, work, again } => self.store_runs(at, op, work, again),
+            What::StoreAnswers { input } => self.tell(at, *input),
+            What::Replies { number, reply } => self.replies(at, number, reply),
+            What::Wakes { mono_ms } => self.wakes(at, mono_ms),
+            What::Hears(word) => self.hears(at, word),
+            What::LockGained { token } => self.lock_gained(at, token),
+            What::LockLost { token } => self.lock_lost(at, token),
+            _ => Ok(()),
         }
     }
 
-    // The page.
+    // The life of a page.
 
-    fn reopen(&mut self, index: usize) -> Result<(), Broken> {
-        let seed = self.chance.next_bits();
-        let now = self.clock();
-        let page = self.page(index)?;
-        if page.engine.is_some() {
+    fn reopen(&mut self, device: usize, index: usize) -> Result<(), Broken> {
+        let (seed, hidden) = (self.chance.next_bits(), self.one_in(6));
+        let mono = self.mono_of(device)?;
+        let own = self.device(device)?;
+        let (identity, opened) = (own.identity.clone(), own.disk.opened());
+        let has_locks = own.lock.is_some();
+        let tab = self.tab(At { device, tab: index, life: 0 })?;
+        if tab.engine.is_some() {
             return Ok(());
         }
-        let mut engine = Engine::new(page.identity.clone(), seed);
-        let opened = page.disk.opened();
-        engine.handle(Input::Opened(opened), now);
-        engine.handle(Input::LeadGained, now);
-        page.engine = Some(engine);
-        let again = core::mem::take(&mut page.again);
-        for emit in again {
-            self.emit(index, emit)?;
-        }
-        self.drain(index)
+        let mut engine = conch::outbox::Engine::new(identity, seed);
+        engine.listen();
+        tab.origin_ms = mono;
+        tab.engine = Some(engine);
+        let at = At { device, tab: index, life: tab.life };
+        self.tell(at, Input::Opened(opened))?;
+        let watched = if hidden && self.bad() { Watched::Hidden } else { Watched::Visible };
+        self.tell(at, Input::Watched(watched))?;
+        if has_locks { self.compete(at, Claiming::InTurn) } else { self.tell(at, Input::NoLocks) }
     }
 
-    fn crash(&mut self, index: usize) -> Result<(), Broken> {
-        let power = self.one_in(3);
-        let pause = self.chance.up_to(5_000);
-        let page = self.page(index)?;
-        if page.engine.take().is_none() {
+    /// One page is killed, or closed in good order: then it says that it leaves, but nobody waits for the words.
+    fn crash(&mut self, device: usize, in_good_order: bool) -> Result<(), Broken> {
+        let index = self.chance.up_to(7) as usize % self.device(device)?.tabs.len().max(1);
+        let long = self.one_in(4);
+        let pause = self.chance.up_to(if long { 60_000 } else { 5_000 });
+        let lingers = self.one_in(2);
+        let at = self.alive(device, index)?;
+        if in_good_order && self.tab(at)?.frozen.is_none() {
+            self.tell(at, Input::Leaving)?;
+            if lingers {
+                // It is shown again before it is gone.
+                return self.freezes(device, index, pause);
+            }
+        }
+        self.ends(at, pause)?;
+        self.look(device)
+    }
+
+    fn power_cut(&mut self, device: usize) -> Result<(), Broken> {
+        let dark = self.chance.up_to(20_000);
+        for index in 0..self.device(device)?.tabs.len() {
+            let (at, wait) = (self.alive(device, index)?, self.chance.up_to(3_000));
+            self.ends(at, dark + wait)?;
+        }
+        let own = self.device(device)?;
+        own.disk_free_at = 0;
+        let unflushed = own.disk.unflushed() as u64;
+        let survive = self.chance.up_to(unflushed) as usize;
+        let own = self.device(device)?;
+        own.disk.power_cut(survive);
+        own.memory.power_cut(&own.disk);
+        self.report.power_cuts += 1;
+        self.look(device)
+    }
+
+    /// A page ends without a word, and is opened again later.
+    fn ends(&mut self, at: At, pause: u64) -> Result<(), Broken> {
+        let tab = self.tab(at)?;
+        if tab.engine.take().is_none() {
             return Ok(());
         }
-        page.life += 1;
+        tab.life += 1;
+        tab.timer = None;
+        tab.frozen = None;
+        tab.failed = false;
+        tab.decisions.clear();
         // Whoever was not told that it is safe will tap again: the same sale, the same key.
-        let taps = core::mem::take(&mut page.taps);
-        page.again.extend(taps.into_values());
-        let tallies = core::mem::take(&mut page.tallies);
-        page.tallies_again.extend(tallies.into_values());
-        if power {
-            page.disk.power_cut();
-        }
-        page.disk_free_at = 0;
-        page.timer = None;
-        let tables = page.disk.now.clone();
+        let taps = core::mem::take(&mut tab.taps);
+        let tallies = core::mem::take(&mut tab.tallies);
+        let device = self.device(at.device)?;
+        device.again.extend(taps.into_values());
+        device.tallies_again.extend(tallies.into_values());
+        let next = device.lock.as_mut().and_then(|lock| lock.release(at.context()));
+        self.granted(at.device, next);
         self.report.crashes += 1;
-        tables_agree(&tables, &self.city)?;
-        self.schedule(self.now + pause, index, What::Reopen);
+        self.schedule(self.now + pause, at, What::Reopen);
         Ok(())
     }
 
-    fn tap(&mut self, index: usize) -> Result<(), Broken> {
-        if self.page(index)?.engine.is_none() {
-            let at = self.now + 1_000;
-            self.schedule(at, index, What::Tap);
+    pub(crate) fn freezes(&mut self, device: usize, index: usize, ms: u64) -> Result<(), Broken> {
+        let store_too = self.one_in(2);
+        let at = self.alive(device, index)?;
+        let now = self.clock(at)?;
+        let tab = self.tab(at)?;
+        let Some(engine) = tab.engine.as_ref().filter(|_| tab.frozen.is_none()) else { return Ok(()) };
+        let leads = engine.is_busy() && engine.snapshot(now).leader;
+        tab.frozen = Some(Frozen { store_too, ..Frozen::default() });
+        self.report.freezes += 1;
+        self.report.frozen_leaders += u64::from(leads);
+        self.schedule(self.now + ms, at, What::Thaws);
+        Ok(())
+    }
+
+    /// Its scripts run again: what waited happens now, and the page is looked at before or after.
+    fn thaws(&mut self, at: At) -> Result<(), Broken> {
+        let first = self.one_in(2);
+        let tab = self.tab(at)?;
+        if tab.life != at.life {
             return Ok(());
         }
-        let key = format!("order-{}", self.chance.up_to(40));
-        let fate = self.chance.up_to(40);
-        let amount = 1 + self.chance.up_to(2);
-        let mut taps = vec![match fate {
-            0 | 1 => free(&key, r#"{"poison":true}"#),
-            2 | 3 => free(&key, r#"{"refuse":true}"#),
-            4..=25 => free(&key, "{}"),
-            _ => payment(&key, amount),
-        }];
-        // Impatient fingers: the same tap twice within one turn, sometimes for another amount.
-        if self.one_in(4) {
-            taps.extend(taps.first().cloned());
+        let Some(frozen) = tab.frozen.take() else { return Ok(()) };
+        if first {
+            self.perk_up(at, Hint::Person)?;
         }
-        for _ in 0..self.chance.up_to(6) {
-            let other = format!("order-{}", self.chance.up_to(40));
-            taps.push(free(&other, "{}"));
+        for what in frozen.waiting {
+            self.schedule(self.now, at, what);
         }
-        taps.append(&mut self.page(index)?.again);
-        for emit in taps {
-            self.emit(index, emit)?;
-        }
-        self.tallies(index)?;
-        self.drain(index)
+        if first { Ok(()) } else { self.perk_up(at, Hint::Person) }
     }
 
-    /// The application counts something: a record and an event that belong together.
-    fn tallies(&mut self, index: usize) -> Result<(), Broken> {
-        let mut tallies = core::mem::take(&mut self.page(index)?.tallies_again);
-        if self.one_in(3) {
-            let key = format!("tally-{}", self.chance.up_to(5));
-            let name = tally_record(&key)?;
-            let held = self.page(index)?.disk.now.records.get(&name).and_then(|text| text.parse().ok());
-            tallies.push((key, held.unwrap_or(0) + 1));
+    fn perk_up(&mut self, at: At, hint: Hint) -> Result<(), Broken> {
+        self.tell(at, Input::LinkHint(hint))?;
+        self.tell(at, Input::Wake)
+    }
+
+    /// The whole device sleeps. Its monotonic clock may stand still meanwhile, as some do.
+    fn sleeps(&mut self, device: usize, ms: u64, clock_stops: bool) -> Result<(), Broken> {
+        for index in 0..self.device(device)?.tabs.len() {
+            self.freezes(device, index, ms)?;
         }
-        // Two fingers at once: the same number twice, with the same meaning.
-        if self.one_in(3) {
-            tallies.extend(tallies.first().cloned());
-        }
-        for (key, number) in tallies {
-            let name = tally_record(&key)?;
-            let expected = (number > 1).then(|| (number - 1).to_string());
-            let emit = Emit {
-                topic: TALLY_TOPIC.to_owned(),
-                kind: "counted".to_owned(),
-                intent: Some(tally_word(&key, number)),
-                payload: number.to_string(),
-                key: key.clone(),
-                ..Emit::default()
-            };
-            let events = [(emit, self.entropy())];
-            let now = self.clock();
-            let page = self.page(index)?;
-            page.tickets += 1;
-            let ticket = Ticket(page.tickets);
-            page.tallies.insert(ticket, (key, number));
-            let expect = vec![Guard { record: name.clone(), expected }];
-            let put = vec![Put { record: name, value: Some(number.to_string()) }];
-            if let Some(engine) = &mut page.engine {
-                engine.commit(ticket, &events, expect, put, now);
-            }
-        }
+        let until = self.now + ms;
+        let own = self.device(device)?;
+        own.asleep_until = until;
+        own.slept_ms += if clock_stops { ms } else { 0 };
         Ok(())
     }
 
-    fn committed(
-        &mut self,
-        index: usize,
-        ticket: Ticket,
-        outcome: &Result<Vec<Receipt>, EmitFault>,
-    ) -> Result<(), Broken> {
-        let page = self.page(index)?;
-        let tally = page.tallies.remove(&ticket);
-        match outcome {
-            Ok(receipts) => {
-                for receipt in receipts {
-                    page.memory.emitted(&Ok(*receipt), &page.disk)?;
-                }
-                let name = tally.as_ref().map(|(key, _)| tally_record(key)).transpose()?;
-                let flushed = name.and_then(|name| page.disk.flushed.records.get(&name)?.parse::<u64>().ok());
-                if flushed < tally.map(|(_, number)| number) {
-                    return Err("state-with-event: a record was called safe but is not flushed".to_owned());
-                }
-                Ok(())
-            }
-            // Somebody counted in between: the page reads again.
-            Err(EmitFault::Guard(0)) => Ok(()),
-            Err(EmitFault::Store(StoreFault::Lost(_))) => {
-                page.tallies_again.extend(tally);
-                Ok(())
-            }
-            Err(fault) => Err(format!("a commit failed for no reason: {fault:?}")),
-        }
-    }
-
-    fn emit(&mut self, index: usize, emit: Emit) -> Result<(), Broken> {
-        let entropy = self.entropy();
-        let now = self.clock();
-        let page = self.page(index)?;
-        page.tickets += 1;
-        let ticket = Ticket(page.tickets);
-        page.taps.insert(ticket, emit.clone());
-        if let Some(engine) = &mut page.engine {
-            engine.emit(ticket, &emit, now, entropy);
-        }
-        Ok(())
-    }
-
-    fn decide(&mut self, index: usize) -> Result<(), Broken> {
-        let discards = self.one_in(2);
-        let entropy = self.entropy();
-        let now = self.clock();
-        let page = self.page(index)?;
-        page.looked_at = false;
-        page.tickets += 1;
-        let ticket = Ticket(page.tickets);
-        let letter =
-            page.disk.now.dead.iter().find(|((closed, _), _)| !closed).map(|(_, letter)| letter.clone());
-        let (Some(letter), Some(engine)) = (letter, &mut page.engine) else { return Ok(()) };
-        if discards {
-            let id = EventId::mint(now.wall, entropy);
-            engine.discard(ticket, letter.row.sequence, id, "the buyer left", now);
-        } else {
-            engine.redrive(ticket, &letter, Some("{}".to_owned()), now, entropy);
-        }
-        self.report.decided += 1;
-        self.drain(index)
-    }
-
-    fn tell(&mut self, index: usize, input: Input) -> Result<(), Broken> {
-        let now = self.clock();
-        if let Some(engine) = &mut self.page(index)?.engine {
-            engine.handle(input, now);
-        }
-        self.drain(index)
-    }
-
-    fn drain(&mut self, index: usize) -> Result<(), Broken> {
-        let now = self.clock();
-        let mut outputs = 0;
-        while let Some(output) = self.page(index)?.engine.as_mut().and_then(|engine| engine.poll(now)) {
-            outputs += 1;
-            if outputs > OUTPUTS_MAX {
-                return Err(format!("bounded: one input never comes to an end: {output:?}"));
-            }
-            self.perform(index, output)?;
-        }
-        self.always_a_wake(index)
-    }
-
-    fn perform(&mut self, index: usize, output: Output) -> Result<(), Broken> {
-        match output {
-            Output::Apply { op, batch } => self.queue_store(index, op, Work::Apply(Box::new(batch))),
-            Output::Load { op, load } => self.queue_store(index, op, Work::Load(load)),
-            Output::Reread { op } => self.queue_store(index, op, Work::Reread),
-            Output::Send(request) => self.send(index, request),
-            Output::Emitted(ticket, outcome) => self.emitted(index, ticket, &outcome),
-            Output::Effects(_) => Err("one-sender: nobody asked for a feed".to_owned()),
-            Output::YieldLead => Err("one-sender: a single page lost its lead".to_owned()),
-            Output::StealLead => Err("one-sender: a single page stole its own lead".to_owned()),
-            Output::Committed(ticket, outcome) => self.committed(index, ticket, &outcome),
-            Output::Beat | Output::Closed(..) | Output::Notice(_) => Ok(()),
-        }
-    }
-
-    fn emitted(
-        &mut self,
-        index: usize,
-        ticket: Ticket,
-        outcome: &Result<Receipt, EmitFault>,
-    ) -> Result<(), Broken> {
-        let page = self.page(index)?;
-        let tap = page.taps.remove(&ticket);
-        page.memory.emitted(outcome, &page.disk)?;
-        match outcome {
-            Ok(receipt) if tap.is_none() => self.redriven.push(receipt.kept.id),
-            Ok(receipt) if receipt.replayed => self.report.replayed += 1,
-            Ok(_) => self.report.stored += 1,
-            Err(EmitFault::Conflict(_) | EmitFault::IntentClosed(_) | EmitFault::NotRedrivable) => {}
-            Err(EmitFault::Store(StoreFault::Lost(_))) => page.again.extend(tap),
-            // A correction that the contract does not take: the letter stays for the next decision.
-            Err(EmitFault::Problem(_)) if tap.is_none() => {}
-            Err(fault) => return Err(format!("an emit failed for no reason: {fault:?}")),
-        }
-        Ok(())
-    }
-
-    /// Invariant 8.
-    fn always_a_wake(&mut self, index: usize) -> Result<(), Broken> {
-        let now = self.clock();
-        let page = self.page(index)?;
-        let Some(engine) = &page.engine else { return Ok(()) };
-        let snapshot = engine.snapshot(now);
-        let wake = engine.next_wake();
-        let excused = engine.is_busy() || snapshot.why == WhyNotSending::NeedsAttention;
-        if snapshot.counter.owed > 0 && wake.is_none() && !excused {
-            return Err(format!(
-                "always-a-wake: {} owed, {:?}, no wake-up",
-                snapshot.counter.owed, snapshot.why
-            ));
-        }
-        // One timer, as in a page: setting it forgets the earlier one.
-        let at = wake.map(|at| at.max(now.mono_ms + 1));
-        if page.timer != at {
-            page.timer = at;
-            if let Some(at) = at {
-                self.schedule(at, index, What::Wakes);
-            }
-        }
-        Ok(())
-    }
-
-    fn wakes(&mut self, index: usize) -> Result<(), Broken> {
-        let now = self.now;
-        let page = self.page(index)?;
-        if page.timer != Some(now) {
-            return Ok(());
-        }
-        page.timer = None;
-        self.tell(index, Input::Wake)
-    }
-
-    // The disk.
-
-    fn queue_store(&mut self, index: usize, op: u64, work: Work) -> Result<(), Broken> {
-        let took = 1 + self.chance.up_to(15);
-        let now = self.now;
-        let page = self.page(index)?;
-        // Transactions that overlap run in the order they were made.
-        page.disk_free_at = page.disk_free_at.max(now) + took;
-        let at = page.disk_free_at;
-        self.schedule(at, index, What::StoreRuns { op, work });
-        Ok(())
-    }
-
-    fn store_runs(&mut self, index: usize, op: u64, work: Work) -> Result<(), Broken> {
-        let later = self.chance.up_to(3);
-        let bad = self.now < self.plan.weather_ms;
-        // The connection is lost before the write, or after it with the answer swallowed.
-        let lost_before = bad && self.one_in(80);
-        let lost_after = bad && self.one_in(80);
-        let page = self.page(index)?;
-        let lost = || StoreFault::Lost("the connection is gone".to_owned());
-        let input = match work {
-            Work::Apply(_) if lost_before => Input::Applied { op, result: Err(lost()) },
-            Work::Apply(batch) => {
-                let result = page.disk.apply(&batch);
-                Input::Applied { op, result: if lost_after { Err(lost()) } else { result } }
-            }
-            Work::Reread if lost_before => Input::Reread { op, result: Err(lost()) },
-            Work::Reread => Input::Reread { op, result: Ok(page.disk.opened()) },
-            Work::Load(_) if lost_before => Input::Loaded { op, result: Err(lost()) },
-            Work::Load(load) => Input::Loaded { op, result: Ok(page.disk.load(&load)) },
-        };
-        let tables = page.disk.now.clone();
-        tables_agree(&tables, &self.city)?;
-        // Between the write and its answer the page may die.
-        self.schedule(self.now + later, index, What::StoreAnswers { input: Box::new(input) });
-        Ok(())
-    }
-
-    // The network.
-
-    fn send(&mut self, index: usize, request: Request) -> Result<(), Broken> {
-        self.report.requests += 1;
-        let page = self.page(index)?;
-        page.memory.sent(&request, &page.disk)?;
-        let number = request.number;
-        let bad = self.now < self.plan.weather_ms;
-        let delay =
-            5 + self.chance.up_to(60) + if bad && self.one_in(10) { self.chance.up_to(30_000) } else { 0 };
-        if bad && self.one_in(6) {
-            let reply = if self.one_in(2) { Reply::NoAnswer } else { Reply::Timeout };
-            self.schedule(self.now + 20_000, index, What::Replies { number, reply });
-            // It may still arrive, long after the device gave up.
+    /// Every device sleeps for more than a week and wakes at the same virtual time.
+    fn week_passes(&mut self) -> Result<(), Broken> {
+        self.calendar_ms += WEEK_AND_A_DAY_MS;
+        self.city.clock = self.calendar();
+        for device in 0..self.devices.len() {
             if self.one_in(2) {
-                self.schedule(
-                    self.now + delay + 25_000,
-                    index,
-                    What::ReachesCity { request: Box::new(request), answered: false },
-                );
+                // This one's monotonic clock stood still.
+                self.device(device)?.slept_ms += WEEK_AND_A_DAY_MS;
             }
-            return Ok(());
+            for index in 0..self.device(device)?.tabs.len() {
+                let at = self.alive(device, index)?;
+                if self.tab(at)?.frozen.is_none() {
+                    self.perk_up(at, Hint::Person)?;
+                }
+            }
         }
-        if bad && self.one_in(12) {
-            let portal = Reply::Http {
-                status: 200,
-                city: None,
-                retry_after: None,
-                date: None,
-                body: "<html>".to_owned(),
-            };
-            self.schedule(self.now + 40, index, What::Replies { number, reply: portal });
-            return Ok(());
-        }
-        if bad && self.one_in(5) {
-            let twin = Box::new(request.clone());
-            let at = self.now + delay + self.chance.up_to(10_000);
-            self.schedule(at, index, What::ReachesCity { request: twin, answered: false });
-        }
-        self.schedule(
-            self.now + delay,
-            index,
-            What::ReachesCity { request: Box::new(request), answered: true },
-        );
         Ok(())
     }
 
-    fn reaches_city(&mut self, index: usize, request: &Request, answered: bool) -> Result<(), Broken> {
-        let bad = self.now < self.plan.weather_ms;
-        if bad && self.one_in(15) {
-            let moods =
-                [Mood::Well, Mood::Overloaded, Mood::Failing, Mood::Distrustful, Mood::Busy, Mood::Forgetful];
-            let mood = moods.get(self.chance.up_to(5) as usize).copied().unwrap_or(Mood::Well);
-            self.mood = mood;
-        }
-        let mood = if bad { self.mood } else { Mood::Well };
-        let reply = self.city.answer(request, mood);
-        if answered {
-            let lost = bad && self.one_in(6);
-            let reply = if lost { Reply::Timeout } else { reply };
-            let at = self.now + 5 + self.chance.up_to(60) + if lost { 20_000 } else { 0 };
-            self.schedule(at, index, What::Replies { number: request.number, reply });
+    fn anyone(&mut self, device: usize, input: Input) -> Result<(), Broken> {
+        let Some(tab) = self.awake(device)? else { return Ok(()) };
+        let at = self.alive(device, tab)?;
+        self.tell(at, input)
+    }
+
+    fn everyone(&mut self, device: usize, input: &Input) -> Result<(), Broken> {
+        for index in 0..self.device(device)?.tabs.len() {
+            let at = self.alive(device, index)?;
+            self.tell(at, input.clone())?;
         }
         Ok(())
+    }
+
+    // The lock.
+
+    pub(crate) fn compete(&mut self, at: At, how: Claiming) -> Result<(), Broken> {
+        let now = self.now;
+        let device = self.device(at.device)?;
+        let Some(lock) = &mut device.lock else { return self.tell(at, Input::NoLocks) };
+        let next = lock.release(at.context());
+        let (claim, granted, robbed) = match how {
+            Claiming::InTurn => {
+                let (claim, granted) = lock.request(at.context());
+                (claim, granted, None)
+            }
+            Claiming::Steal => {
+                let (claim, robbed) = lock.steal(at.context());
+                (claim, true, robbed)
+            }
+        };
+        // Whoever was given the lock when we let go of it may have been robbed of it again at once.
+        let next = next.filter(|next| robbed != Some(*next));
+        if let Some(tab) = device.tabs.get_mut(at.tab) {
+            tab.token = claim.token;
+        }
+        if let Some(robbed) = robbed {
+            self.report.steals += 1;
+            let whom = At { device: at.device, tab: robbed.context.tab, life: robbed.context.life };
+            self.schedule(now + 1, whom, What::LockLost { token: robbed.token });
+        }
+        self.granted(at.device, next);
+        self.granted(at.device, granted.then_some(claim));
+        Ok(())
+    }
+
+    fn granted(&mut self, device: usize, claim: Option<Claim>) {
+        let Some(Claim { context, token }) = claim else { return };
+        let wait = self.chance.up_to(3);
+        let whom = At { device, tab: context.tab, life: context.life };
+        self.schedule(self.now + wait, whom, What::LockGained { token });
+    }
+
+    fn lock_gained(&mut self, at: At, token: u64) -> Result<(), Broken> {
+        if self.tab(at)?.token != token {
+            return Ok(());
+        }
+        self.tell(at, Input::LeadGained)
+    }
+
+    fn lock_lost(&mut self, at: At, token: u64) -> Result<(), Broken> {
+        if self.tab(at)?.token != token {
+            return Ok(());
+        }
+        self.tell(at, Input::LeadLost)?;
+        self.compete(at, Claiming::InTurn)
     }
 
     // The end.
 
-    fn all_settled(&mut self) -> bool {
-        for index in 0..self.pages.len() {
-            let at = self.now + 500;
-            if let Some(page) = self.pages.get_mut(index)
-                && page.disk.now.counter.dead > 0
-                && !core::mem::replace(&mut page.looked_at, true)
-            {
-                self.schedule(at, index, What::Decide);
+    fn all_settled(&mut self) -> Result<bool, Broken> {
+        let mut settled = true;
+        for index in 0..self.devices.len() {
+            let soon = self.now + 500;
+            let device = self.device(index)?;
+            let tables = &device.disk.now;
+            let (dead, paused) = (tables.counter.dead > 0, tables.paused);
+            let untold = !device.again.is_empty() || !device.tallies_again.is_empty();
+            if (dead || paused || untold) && !core::mem::replace(&mut device.looked_at, true) {
+                let what = if dead {
+                    What::Decide
+                } else if paused {
+                    What::Resume
+                } else {
+                    What::TapAgain
+                };
+                self.happens(soon, index, what);
             }
+            let device = self.device(index)?;
+            let told = device.tabs.iter().all(|tab| tab.taps.is_empty() && tab.tallies.is_empty());
+            let heard = self.city.feeds.get(index).is_none_or(|feed| {
+                self.devices.get(index).is_some_and(|own| missing(&own.disk.now, feed, usize::MAX).is_none())
+            });
+            let device = self.device(index)?;
+            let idle =
+                device.tabs.iter().any(|tab| tab.engine.is_some()) && device.disk.now.counter.owed == 0;
+            settled &= idle && told && heard && !dead && !paused && !untold;
         }
-        self.pages.iter().all(|page| {
-            let counter = page.disk.now.counter;
-            page.engine.is_some()
-                && counter.owed == 0
-                && counter.dead == 0
-                && page.taps.is_empty()
-                && page.again.is_empty()
-        })
+        Ok(settled)
+    }
+
+    fn left(&self) -> String {
+        let left = self.devices.iter().enumerate().map(|(index, device)| {
+            let whys: Vec<String> = (device.tabs.iter().enumerate())
+                .map(|(tab, own)| {
+                    let at = At { device: index, tab, life: own.life };
+                    let why = |engine: &conch::outbox::Engine| {
+                        let snapshot = engine.snapshot(self.clock(at).unwrap_or_default());
+                        format!(
+                            "{:?} leads {} owed {} dead {}",
+                            snapshot.why, snapshot.leader, snapshot.counter.owed, snapshot.counter.dead
+                        )
+                    };
+                    own.engine.as_ref().map_or("closed".to_owned(), why)
+                })
+                .collect();
+            let unheard =
+                self.city.feeds.get(index).and_then(|feed| missing(&device.disk.now, feed, usize::MAX));
+            let Counter { owed, dead, .. } = device.disk.now.counter;
+            format!(
+                "till-{index} owes {owed}, dead {dead}, paused {}, unheard {}, to be tapped again {} [{}]",
+                device.disk.now.paused,
+                unheard.is_some(),
+                device.again.len() + device.tallies_again.len(),
+                whys.join(", "),
+            )
+        });
+        left.collect::<Vec<_>>().join("; ")
     }
 
     fn end(&mut self) -> Result<(), Broken> {
-        if !self.all_settled() {
-            let left: Vec<String> = self
-                .pages
-                .iter()
-                .map(|page| {
-                    let why = page.engine.as_ref().map(|engine| engine.why_not_sending(self.clock()));
-                    format!("{:?} {why:?}", page.disk.now.counter)
-                })
-                .collect();
-            return Err(format!("liveness: the weather is good, but {}", left.join("; ")));
+        for index in 0..self.devices.len() {
+            self.look(index)?;
+            let Some(device) = self.devices.get(index) else { continue };
+            device.memory.nothing_vanished(&device.disk, &self.city)?;
+            device.memory.judged_in_order(&self.city, &device.identity.source())?;
+            for (tab, own) in device.tabs.iter().enumerate() {
+                let Some(engine) = own.engine.as_ref().filter(|own| !own.is_busy()) else { continue };
+                let at = At { device: index, tab, life: own.life };
+                let snapshot = engine.snapshot(self.clock(at)?);
+                let leads = device.memory.is_led_by(at.context()) && own.frozen.is_none();
+                let says_owed = leads && snapshot.leader && snapshot.counter.owed > 0;
+                if says_owed || snapshot.why == WhyNotSending::Opening {
+                    return Err(format!("honest-words: nothing is owed, but the leader says {snapshot:?}"));
+                }
+            }
         }
-        if let Some((intent, times)) = self.city.effects.iter().find(|(_, times)| **times != 1) {
-            return Err(format!("effect: {intent} had its effect {times} times"));
+        match self.city.effects.iter().find(|(_, times)| **times != 1) {
+            Some((intent, times)) => Err(format!("effect: {intent} had its effect {times} times")),
+            None => Ok(()),
         }
-        judged_in_order(&self.city, &self.redriven)
+    }
+
+    /// The oracle looks at all of a device's disk.
+    pub(crate) fn look(&mut self, index: usize) -> Result<(), Broken> {
+        let Some(device) = self.devices.get_mut(index) else { return Ok(()) };
+        tables_agree(&device.disk.now, &self.city, Scope::All)?;
+        match self.city.feeds.get(index) {
+            Some(feed) => device.memory.applied_once(&device.disk, feed),
+            None => Ok(()),
+        }
     }
 
     // Small things.
 
-    fn clock(&self) -> Now {
-        Now { mono_ms: self.now, wall: UnixMillis(DAWN + self.now) }
+    pub(crate) fn bad(&self) -> bool {
+        self.now < self.plan.weather_ms
     }
 
-    fn page(&mut self, index: usize) -> Result<&mut Page, Broken> {
-        self.pages.get_mut(index).ok_or_else(|| format!("no page {index}"))
+    fn calendar(&self) -> UnixMillis {
+        UnixMillis(DAWN + self.calendar_ms + self.now)
     }
 
-    fn one_in(&mut self, times: u64) -> bool {
+    fn mono_of(&self, device: usize) -> Result<u64, Broken> {
+        let slept = self.devices.get(device).map_or(0, |own| own.slept_ms);
+        // It begins late enough to stand still for a while.
+        Ok((1_000_000_000_000 + self.calendar_ms + self.now).saturating_sub(slept))
+    }
+
+    /// What a page's clocks show. The monotonic one begins with the page.
+    pub(crate) fn clock(&self, at: At) -> Result<Now, Broken> {
+        let (device, mono) = (self.devices.get(at.device), self.mono_of(at.device)?);
+        let origin = device.and_then(|own| own.tabs.get(at.tab)).map_or(0, |tab| tab.origin_ms);
+        let skew = device.map_or(0, |own| own.skew_ms);
+        let wall = UnixMillis(self.calendar().0.saturating_add_signed(skew));
+        Ok(Now { mono_ms: mono.saturating_sub(origin), wall })
+    }
+
+    pub(crate) fn device(&mut self, index: usize) -> Result<&mut Device, Broken> {
+        self.devices.get_mut(index).ok_or_else(|| format!("no device {index}"))
+    }
+
+    pub(crate) fn tab(&mut self, at: At) -> Result<&mut Tab, Broken> {
+        let tab = self.device(at.device)?.tabs.get_mut(at.tab);
+        tab.ok_or_else(|| format!("no tab {} on device {}", at.tab, at.device))
+    }
+
+    /// A tab in the life it has now.
+    pub(crate) fn alive(&mut self, device: usize, tab: usize) -> Result<At, Broken> {
+        let life = self.tab(At { device, tab, life: 0 })?.life;
+        Ok(At { device, tab, life })
+    }
+
+    /// Some tab whose scripts run.
+    pub(crate) fn awake(&mut self, device: usize) -> Result<Option<usize>, Broken> {
+        let start = self.chance.up_to(5) as usize;
+        let tabs = &self.device(device)?.tabs;
+        let mut turns = (0..tabs.len()).map(|turn| (start + turn) % tabs.len());
+        let runs = |own: &Tab| own.engine.is_some() && own.frozen.is_none();
+        Ok(turns.find(|index| tabs.get(*index).is_some_and(runs)))
+    }
+
+    pub(crate) fn one_in(&mut self, times: u64) -> bool {
         self.chance.up_to(times.saturating_sub(1)) == 0
     }
 
-    fn entropy(&mut self) -> [u8; 10] {
+    /// Whether trouble strikes that at full force strikes once in so many times. It takes one draw whatever the
+    /// force, so that a run changes little when one force is lowered; and nothing strikes in good weather.
+    pub(crate) fn strikes(&mut self, trouble: Trouble, times: u64) -> bool {
+        let drawn = self.chance.up_to(times * u64::from(crate::plan::FORCE_MAX) - 1);
+        self.bad() && drawn < u64::from(self.plan.force.of(trouble))
+    }
+
+    pub(crate) fn change_mood(&mut self) {
+        let drawn = self.chance.up_to(MOODS.len() as u64 - 1) as usize;
+        if self.strikes(Trouble::City, 15) {
+            self.mood = MOODS.get(drawn).copied().unwrap_or(Mood::Well);
+        }
+    }
+
+    pub(crate) fn entropy(&mut self) -> [u8; 10] {
         let (high, low) = (self.chance.next_bits().to_be_bytes(), self.chance.next_bits().to_be_bytes());
         let mut bytes = [0; 10];
         for (to, from) in bytes.iter_mut().zip(high.into_iter().chain(low)) {
@@ -653,40 +794,25 @@ impl World {
         bytes
     }
 
-    fn schedule(&mut self, at: u64, index: usize, what: What) {
-        self.next_event += 1;
-        let life = self.pages.get(index).map_or(0, |page| page.life);
-        self.events.insert(self.next_event, what);
-        self.queue.push(Reverse((at, self.next_event, index, life)));
+    /// Something happens to a device as a whole.
+    pub(crate) fn happens(&mut self, time: u64, device: usize, what: What) {
+        self.schedule(time, At { device, tab: 0, life: 0 }, what);
     }
 
-    fn trace(&mut self, value: u64) {
+    pub(crate) fn schedule(&mut self, time: u64, at: At, what: What) {
+        self.next_event += 1;
+        self.events.insert(self.next_event, (at, what));
+        self.queue.push(Reverse((time, self.next_event)));
+    }
+
+    pub(crate) fn trace(&mut self, value: u64) {
         self.report.trace = (self.report.trace ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
     }
 }
 
-fn tally_record(key: &str) -> Result<RecordName, Broken> {
-    let named = |problem| format!("a tally has a bad name: {problem:?}");
-    let collection = Collection::parse("tallies").map_err(named)?;
-    Ok(RecordName { collection, key: Key::parse(key).map_err(named)? })
-}
-
-fn payment(key: &str, amount: u64) -> Emit {
-    Emit {
-        topic: "pay.txn.v2".to_owned(),
-        kind: "requested".to_owned(),
-        key: key.to_owned(),
-        payload: format!(r#"{{"amount":{amount},"currency":"TWD","method":"cash"}}"#),
-        ..Emit::default()
-    }
-}
-
-fn free(key: &str, payload: &str) -> Emit {
-    Emit {
-        topic: "stall.note.v1".to_owned(),
-        kind: "written".to_owned(),
-        key: key.to_owned(),
-        payload: payload.to_owned(),
-        ..Emit::default()
-    }
+/// How a context asks for the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claiming {
+    InTurn,
+    Steal,
 }

@@ -1,34 +1,90 @@
-//! The promises of the outbox under bad weather, over fixed seeds. A failing seed prints the command that replays it.
+//! The promises of the outbox under bad weather, over fixed seeds, and the proof that breaking one is seen. A failing seed
+//! prints the command that replays it.
+//!
+//! Where each of DESIGN's invariants is checked; `cargo test --workspace <its name in snake case>` runs what is named
+//! after it. All along means after every transaction, request and word to a page, in every run here.
+//!
+//! | invariant | in the world, by the oracle | planted fault that it finds | tests of its own |
+//! |---|---|---|---|
+//! | durable-before-safe | `Memory::emitted`, all along and across power cuts | `RelaxedEmit`, `QuotaLies` | `tests/invariants.rs`, `tests/web_store.rs` |
+//! | state-with-event | `tables_agree`, all along and after every end of a page | `TornCommit` | `tests/invariants.rs`, `tests/commit.rs` |
+//! | key-before-send | `Memory::sent`, with every request | `KeyAtSend` | `tests/invariants.rs` |
+//! | settle-in-one | `tables_agree`, all along | `DropsOn401` | `tests/invariants.rs` |
+//! | lane-order | `Memory::sent`, with every request; `judged_in_order` at the end | `ForgetsLanes` | `tests/engine.rs`, `src/outbox/window.rs` |
+//! | no-bystander | liveness within [`sim::world::SETTLES_WITHIN_MS`] | | `tests/invariants.rs`, `src/outbox/window.rs` |
+//! | one-sender | `Memory::applied`, all along; liveness with silent leaders | `StaleSettles` | `tests/invariants.rs`, `tests/contexts.rs` |
+//! | always-a-wake | `World::set_timer`, after every input; liveness | `SleepsAfterFailure` | `tests/histories.rs`, `tests/contexts.rs` |
+//! | bounded | `Memory::sent`, outputs of one input, events of one run | `Overfull` | `tests/invariants.rs` |
+//! | nothing-vanishes | `tables_agree` all along; `nothing_vanished` at the end | `LosesLetters` | `tests/invariants.rs` |
+//! | same-intent-same-receipt | `Memory::emitted`, all along | `BlindIndex` | `tests/invariants.rs` |
+//! | no-pii-in-keys | `masked`, with every append; card numbers as keys | `Unmasked` | `tests/invariants.rs`, `src/event/pii.rs` |
+//! | honest-words | `told`, with every word to a page; the badge at the end | `EarlyWord` | `tests/invariants.rs` |
+//! | applied-once (the feed) | `Memory::applied_once`, with every write of the feed | `HearsTwice`, `EagerCursor` | `tests/feed.rs` |
 
-use sim::{Plan, run};
+use sim::{Bug, Plan, Report, TROUBLES, run, shrink};
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 200;
+/// A planted fault is found within so many seeds.
+const SEEDS_TO_FIND_A_FAULT: u64 = 12;
 
-fn plan(seed: u64) -> Plan {
-    Plan { seed, devices: 2, weather_ms: 300_000 }
-}
-
-/// Invariants durable-before-safe, state-with-event, key-before-send, settle-in-one, lane-order, always-a-wake and
-/// same-intent-same-receipt all along; every intent's effect exactly once and liveness at the end.
 #[test]
 fn promises_hold_under_bad_weather() {
-    let mut met = sim::Report::default();
+    let mut met = Report::default();
     for seed in 0..SEEDS {
-        let report = run(plan(seed)).unwrap_or_else(|broken| panic!("{broken}"));
-        met.stored += report.stored;
-        met.replayed += report.replayed;
-        met.crashes += report.crashes;
-        met.decided += report.decided;
+        met += &run(Plan::seeded(seed)).unwrap_or_else(|broken| panic!("{broken}"));
     }
     // A world in which nothing happens proves nothing.
-    assert!(met.stored > 20 * SEEDS && met.replayed > SEEDS, "{met:?}");
-    assert!(met.crashes > 3 * SEEDS && met.decided > SEEDS, "{met:?}");
+    assert!(met.stored > 100 * SEEDS && met.replayed > SEEDS && met.heard > 100 * SEEDS, "{met:?}");
+    assert!(met.crashes > 5 * SEEDS && met.power_cuts > SEEDS && met.decided > 5 * SEEDS, "{met:?}");
+    assert!(met.freezes > 5 * SEEDS && met.frozen_leaders > SEEDS && met.lost > 5 * SEEDS, "{met:?}");
+    assert!(met.steals > SEEDS / 2 && met.full > SEEDS && met.resyncs > SEEDS / 2, "{met:?}");
+    assert!(met.stale > SEEDS / 10 && met.expired > SEEDS / 10, "{met:?}");
 }
 
 #[test]
 fn a_seed_replays_a_run_exactly() {
     for seed in [1, 2, 3] {
-        assert_eq!(run(plan(seed)), run(plan(seed)));
+        assert_eq!(run(Plan::seeded(seed)), run(Plan::seeded(seed)));
     }
-    assert_ne!(run(plan(1)).map(|report| report.trace), run(plan(2)).map(|report| report.trace));
+    let trace = |seed| run(Plan::seeded(seed)).map(|report| report.trace);
+    assert_ne!(trace(1), trace(2));
+}
+
+/// Without a kind of trouble the promises hold as well: each can be lowered to find out which one breaks a run.
+#[test]
+fn every_kind_of_trouble_can_be_left_out() {
+    for (seed, (trouble, _)) in (100..).zip(TROUBLES) {
+        let plan = Plan::seeded(seed);
+        let report = run(Plan { force: plan.force.with(trouble, 0), ..plan });
+        report.unwrap_or_else(|broken| panic!("{broken}"));
+    }
+    let calm = run(Plan { force: sim::Force::all(0), ..Plan::seeded(1) });
+    let calm = calm.unwrap_or_else(|broken| panic!("{broken}"));
+    let trouble =
+        [calm.crashes, calm.power_cuts, calm.freezes, calm.lost, calm.full, calm.expired, calm.resyncs];
+    assert_eq!(trouble, [0; 7], "{calm:?}");
+}
+
+/// The oracle can fail: each planted fault breaks the promise it was made to break.
+#[test]
+fn planted_faults_are_found() {
+    for bug in Bug::ALL {
+        let found = (0..SEEDS_TO_FIND_A_FAULT).find_map(|seed| {
+            let broken = run(Plan { bug: Some(bug), ..Plan::seeded(seed) }).err()?;
+            broken.starts_with(bug.breaks()).then_some(seed)
+        });
+        assert!(
+            found.is_some(),
+            "{bug:?} is not found as {} within {SEEDS_TO_FIND_A_FAULT} seeds",
+            bug.breaks()
+        );
+    }
+}
+
+#[test]
+fn a_failing_run_is_made_smaller_and_still_breaks_the_same_promise() {
+    let plan = Plan { bug: Some(Bug::RelaxedEmit), ..Plan::seeded(0) };
+    let (smaller, broken) = shrink(plan, 60);
+    assert!(smaller.devices == 1 && smaller.tabs == 1 && smaller.taps < plan.taps, "{smaller:?}");
+    assert!(broken.is_some_and(|broken| broken.starts_with("durable-before-safe")));
 }

@@ -26,10 +26,11 @@ use crate::event::{
 };
 use crate::flat::FlatMap;
 use crate::limits::{
-    AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BATCH_BYTES_MAX, BATCH_EVENTS_MAX,
-    BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, FEED_WAIT_S, LANE_RETRY_BASE_MS, LEADER_SILENT_HIDDEN_MS,
-    LEADER_SILENT_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, REQUEST_TIMEOUT_MS, RETRY_AFTER_MAX_MS,
-    SERVER_FAULTS_BEFORE_BISECT, SINGLE_REQUESTS_MAX, STORAGE_HEADROOM_BYTES, TOMBSTONES_TOLD_MAX,
+    AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BACKOFF_CAP_HIDDEN_MS, BATCH_BYTES_MAX,
+    BATCH_EVENTS_MAX, BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, FEED_WAIT_S, LANE_RETRY_BASE_MS,
+    LEADER_SILENT_HIDDEN_MS, LEADER_SILENT_MS, PRUNE_EVERY_ROWS, REASON_CHARS_MAX, REQUEST_TIMEOUT_MS,
+    RETRY_AFTER_JITTER_MS, RETRY_AFTER_MAX_MS, SERVER_FAULTS_BEFORE_BISECT, SINGLE_REQUESTS_MAX,
+    STORAGE_HEADROOM_BYTES, TOMBSTONES_TOLD_MAX,
 };
 use crate::pace::{Jitter, Link, Now, Watched, backoff_ms, return_window_ms, told_ms};
 use crate::wire::answer::{Answer, EdgeConfig, FeedEvent, Problem, Verdict, VerdictWord};
@@ -415,8 +416,11 @@ pub struct Engine {
     open: bool,
     counter: Counter,
     epoch: Option<u64>,
-    /// The epoch we lead with once the lanes are read.
-    elected: Option<u64>,
+    /// The epoch we lead with once the lanes are read, by a reading with a higher number than this.
+    elected: Option<(u64, u64)>,
+    /// The last reading that was asked for, and whether a write of ours began since.
+    reading: u64,
+    overtaken: bool,
     /// Another context wrote while we were busy.
     reread_when_idle: bool,
     /// The page holds the lock, whether or not the epoch is ours yet.
@@ -488,6 +492,8 @@ impl Engine {
             counter: Counter::default(),
             epoch: None,
             elected: None,
+            reading: 0,
+            overtaken: false,
             reread_when_idle: false,
             locked: false,
             paused: false,
@@ -606,10 +612,11 @@ impl Engine {
 
     /// The monotonic time at which to hand in [`Input::Wake`].
     pub fn next_wake(&self) -> Option<u64> {
-        let owes = self.open && self.counter.owed > 0 && !self.paused;
-        let beats = owes && (self.epoch.is_some() || self.lockless);
+        let owes = self.open && self.counter.owed > 0;
+        let beats = owes && !self.paused && (self.epoch.is_some() || self.lockless);
         let beat = beats.then_some(self.next_beat_ms);
-        let silent = (owes && !self.locked).then_some(self.heard_ms + self.patience_ms());
+        let listens = owes && (!self.locked || self.waits_for_a_word());
+        let silent = listens.then_some(self.heard_ms + self.patience_ms());
         let chores = [beat, silent, self.lead_retry_ms, self.load_retry_ms];
         chores.into_iter().flatten().chain(self.next_send()).chain(self.next_question()).min()
     }
@@ -636,6 +643,15 @@ impl Engine {
             Watched::Visible => LEADER_SILENT_MS,
             Watched::Hidden => LEADER_SILENT_HIDDEN_MS,
         }
+    }
+
+    /// Whether only a person can make what is owed go on, who may have done so in another context.
+    fn waits_for_a_word(&self) -> bool {
+        let window = &self.window;
+        let nothing_to_send =
+            || self.flights.is_empty() && self.loading.is_none() && window.iter().next().is_none();
+        let nothing_to_find = || !window.may_find_more() && window.next_due_ms().is_none();
+        self.paused || (self.epoch.is_some() && nothing_to_send() && nothing_to_find())
     }
 
     fn has_work(&self) -> bool {
@@ -818,7 +834,12 @@ impl Engine {
         self.window_ms = pace.window_ms;
         self.down_since_ms =
             pace.down_since.map(|at| now.mono_ms.saturating_sub(now.wall.0.saturating_sub(at.0)));
-        self.not_before_ms = mono_of(now)(pace.not_before);
+        let longest_ms = match (pace.drawn, pace.told) {
+            (true, _) => pace.window_ms,
+            (_, true) => TOLD_MAX_MS,
+            _ => BACKOFF_CAP_HIDDEN_MS,
+        };
+        self.not_before_ms = mono_of(now, longest_ms)(pace.not_before);
         self.waiting = match (pace.drawn, pace.told) {
             _ if self.not_before_ms <= now.mono_ms => Waiting::Free,
             (true, _) => Waiting::Window,
@@ -864,12 +885,15 @@ impl Engine {
     fn reread(&mut self) {
         if self.open {
             let op = self.op();
+            self.reading = op;
+            self.overtaken = false;
             self.out.push_back(Output::Reread { op });
         }
     }
 
-    /// Totals and lanes are only believed when nothing of ours began since the reading was asked for; else they are
-    /// read again. Before the first page every new leader reads them, for another context may have changed them.
+    /// Totals and lanes are only believed when no write of ours began since the reading was asked for; else they are
+    /// read again, unless that is under way. Before the first page every new leader reads them, for another context may
+    /// have changed them.
     fn was_reread(&mut self, op: u64, result: Result<Opened, StoreFault>, now: Now) {
         let opened = match result {
             Ok(opened) => opened,
@@ -891,15 +915,16 @@ impl Engine {
             self.beat = opened.beat;
             self.heard_ms = now.mono_ms;
         }
-        let fresh = op == self.next_op && self.pending.is_empty();
+        let last = op == self.reading;
+        let fresh = last && !self.overtaken && self.pending.is_empty();
         if fresh {
             self.counter = opened.counter;
             self.age(opened.ages.clone());
-        } else {
+        } else if last {
             self.reread_when_idle = true;
         }
-        let mono_of = mono_of(now);
-        if let Some(epoch) = self.elected.take() {
+        let mono_of = mono_of(now, TOLD_MAX_MS);
+        if let Some((epoch, _)) = self.elected.take_if(|(_, since)| op > *since) {
             self.tombstones = opened.tombstones.clone();
             self.ear.cursor.clone_from(&opened.cursor);
             self.window.restart(&opened, mono_of);
@@ -941,9 +966,10 @@ impl Engine {
     // Who leads.
 
     fn no_locks(&mut self) {
-        self.lockless = true;
+        // Whoever yields is told so once more: by then another context leads.
+        let begins = !core::mem::replace(&mut self.lockless, true);
         // Whoever led before has left in good order, or nobody ever led.
-        if self.beat == 0 {
+        if begins && self.beat == 0 {
             self.locked = true;
             self.ask_lead();
         }
@@ -958,10 +984,16 @@ impl Engine {
 
     /// Shows that the leader lives, or watches whether it does.
     fn beat(&mut self, now: Now) {
-        if !self.open || self.counter.owed == 0 || self.paused || self.locked {
+        let owes = self.open && self.counter.owed > 0;
+        let waits = owes && self.waits_for_a_word();
+        if !owes || (self.locked && !waits) {
             self.heard_ms = now.mono_ms;
+        } else if waits && now.mono_ms >= self.heard_ms + self.patience_ms() {
+            // Word of it may have been lost, so it is looked for on disk.
+            self.heard_ms = now.mono_ms;
+            self.reread();
         }
-        if !self.open || self.counter.owed == 0 || self.paused {
+        if !owes || self.paused {
             return;
         }
         let due = now.mono_ms >= self.next_beat_ms;
@@ -1099,7 +1131,7 @@ impl Engine {
     fn leading(&mut self, result: Applied, now: Now) {
         match result {
             Ok(Done::Leading(epoch)) if self.locked => {
-                self.elected = Some(epoch);
+                self.elected = Some((epoch, self.next_op));
                 self.reread();
             }
             Ok(_) => {}
@@ -1886,6 +1918,7 @@ impl Engine {
 
     fn apply(&mut self, batch: Batch, purpose: Purpose) {
         let op = self.op();
+        self.overtaken = true;
         self.pending.insert(op, purpose);
         self.out.push_back(Output::Apply { op, batch });
     }
@@ -1952,9 +1985,17 @@ fn receipts(appended: Vec<Appended>) -> Result<Vec<Receipt>, EmitFault> {
     }
 }
 
-/// Turns a stored wall-clock time into a monotonic one; a wall clock that jumped cannot make it a long wait.
-fn mono_of(now: Now) -> impl Fn(UnixMillis) -> u64 {
-    move |at| now.mono_ms + at.0.saturating_sub(now.wall.0).min(RETRY_AFTER_MAX_MS)
+/// Longest wait the city can impose, with its jitter.
+const TOLD_MAX_MS: u64 = RETRY_AFTER_MAX_MS + RETRY_AFTER_JITTER_MS;
+
+/// Turns a stored wall-clock time into a monotonic one. A time further ahead than any wait of its kind is the word of a
+/// wall clock that was set back since, and says nothing: held to it, or to a part of it, every new leader would begin
+/// the wait anew.
+fn mono_of(now: Now, longest_ms: u64) -> impl Fn(UnixMillis) -> u64 {
+    move |at| {
+        let ahead = at.0.saturating_sub(now.wall.0);
+        now.mono_ms + if ahead > longest_ms { 0 } else { ahead }
+    }
 }
 
 fn receipt(appended: Appended) -> Result<Receipt, EmitFault> {

@@ -200,16 +200,18 @@ impl Window {
     pub(super) fn restart(&mut self, opened: &Opened, mono_of: impl Fn(UnixMillis) -> u64) {
         *self = Self { more: true, ..Self::with(self.room) };
         for LaneRecord { lane, dead, front, due } in &opened.lanes {
-            let state =
-                LaneState { dead: *dead, front: *front, due_ms: due.map(&mono_of), ..LaneState::default() };
+            // It waited at least once, so its record goes with its next verdict.
+            let (due_ms, waits) = (due.map(&mono_of), u32::from(due.is_some()));
+            let state = LaneState { dead: *dead, front: *front, due_ms, waits, ..LaneState::default() };
             self.lanes.insert(*lane, Box::new(state));
         }
     }
 
-    /// Takes over what another context decided about lanes: a dead letter closed, a new front.
+    /// Takes over what another context decided about lanes: a dead letter closed, a new front. Mere waits are the
+    /// leader's own, who knows them better than the disk.
     pub(super) fn refresh(&mut self, opened: &Opened, mono_of: impl Fn(UnixMillis) -> u64) {
-        let stored: FlatMap<LaneHash, &LaneRecord> =
-            opened.lanes.iter().map(|record| (record.lane, record)).collect();
+        let records = opened.lanes.iter().filter(|record| record.dead.is_some() || record.front.is_some());
+        let stored: FlatMap<LaneHash, &LaneRecord> = records.map(|record| (record.lane, record)).collect();
         let decided = |state: &LaneState| state.dead.is_some() || state.front.is_some();
         let gone: Vec<LaneHash> = self
             .lanes

@@ -1,0 +1,77 @@
+//! Faults planted into the world around the engine, each of which breaks one promise. They prove that the oracle can
+//! fail; nothing of the product knows them.
+
+/// One planted fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// A context that leads no more settles all the same.
+    StaleSettles,
+    /// New events are handed to the disk without waiting for it.
+    RelaxedEmit,
+    /// The unique index lets every intent in.
+    BlindIndex,
+    /// A full disk is taken for a write.
+    QuotaLies,
+    /// A refused credential counts as delivered.
+    DropsOn401,
+    /// The id and key of an event are made when it is sent.
+    KeyAtSend,
+    /// No timer is set after a failure.
+    SleepsAfterFailure,
+    /// Nobody remembers which lanes wait.
+    ForgetsLanes,
+    /// A dead letter is not written down.
+    LosesLetters,
+    /// The application's records are not in the transaction of their events.
+    TornCommit,
+    /// What the city said before is applied again.
+    HearsTwice,
+    /// The cursor moves without the inbox.
+    EagerCursor,
+    /// An event is called settled when the answer comes, not when the verdict is on disk.
+    EarlyWord,
+    /// What was masked is written as it was typed.
+    Unmasked,
+    /// A request carries whatever is owed, not what the city offered.
+    Overfull,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::StaleSettles,
+        Self::RelaxedEmit,
+        Self::BlindIndex,
+        Self::QuotaLies,
+        Self::DropsOn401,
+        Self::KeyAtSend,
+        Self::SleepsAfterFailure,
+        Self::ForgetsLanes,
+        Self::LosesLetters,
+        Self::TornCommit,
+        Self::HearsTwice,
+        Self::EagerCursor,
+        Self::EarlyWord,
+        Self::Unmasked,
+        Self::Overfull,
+    ];
+
+    /// The promise it breaks, by name.
+    pub fn breaks(self) -> &'static str {
+        match self {
+            Self::StaleSettles => "one-sender",
+            Self::RelaxedEmit | Self::QuotaLies => "durable-before-safe",
+            Self::BlindIndex => "same-intent-same-receipt",
+            Self::DropsOn401 => "settle-in-one",
+            Self::KeyAtSend => "key-before-send",
+            Self::SleepsAfterFailure => "always-a-wake",
+            Self::ForgetsLanes => "lane-order",
+            Self::LosesLetters => "nothing-vanishes",
+            Self::TornCommit => "state-with-event",
+            Self::HearsTwice | Self::EagerCursor => "applied-once",
+            Self::EarlyWord => "honest-words",
+            Self::Unmasked => "no-pii-in-keys",
+            Self::Overfull => "bounded",
+        }
+    }
+}

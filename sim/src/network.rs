@@ -1,0 +1,180 @@
+//! The way to the city and back: lost, doubled, late, or answered by somebody else; and the feed's long polls.
+
+use crate::bug::Bug;
+use crate::city::{Answer, Mood};
+use crate::oracle::Broken;
+use crate::plan::Trouble;
+use crate::world::{At, Poll, What, World};
+use conch::event::EventId;
+use conch::event::json::Json;
+use conch::limits::FEED_WAIT_S;
+use conch::outbox::engine::{Final, Input, Notice, Request};
+use conch::wire::classify::Reply;
+
+impl World {
+    pub(crate) fn send(&mut self, at: At, mut request: Request) -> Result<(), Broken> {
+        self.report.requests += 1;
+        if self.plan.bug == Some(Bug::KeyAtSend) {
+            self.new_key(at, &mut request)?;
+        }
+        let device = self.device(at.device)?;
+        let ids = device.memory.sent(&request, &device.disk)?;
+        self.note_sent(at, request.number, ids)?;
+        let number = request.number;
+        let slow = self.strikes(Trouble::Net, 10);
+        let delay = 5 + self.chance.up_to(60) + if slow { self.chance.up_to(30_000) } else { 0 };
+        let now = self.now;
+        let freezes = self.strikes(Trouble::Freeze, 25);
+        if freezes {
+            let ms = 10_000 + self.chance.up_to(110_000);
+            self.freezes(at.device, at.tab, ms)?;
+        }
+        if self.strikes(Trouble::Net, 6) {
+            let reply = if self.one_in(2) { Reply::NoAnswer } else { Reply::Timeout };
+            self.schedule(now + request.timeout_ms, at, What::Replies { number, reply });
+            // It may still arrive, long after the device gave up.
+            if self.one_in(2) {
+                let request = Box::new(request);
+                self.schedule(now + delay + 25_000, at, What::ReachesCity { request, answered: false });
+            }
+            return Ok(());
+        }
+        if self.strikes(Trouble::Net, 12) {
+            let body = "<html>".to_owned();
+            let reply = Reply::Http { status: 200, city: None, retry_after: None, date: None, body };
+            self.schedule(now + 40, at, What::Replies { number, reply });
+            return Ok(());
+        }
+        if self.strikes(Trouble::Net, 5) {
+            let (twin, later) = (Box::new(request.clone()), self.chance.up_to(10_000));
+            self.schedule(now + delay + later, at, What::ReachesCity { request: twin, answered: false });
+        }
+        self.schedule(now + delay, at, What::ReachesCity { request: Box::new(request), answered: true });
+        Ok(())
+    }
+
+    pub(crate) fn reaches_city(&mut self, at: At, request: &Request, answered: bool) -> Result<(), Broken> {
+        self.change_mood();
+        let mood = if self.bad() { self.mood } else { Mood::Well };
+        let repeats = self.strikes(Trouble::Feed, 4);
+        let said = self.city.feeds.get(at.device).map_or(0, |feed| feed.said.len());
+        let answer = match request.path.strip_prefix("/v1/feed?") {
+            Some(question) => self.city.say(at.device, question, mood, repeats),
+            None => Answer::Now(self.city.answer(at.device, request, mood)),
+        };
+        if answered {
+            match answer {
+                Answer::Now(reply) => self.goes_back(at, request.number, reply),
+                Answer::WhenThereIsNews(_) => {
+                    let question = request.path.strip_prefix("/v1/feed?").unwrap_or_default().to_owned();
+                    self.polls.push(Poll { at, number: request.number, question });
+                    let until = self.now + FEED_WAIT_S * 1_000;
+                    self.schedule(until, at, What::PollEnds { number: request.number });
+                }
+            }
+        }
+        if self.city.feeds.get(at.device).map_or(0, |feed| feed.said.len()) > said {
+            self.ring(at.device);
+        }
+        Ok(())
+    }
+
+    /// There is news for a device: whoever waits for it is answered.
+    fn ring(&mut self, device: usize) {
+        let (waiting, others) =
+            core::mem::take(&mut self.polls).into_iter().partition(|poll| poll.at.device == device);
+        self.polls = others;
+        let waiting: Vec<Poll> = waiting;
+        for poll in waiting {
+            self.answer_poll(&poll);
+        }
+    }
+
+    pub(crate) fn poll_ends(&mut self, at: At, number: u64) -> Result<(), Broken> {
+        let place = self.polls.iter().position(|poll| poll.at == at && poll.number == number);
+        if let Some(place) = place {
+            let poll = self.polls.swap_remove(place);
+            self.answer_poll(&poll);
+        }
+        Ok(())
+    }
+
+    fn answer_poll(&mut self, poll: &Poll) {
+        let (Answer::Now(reply) | Answer::WhenThereIsNews(reply)) =
+            self.city.say(poll.at.device, &poll.question, Mood::Well, false);
+        self.goes_back(poll.at, poll.number, reply);
+    }
+
+    fn goes_back(&mut self, at: At, number: u64, reply: Reply) {
+        let lost = self.strikes(Trouble::Net, 6);
+        let wait = 5 + self.chance.up_to(60) + if lost { 20_000 } else { 0 };
+        let reply = if lost { Reply::Timeout } else { reply };
+        self.schedule(self.now + wait, at, What::Replies { number, reply });
+    }
+
+    pub(crate) fn replies(&mut self, at: At, number: u64, reply: Reply) -> Result<(), Broken> {
+        let status = if let Reply::Http { status, .. } = &reply { *status } else { 0 };
+        self.tab(at)?.failed = status == 0 || status >= 400;
+        self.trace(u64::from(status) ^ number << 16);
+        let reply = match self.plan.bug {
+            Some(Bug::DropsOn401 | Bug::EarlyWord | Bug::Overfull) => self.misread(at, number, reply)?,
+            _ => reply,
+        };
+        self.tell(at, Input::Replied { request: number, reply })
+    }
+
+    // Faults that are planted here.
+
+    /// The id and the key are made anew for every try.
+    fn new_key(&mut self, at: At, request: &mut Request) -> Result<(), Broken> {
+        let Some(Ok(Json::Object(mut event))) = request.body.as_deref().map(Json::parse) else {
+            return Ok(());
+        };
+        let (now, entropy) = (self.clock(at)?, self.entropy());
+        let id = EventId::mint(now.wall, entropy).to_string();
+        for (name, value) in &mut event {
+            if name == "id" || name == "idempotencykey" {
+                *value = Json::Text(id.clone());
+            }
+        }
+        let mut body = String::new();
+        Json::Object(event).write(&mut body);
+        request.body = Some(body);
+        Ok(())
+    }
+
+    fn misread(&mut self, at: At, number: u64, reply: Reply) -> Result<Reply, Broken> {
+        let sent = self.tab(at)?.sent.get(&number).cloned().unwrap_or_default();
+        Ok(match (self.plan.bug, reply) {
+            (Some(Bug::DropsOn401), Reply::Http { status: 401, city, date, .. }) if !sent.is_empty() => {
+                let words = sent.iter().map(|id| format!(r#"{{"id":"{id}","verdict":"accepted"}}"#));
+                let body = format!(r#"{{"verdicts":[{}]}}"#, words.collect::<Vec<_>>().join(","));
+                Reply::Http { status: 200, city, retry_after: None, date, body }
+            }
+            (
+                Some(Bug::EarlyWord),
+                Reply::Http { status: 200, city: Some(city), retry_after, date, body },
+            ) => {
+                for id in
+                    sent.iter().filter(|id| body.contains(&format!(r#""id":"{id}","verdict":"accepted""#)))
+                {
+                    self.notice(at, &Notice::Settled { id: *id, verdict: Final::Accepted })?;
+                }
+                Reply::Http { status: 200, city: Some(city), retry_after, date, body }
+            }
+            (Some(Bug::Overfull), Reply::Http { status, city, retry_after, date, body }) => {
+                let body = body.replace(r#""maxEvents":20"#, r#""maxEvents":90"#);
+                Reply::Http { status, city, retry_after, date, body }
+            }
+            (_, reply) => reply,
+        })
+    }
+
+    /// What a request carries, for as long as its page lives.
+    pub(crate) fn note_sent(&mut self, at: At, number: u64, ids: Vec<EventId>) -> Result<(), Broken> {
+        if self.plan.bug.is_some() && !ids.is_empty() {
+            self.tab(at)?.sent.insert(number, ids);
+        }
+        Ok(())
+    }
+}
