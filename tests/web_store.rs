@@ -18,6 +18,7 @@ use conch::outbox::transact::{Appended, Batch, Closed, Done, Kept, Outcome, Refu
 use conch::wire::EdgeConfig;
 use std::cell::Cell;
 use std::future::Future;
+use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
@@ -173,7 +174,7 @@ fn sales(orders: core::ops::Range<u32>) -> Vec<Prepared> {
 }
 
 async fn append(store: &Store, events: Vec<Prepared>) -> Result<Vec<Appended>, StoreFault> {
-    match store.apply(Batch::Append { events: events.into(), commits: [].into(), at: AT }).await? {
+    match store.apply(Batch::Append { events: events.into(), commits: Rc::default(), at: AT }).await? {
         Done::Appended(results, _) => Ok(results),
         other => panic!("{other:?}"),
     }

@@ -5,7 +5,7 @@
 //! unique index refuses it. A commit counts as a whole: one event that cannot be taken, or one guard that fails, leaves
 //! nothing of it, and spoils no neighbour.
 
-use super::record::{Counter, Identities, Intents, Marks, RowRef, Status};
+use super::record::{Counter, Intents, Marks, RowRef, Status};
 use super::transact::{Appended, Kept, Write};
 use crate::event::{IntentKey, Prepared, RecordName, Sequence, UnixMillis, with_sequence};
 use crate::flat::FlatMap;
@@ -50,10 +50,15 @@ pub(super) struct Held {
     pub(super) records: FlatMap<RecordName, Option<String>>,
 }
 
-/// The records that the guards name, each once.
-pub(super) fn guarded(commits: &[Commit]) -> Vec<RecordName> {
-    let names = commits.iter().flat_map(|commit| &commit.expect).map(|guard| (guard.record.clone(), ()));
-    names.collect::<FlatMap<_, _>>().into_keys().collect()
+/// The records that the guards name, each once and not read yet.
+pub(super) fn guarded(commits: &[Commit]) -> FlatMap<RecordName, Option<String>> {
+    let mut records = FlatMap::new();
+    for commit in commits {
+        for guard in &commit.expect {
+            records.insert(guard.record.clone(), None);
+        }
+    }
+    records
 }
 
 /// An append on its way.
@@ -87,7 +92,10 @@ impl Append {
         holders: &FlatMap<Sequence, (Intents, Marks)>,
         at: UnixMillis,
     ) -> Self {
-        let known = events.iter().map(|event| judge(event, holders)).collect();
+        let mut known = Vec::new();
+        for event in events {
+            known.push(judge(event, holders));
+        }
         Self::with(events, commits, self.held, Some(known), at)
     }
 
@@ -177,7 +185,12 @@ impl Append {
             Some(None) => !append.twins.get(&index).is_none_or(|first| same_meaning(events, index, *first)),
             _ => true,
         };
-        let spoilt: Vec<usize> = own.clone().filter(|index| spoils(self, *index)).collect();
+        let mut spoilt = Vec::new();
+        for index in own.clone() {
+            if spoils(self, index) {
+                spoilt.push(index);
+            }
+        }
         let replayed = self.fresh.len() == fresh;
         // What was stored before took its records along.
         if spoilt.is_empty() && replayed {
@@ -186,17 +199,21 @@ impl Append {
         let failed =
             commit.expect.iter().position(|guard| self.record(&guard.record) != guard.expected.as_ref());
         if spoilt.is_empty() && failed.is_none() {
-            return commit.put.iter().for_each(|put| {
+            for put in &commit.put {
                 self.records.insert(put.record.clone(), put.value.clone());
-            });
+            }
+            return;
         }
         self.fresh.truncate(fresh);
         self.fresh_bytes = bytes;
         self.first_of.retain(|_, first| !own.contains(first));
-        for index in own.filter(|index| !spoilt.contains(index)) {
-            self.twins.remove(&index);
-            let undone = if spoilt.is_empty() { failed.map(Appended::Guarded) } else { None };
-            self.set(index, undone.unwrap_or(Appended::Undone));
+        let undone = if spoilt.is_empty() { failed.map(Appended::Guarded) } else { None };
+        let undone = undone.unwrap_or(Appended::Undone);
+        for index in own {
+            if !spoilt.contains(&index) {
+                self.twins.remove(&index);
+                self.set(index, undone.clone());
+            }
         }
     }
 
@@ -214,10 +231,21 @@ impl Append {
     /// Cuts the fresh events into segments within the limits.
     fn pack(&mut self, events: &[Prepared], at: UnixMillis) {
         let mut next = self.held.counter.next;
-        for chunk in chunks(events, &self.fresh) {
-            let identities = chunk.iter().filter_map(|index| events.get(*index)).map(Identities::from);
-            self.segments.push(Intents::pack(next, at, identities));
-            next.0 += chunk.len() as u64;
+        let mut bytes = 0;
+        for event in self.fresh.iter().filter_map(|index| events.get(*index)) {
+            bytes += event.bytes;
+            match self.segments.last_mut() {
+                Some(segment) if segment.len() < SEGMENT_EVENTS_MAX && bytes <= SEGMENT_BYTES_MAX => {
+                    segment.push(event);
+                }
+                _ => {
+                    bytes = event.bytes;
+                    let mut segment = Intents::new(next, at);
+                    segment.push(event);
+                    self.segments.push(segment);
+                }
+            }
+            next.0 += 1;
         }
     }
 
@@ -255,8 +283,13 @@ impl Append {
         if !writes.is_empty() {
             writes.push(Write::Counter(counter));
         }
-        let results = (0..self.results.len()).map(|index| self.result(index, events)).collect();
-        writes.extend(self.records.into_iter().map(|(name, value)| Write::Record(name, value)));
+        let mut results = Vec::new();
+        for index in 0..self.results.len() {
+            results.push(self.result(index, events));
+        }
+        for (name, value) in self.records {
+            writes.push(Write::Record(name, value));
+        }
         (writes, counter, results)
     }
 
@@ -278,43 +311,27 @@ fn same_meaning(events: &[Prepared], one: usize, other: usize) -> bool {
     }
 }
 
-/// Cuts indices into runs within the segment limits.
-fn chunks(events: &[Prepared], fresh: &[usize]) -> Vec<Vec<usize>> {
-    let mut chunks: Vec<Vec<usize>> = Vec::new();
-    let mut bytes = 0;
-    for index in fresh {
-        let size = events.get(*index).map_or(0, |event| event.bytes);
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < SEGMENT_EVENTS_MAX && bytes + size <= SEGMENT_BYTES_MAX => {
-                bytes += size;
-                chunk.push(*index);
-            }
-            _ => {
-                bytes = size;
-                chunks.push(vec![*index]);
-            }
-        }
-    }
-    chunks
-}
-
 /// What the store already knows of an event, if it does.
 fn judge(event: &Prepared, holders: &FlatMap<Sequence, (Intents, Marks)>) -> Option<Appended> {
-    holders.values().find_map(|(intents, marks)| {
-        let place = intents.iter().position(|own| own.intent == event.intent || own.id == event.id)?;
-        let own = intents.get(place)?;
-        let sequence = Sequence(intents.first.0 + place as u64);
-        let row = RowRef { segment: intents.first, sequence };
-        let kept = Kept { id: own.id, intent: own.intent, row, stored_at: intents.stored_at };
-        Some(if own.id == event.id {
-            // Our own earlier try at this append completed after all.
-            Appended::Stored(kept)
-        } else if marks.status_of(row.index()) == Some(Status::Discarded) {
-            Appended::Closed(kept)
-        } else if own.fingerprint == event.fingerprint {
-            Appended::Replayed(kept)
-        } else {
-            Appended::Conflict(kept)
-        })
-    })
+    for (intents, marks) in holders.values() {
+        for (place, own) in intents.iter().enumerate() {
+            if own.intent != event.intent && own.id != event.id {
+                continue;
+            }
+            let sequence = Sequence(intents.first.0 + place as u64);
+            let row = RowRef { segment: intents.first, sequence };
+            let kept = Kept { id: own.id, intent: own.intent, row, stored_at: intents.stored_at };
+            return Some(if own.id == event.id {
+                // Our own earlier try at this append completed after all.
+                Appended::Stored(kept)
+            } else if marks.status_of(row.index()) == Some(Status::Discarded) {
+                Appended::Closed(kept)
+            } else if own.fingerprint == event.fingerprint {
+                Appended::Replayed(kept)
+            } else {
+                Appended::Conflict(kept)
+            });
+        }
+    }
+    None
 }

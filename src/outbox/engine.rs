@@ -18,7 +18,7 @@ use super::feed::{Ear, Heard};
 use super::port::{Applied, Batch, Load, Opened, Page, StoreFault};
 use super::record::{AgeMark, Counter, DeadLetter, DeadReason, PaceRecord, RowRef};
 use super::transact::{Appended, Closed, Done, Kept, Outcome, Refusal, Settlement};
-use super::window::{Doing, Window};
+use super::window::{Doing, Window, earlier};
 use crate::event::contract::OnDead;
 use crate::event::json::Json;
 use crate::event::{
@@ -375,8 +375,8 @@ struct Group {
 #[derive(Debug)]
 struct Appending {
     wishes: Vec<Wish>,
-    events: Rc<[Prepared]>,
-    commits: Rc<[Commit]>,
+    events: Rc<Vec<Prepared>>,
+    commits: Rc<Vec<Commit>>,
     /// The groups that go in after it, the next one last: the commits of a turn keep their order.
     rest: Vec<Group>,
 }
@@ -596,8 +596,8 @@ impl Engine {
         let beats = owes && (self.epoch.is_some() || self.lockless);
         let beat = beats.then_some(self.next_beat_ms);
         let silent = (owes && !self.locked).then_some(self.heard_ms + self.patience_ms());
-        let chores = [beat, silent, self.lead_retry_ms, self.load_retry_ms];
-        chores.into_iter().flatten().chain(self.next_send()).chain(self.next_question()).min()
+        let chores = [silent, self.lead_retry_ms, self.load_retry_ms, self.next_send(), self.next_question()];
+        chores.into_iter().fold(beat, earlier)
     }
 
     /// When the feed is asked next: never before sends may go.
@@ -613,7 +613,7 @@ impl Engine {
         }
         let send =
             (self.flight.is_none() && self.counter.owed > 0 && self.has_work()).then_some(self.not_before_ms);
-        send.into_iter().chain(self.window.next_due_ms()).min()
+        earlier(send, self.window.next_due_ms())
     }
 
     /// How long a silent leader is borne.
@@ -668,16 +668,19 @@ impl Engine {
         if !self.open {
             return self.out.push_back(Output::Committed(ticket, Err(EmitFault::NotOpen)));
         }
-        let prepared = emits.iter().map(|(emit, entropy)| prepare(emit, &self.identity, now.wall, *entropy));
-        match prepared.collect::<Result<Vec<_>, _>>() {
-            Ok(mut prepared) => {
-                let (first, events) = (self.group.events.len(), prepared.len());
-                self.group.wishes.push(Wish { ticket, events, answer: Answers::Many });
-                self.group.commits.push(Commit { first, events, expect, put });
-                self.group.events.append(&mut prepared);
+        let first = self.group.events.len();
+        for (emit, entropy) in emits {
+            match prepare(emit, &self.identity, now.wall, *entropy) {
+                Ok(prepared) => self.group.events.push(prepared),
+                Err(problem) => {
+                    self.group.events.truncate(first);
+                    let fault = EmitFault::Problem(problem);
+                    return self.out.push_back(Output::Committed(ticket, Err(fault)));
+                }
             }
-            Err(problem) => self.out.push_back(Output::Committed(ticket, Err(EmitFault::Problem(problem)))),
         }
+        self.group.wishes.push(Wish { ticket, events: emits.len(), answer: Answers::Many });
+        self.group.commits.push(Commit { first, events: emits.len(), expect, put });
     }
 
     /// Listens to the city's feed from now on, whenever this context leads.
@@ -893,9 +896,10 @@ impl Engine {
     fn flush(&mut self, now: Now) {
         self.not_before_ms = now.mono_ms;
         self.waiting = Waiting::Free;
-        for lane in self.window.lanes.values_mut().filter(|lane| lane.dead.is_none() && lane.due_ms.is_some())
-        {
-            lane.due_ms = Some(now.mono_ms);
+        for lane in self.window.lanes.values_mut() {
+            if lane.dead.is_none() && lane.due_ms.is_some() {
+                lane.due_ms = Some(now.mono_ms);
+            }
         }
         self.wake(now);
     }
@@ -999,7 +1003,7 @@ impl Engine {
 
     fn append(&mut self, group: Group, rest: Vec<Group>, now: Now) {
         let Group { wishes, events, commits } = group;
-        let own = Appending { wishes, events: events.into(), commits: commits.into(), rest };
+        let own = Appending { wishes, events: Rc::new(events), commits: Rc::new(commits), rest };
         let (events, commits) = (Rc::clone(&own.events), Rc::clone(&own.commits));
         self.apply(Batch::Append { events, commits, at: now.wall }, Purpose::Append(own));
     }
@@ -1014,9 +1018,8 @@ impl Engine {
         match purpose {
             Purpose::Append(mut own) => {
                 // One bad event never fails its neighbours: a full disk may still have room for some.
-                if result == Err(StoreFault::Quota) && own.wishes.len() > 1 {
-                    let [first, second] = own.halves();
-                    own.rest.extend([second, first]);
+                if matches!(result, Err(StoreFault::Quota)) && own.wishes.len() > 1 {
+                    own.halve();
                 } else {
                     self.appended(own.wishes, result, now);
                 }
@@ -1028,7 +1031,7 @@ impl Engine {
             Purpose::Redrive(ticket, again) => self.redriven(ticket, again, result),
             Purpose::Feed(heard, cursor) => self.applied_feed(heard, cursor, result, now),
             Purpose::Beat => {
-                if result == Err(StoreFault::Refused(Refusal::StaleEpoch)) {
+                if matches!(result, Err(StoreFault::Refused(Refusal::StaleEpoch))) {
                     self.lose_lead();
                     self.reread();
                 }
@@ -1043,7 +1046,7 @@ impl Engine {
             }
             Purpose::Aside => {
                 if let Err(fault) = result
-                    && fault != StoreFault::Refused(Refusal::StaleEpoch)
+                    && !matches!(fault, StoreFault::Refused(Refusal::StaleEpoch))
                 {
                     self.tell(Notice::Storage(fault));
                 }
@@ -1057,9 +1060,10 @@ impl Engine {
                 self.take_counter(counter, self.counter.dead);
                 self.oldest_own =
                     self.oldest_own.filter(|_| counter.owed > results.len() as u64).or(Some(now.wall));
-                let mut results = results.into_iter();
+                let mut results = results.as_slice();
                 for wish in wishes {
-                    let own: Vec<Appended> = results.by_ref().take(wish.events).collect();
+                    let (own, others) = results.split_at(wish.events.min(results.len()));
+                    results = others;
                     self.out.push_back(wish.answer(receipts(own)));
                 }
                 self.tell(Notice::Changed);
@@ -1100,7 +1104,7 @@ impl Engine {
                     _ => {}
                 }
                 self.tell(Notice::Changed);
-                receipt(appended)
+                receipt(&appended)
             }
             Ok(_) => Err(EmitFault::NotRedrivable),
             Err(StoreFault::Refused(Refusal::NotFound | Refusal::IntentTaken)) => {
@@ -1133,7 +1137,7 @@ impl Engine {
         match result {
             Ok(_) => self.send(rows, now),
             Err(fault) => {
-                self.revert(rows.iter().map(|row| row.sequence));
+                self.revert(&rows);
                 self.storage_trouble(fault, now);
             }
         }
@@ -1158,7 +1162,9 @@ impl Engine {
             Ok(_) => {}
             // The verdicts are not on disk, so the rows are still owed: the same ids go again, and the city knows them.
             Err(fault) => {
-                self.revert(rows.iter().map(|settlement| settlement.row.sequence));
+                for settlement in rows {
+                    self.revert(&[settlement.row]);
+                }
                 self.storage_trouble(fault, now);
             }
         }
@@ -1198,7 +1204,7 @@ impl Engine {
 
     /// A store that failed under the sender: step back and wait, or yield to the context that leads by now.
     fn storage_trouble(&mut self, fault: StoreFault, now: Now) {
-        if fault == StoreFault::Refused(Refusal::StaleEpoch) {
+        if matches!(fault, StoreFault::Refused(Refusal::StaleEpoch)) {
             return self.yield_lead();
         }
         self.tell(Notice::Storage(fault));
@@ -1208,9 +1214,9 @@ impl Engine {
         self.wait(wait, Waiting::Storage, now);
     }
 
-    fn revert(&mut self, rows: impl Iterator<Item = Sequence>) {
-        for sequence in rows {
-            if let Some(row) = self.window.row_mut(sequence) {
+    fn revert(&mut self, rows: &[RowRef]) {
+        for at in rows {
+            if let Some(row) = self.window.row_mut(at.sequence) {
                 row.doing = Doing::Pending;
             }
         }
@@ -1257,8 +1263,14 @@ impl Engine {
         if self.must_ask(now) {
             return self.ask(now);
         }
-        let (old, rows): (Vec<RowRef>, Vec<RowRef>) =
-            self.next_rows().into_iter().partition(|row| row.sequence < self.expired_below);
+        let (mut old, mut rows) = (Vec::new(), Vec::new());
+        for row in self.next_rows() {
+            if row.sequence < self.expired_below {
+                old.push(row);
+            } else {
+                rows.push(row);
+            }
+        }
         self.expire(&old, now);
         if !rows.is_empty() {
             self.mark(rows);
@@ -1267,7 +1279,10 @@ impl Engine {
 
     /// Events that are too old are not sent any more.
     fn expire(&mut self, rows: &[RowRef], now: Now) {
-        let dead = rows.iter().filter_map(|row| self.death(*row, DeadReason::Expired, None)).collect();
+        let mut dead = Vec::new();
+        for row in rows {
+            dead.extend(self.death(*row, DeadReason::Expired, None));
+        }
         self.settle(dead, now);
     }
 
@@ -1324,11 +1339,12 @@ impl Engine {
 
     fn next_rows(&mut self) -> Vec<RowRef> {
         while let Some(group) = self.suspects.last() {
-            let rows: Vec<RowRef> = group
-                .iter()
-                .filter(|row| self.window.row(row.sequence).is_some_and(|own| own.doing == Doing::Pending))
-                .copied()
-                .collect();
+            let mut rows = Vec::new();
+            for row in group {
+                if self.window.row(row.sequence).is_some_and(|own| own.doing == Doing::Pending) {
+                    rows.push(*row);
+                }
+            }
             if !rows.is_empty() {
                 return rows;
             }
@@ -1367,9 +1383,12 @@ impl Engine {
             (headers::OWED, format!("{}-{}", lowest.0, self.counter.next.0.saturating_sub(1))),
             (headers::TRIES, tries.to_string()),
         ];
-        let tombstones: Vec<Sequence> = self.tombstones.iter().take(TOMBSTONES_TOLD_MAX).copied().collect();
+        let tombstones = self.tombstones.chunks(TOMBSTONES_TOLD_MAX).next().unwrap_or_default().to_vec();
         if !tombstones.is_empty() {
-            let told: Vec<String> = tombstones.iter().map(|sequence| sequence.0.to_string()).collect();
+            let mut told = Vec::new();
+            for sequence in &tombstones {
+                told.push(sequence.0.to_string());
+            }
             list.push((headers::TOMBSTONES, told.join(",")));
         }
         let mut intent = None;
@@ -1382,7 +1401,7 @@ impl Engine {
                 row.maybe_sent = true;
                 intent = Some(row.intent);
                 sent.push((at, row.id));
-                bodies.push(row.body.as_str().to_owned());
+                bodies.push(row.body.clone());
             }
         }
         let body = match bodies.as_slice() {
@@ -1423,10 +1442,13 @@ impl Engine {
                 return;
             }
         };
-        let ids: Vec<EventId> = rows.iter().map(|(_, id)| *id).collect();
+        let (mut refs, mut ids) = (Vec::new(), Vec::new());
+        for (at, id) in &rows {
+            refs.push(*at);
+            ids.push(*id);
+        }
         let asked = if ids.is_empty() { Asked::Offer } else { Asked::Verdicts(&ids) };
         let class = classify(reply, asked, now.wall);
-        let refs: Vec<RowRef> = rows.iter().map(|(row, _)| *row).collect();
         self.note_link(&class);
         if let (Reply::Http { date: Some(date), .. }, false) = (reply, matches!(class, ReplyClass::Link(_))) {
             self.note_time(*date);
@@ -1434,7 +1456,7 @@ impl Engine {
         if matches!(reply, Reply::NoCredentials) {
             self.never_left(&refs);
         }
-        self.revert(refs.iter().map(|row| row.sequence));
+        self.revert(&refs);
         match class {
             ReplyClass::Judged(answer) => {
                 self.bury(told);
@@ -1489,8 +1511,11 @@ impl Engine {
             ReplyClass::Feed(page) => {
                 self.ear.applies();
                 self.next_cursor = page.cursor;
-                let heard = page.events.into_iter().map(|event| Heard { event, put: Vec::new() });
-                self.out.push_back(Output::Effects(heard.collect()));
+                let mut heard = Vec::new();
+                for event in page.events {
+                    heard.push(Heard { event, put: Vec::new() });
+                }
+                self.out.push_back(Output::Effects(heard));
                 self.link_hint(Hint::Online, now);
             }
             ReplyClass::CursorGone => {
@@ -1565,12 +1590,11 @@ impl Engine {
 
     fn judged(&mut self, sent: &[(RowRef, EventId)], answer: Answer, now: Now) {
         self.went_well(answer.window_ms);
-        let said: FlatMap<EventId, Verdict> =
-            answer.verdicts.into_iter().map(|verdict| (verdict.id, verdict)).collect();
         let mut settlements = Vec::new();
         let mut waits = Vec::new();
         for (at, id) in sent {
-            match said.get(id) {
+            // The last word about an event counts.
+            match answer.verdicts.iter().rfind(|verdict| verdict.id == *id) {
                 Some(Verdict { word: VerdictWord::Accepted, .. }) => {
                     settlements.extend(self.settlement(*at, Outcome::Accepted));
                 }
@@ -1729,8 +1753,9 @@ impl Engine {
                 self.suspects.pop_if(|group| group.contains(single));
                 let reason =
                     if problem.status == Some(422) { DeadReason::Refused } else { DeadReason::Poison };
-                let settlement = self.death(*single, reason, Some(problem));
-                self.settle(settlement.into_iter().collect(), now);
+                if let Some(settlement) = self.death(*single, reason, Some(problem)) {
+                    self.settle(vec![settlement], now);
+                }
             }
             many => self.halve(many),
         }
@@ -1817,30 +1842,39 @@ impl Wish {
 }
 
 impl Appending {
-    /// Its wishes in two groups.
-    fn halves(&self) -> [Group; 2] {
+    /// Its wishes in two groups, which go in next.
+    fn halve(&mut self) {
         let (first, second) = self.wishes.split_at(self.wishes.len() / 2);
         let kept = first.iter().map(|wish| wish.events).sum::<usize>().min(self.events.len());
         let (own, others) = self.events.split_at(kept);
-        let (before, after) =
-            self.commits.split_at(self.commits.partition_point(|commit| commit.first < kept));
-        let after = after.iter().map(|commit| Commit { first: commit.first - kept, ..commit.clone() });
-        [
-            Group { wishes: first.to_vec(), events: own.to_vec(), commits: before.to_vec() },
-            Group { wishes: second.to_vec(), events: others.to_vec(), commits: after.collect() },
-        ]
+        let mut before = Group { wishes: first.to_vec(), events: own.to_vec(), commits: Vec::new() };
+        let mut after = Group { wishes: second.to_vec(), events: others.to_vec(), commits: Vec::new() };
+        for commit in self.commits.iter() {
+            let mut commit = commit.clone();
+            if commit.first < kept {
+                before.commits.push(commit);
+            } else {
+                commit.first -= kept;
+                after.commits.push(commit);
+            }
+        }
+        self.rest.push(after);
+        self.rest.push(before);
     }
 }
 
 /// The receipts of a wish's events, or why nothing of it was taken.
-fn receipts(appended: Vec<Appended>) -> Result<Vec<Receipt>, EmitFault> {
-    // What was undone only says that another one is the reason.
-    let reason =
-        appended.iter().position(|one| !matches!(one, Appended::Undone) && receipt(one.clone()).is_err());
-    match reason.and_then(|place| appended.get(place)) {
-        Some(reason) => receipt(reason.clone()).map(|only| vec![only]),
-        None => appended.into_iter().map(receipt).collect(),
+fn receipts(appended: &[Appended]) -> Result<Vec<Receipt>, EmitFault> {
+    let (mut receipts, mut undone) = (Vec::new(), None);
+    for one in appended {
+        match receipt(one) {
+            Ok(receipt) => receipts.push(receipt),
+            // What was undone only says that another one is the reason.
+            Err(EmitFault::Contradiction) => undone = Some(EmitFault::Contradiction),
+            Err(reason) => return Err(reason),
+        }
     }
+    undone.map_or(Ok(receipts), Err)
 }
 
 /// Turns a stored wall-clock time into a monotonic one; a wall clock that jumped cannot make it a long wait.
@@ -1848,8 +1882,8 @@ fn mono_of(now: Now) -> impl Fn(UnixMillis) -> u64 {
     move |at| now.mono_ms + at.0.saturating_sub(now.wall.0).min(RETRY_AFTER_MAX_MS)
 }
 
-fn receipt(appended: Appended) -> Result<Receipt, EmitFault> {
-    match appended {
+fn receipt(appended: &Appended) -> Result<Receipt, EmitFault> {
+    match *appended {
         Appended::Stored(kept) => Ok(Receipt { kept, replayed: false }),
         Appended::Replayed(kept) => Ok(Receipt { kept, replayed: true }),
         Appended::Conflict(kept) => Err(EmitFault::Conflict(kept)),
