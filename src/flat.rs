@@ -89,12 +89,19 @@ impl<K: Ord, V> FlatMap<K, V> {
 
     /// Keeps what the test says.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
-        for (key, value) in core::mem::take(self) {
-            if keep(&key, &value) {
-                self.keys.push(key);
-                self.values.push(value);
+        let mut kept = 0;
+        for place in 0..self.len() {
+            let entry = (self.keys.get(place), self.values.get(place));
+            if let (Some(key), Some(value)) = entry
+                && keep(key, value)
+            {
+                self.keys.swap(kept, place);
+                self.values.swap(kept, place);
+                kept += 1;
             }
         }
+        self.keys.truncate(kept);
+        self.values.truncate(kept);
     }
 
     /// How many keys there are.

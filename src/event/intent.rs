@@ -28,16 +28,22 @@ pub struct Parts<'a> {
 /// Forms the intent. `caller` is the caller's own word for it, used by the rule of that name.
 pub fn form(rule: IntentRule, parts: Parts<'_>, caller: Option<&str>) -> IntentKey {
     let Parts { topic, kind, key, attempt, device, .. } = parts;
-    // A zero byte cannot occur in any part, so no two different lists of parts join to the same name.
-    let base = format!("{}\0{}\0{}\0{attempt}", topic.family(), kind.as_str(), key.as_str());
-    let name = match (rule, caller) {
-        (IntentRule::OncePerKey, _) => base,
-        (IntentRule::PerDevice, _) => format!("{base}\0{}", device.as_str()),
-        (IntentRule::Caller | IntentRule::Fresh, Some(word)) => {
-            format!("caller\0{}\0{word}\0{attempt}", topic.family())
-        }
+    let (family, attempt) = (topic.family(), attempt.to_string());
+    let device = device.as_str();
+    let parts: &[&str] = match (rule, caller) {
+        (IntentRule::OncePerKey, _) => &[family, kind.as_str(), key.as_str(), &attempt],
+        (IntentRule::PerDevice, _) => &[family, kind.as_str(), key.as_str(), &attempt, device],
+        (IntentRule::Caller | IntentRule::Fresh, Some(word)) => &["caller", family, word, &attempt],
         (IntentRule::Caller | IntentRule::Fresh, None) => return IntentKey::from_bytes(parts.id.to_bytes()),
     };
+    // A zero byte cannot occur in any part, so no two different lists of parts join to the same name.
+    let mut name = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            name.push('\0');
+        }
+        name.push_str(part);
+    }
     IntentKey::from_bytes(of_name(NAMESPACE, &name).into_bytes())
 }
 

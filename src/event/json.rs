@@ -4,7 +4,6 @@
 //! serializer is not carried into wasm. What is read here is read strictly (RFC 8259 with the I-JSON rule of RFC
 //! 7493 that member names are unique) and within limits, because a part of it comes from the network.
 
-use crate::flat::FlatMap;
 use crate::limits::{JSON_DEPTH_MAX, SAFE_INTEGER_MAX};
 
 /// A JSON value. Numbers keep their text, so that nothing is lost by reading them.
@@ -107,6 +106,16 @@ impl Json {
             }
         }
     }
+}
+
+/// Members in the order of RFC 8785: by the UTF-16 code units of their names.
+pub(super) fn sorted(members: &[(String, Json)]) -> Vec<&(String, Json)> {
+    let mut sorted: Vec<&(String, Json)> = Vec::with_capacity(members.len());
+    for member in members {
+        let before = |own: &&(String, Json)| own.0.encode_utf16().lt(member.0.encode_utf16());
+        sorted.insert(sorted.partition_point(before), member);
+    }
+    sorted
 }
 
 /// How large a number is, by its decimal digits; the sign is read over.
@@ -291,9 +300,13 @@ impl Reader<'_> {
                 return Err(self.problem("a comma or } is missing"));
             }
         }
-        let mut names = FlatMap::new();
-        if members.iter().any(|(name, _)| names.insert(name.as_str(), ()).is_some()) {
-            return Err(self.problem("a member name stands twice"));
+        let mut before = None;
+        for member in sorted(&members) {
+            let name = Some(&member.0);
+            if name == before {
+                return Err(self.problem("a member name stands twice"));
+            }
+            before = name;
         }
         Ok(Json::Object(members))
     }

@@ -80,7 +80,7 @@ pub(super) struct Append {
 
 impl Append {
     /// Plans as if nothing of it were on the disk.
-    pub(super) fn plan(events: &[Prepared], commits: &[Commit], held: Held, at: UnixMillis) -> Self {
+    pub(super) fn plan(events: &[Prepared], commits: &[Commit], held: Held, at: UnixMillis) -> Box<Self> {
         Self::with(events, commits, held, None, at)
     }
 
@@ -91,7 +91,7 @@ impl Append {
         commits: &[Commit],
         holders: &FlatMap<Sequence, (Intents, Marks)>,
         at: UnixMillis,
-    ) -> Self {
+    ) -> Box<Self> {
         let mut known = Vec::new();
         for event in events {
             known.push(judge(event, holders));
@@ -105,18 +105,21 @@ impl Append {
         held: Held,
         known: Option<Vec<Option<Appended>>>,
         at: UnixMillis,
-    ) -> Self {
-        let mut append = Self {
+    ) -> Box<Self> {
+        let mut append = Box::new(Self {
             held,
             known,
-            results: vec![None; events.len()],
+            results: Vec::new(),
             first_of: FlatMap::new(),
             fresh: Vec::new(),
             fresh_bytes: 0,
             twins: FlatMap::new(),
             records: FlatMap::new(),
             segments: Vec::new(),
-        };
+        });
+        for _ in events {
+            append.results.push(None);
+        }
         let mut index = 0;
         let mut commits = commits.iter().peekable();
         while let Some(event) = events.get(index) {
@@ -152,7 +155,7 @@ impl Append {
     }
 
     fn take(&mut self, index: usize, event: &Prepared) {
-        let known = self.known.as_ref().and_then(|known| known.get(index).cloned().flatten());
+        let known = self.known.as_ref().and_then(|known| known.get(index).copied().flatten());
         if let Some(known) = known {
             self.set(index, known);
         } else if let Some(first) = self.first_of.get(&event.intent) {
@@ -206,13 +209,19 @@ impl Append {
         }
         self.fresh.truncate(fresh);
         self.fresh_bytes = bytes;
-        self.first_of.retain(|_, first| !own.contains(first));
+        for index in own.clone() {
+            if let Some(event) = events.get(index)
+                && self.first_of.get(&event.intent) == Some(&index)
+            {
+                self.first_of.remove(&event.intent);
+            }
+        }
         let undone = if spoilt.is_empty() { failed.map(Appended::Guarded) } else { None };
         let undone = undone.unwrap_or(Appended::Undone);
         for index in own {
             if !spoilt.contains(&index) {
                 self.twins.remove(&index);
-                self.set(index, undone.clone());
+                self.set(index, undone);
             }
         }
     }
@@ -251,7 +260,7 @@ impl Append {
 
     /// What is written, the totals after it, and what became of each event.
     pub(super) fn finish(
-        mut self,
+        &mut self,
         events: &[Prepared],
         at: UnixMillis,
     ) -> (Vec<Write>, Counter, Vec<Appended>) {
@@ -287,14 +296,14 @@ impl Append {
         for index in 0..self.results.len() {
             results.push(self.result(index, events));
         }
-        for (name, value) in self.records {
+        for (name, value) in core::mem::take(&mut self.records) {
             writes.push(Write::Record(name, value));
         }
         (writes, counter, results)
     }
 
     fn result(&self, index: usize, events: &[Prepared]) -> Appended {
-        let of = |index: usize| self.results.get(index).cloned().flatten().unwrap_or(Appended::Full);
+        let of = |index: usize| self.results.get(index).copied().flatten().unwrap_or(Appended::Full);
         let Some(first) = self.twins.get(&index) else { return of(index) };
         match of(*first) {
             Appended::Stored(kept) if same_meaning(events, index, *first) => Appended::Replayed(kept),

@@ -16,7 +16,7 @@
 use super::append::{Commit, Guard, Put};
 use super::feed::{Ear, Heard};
 use super::port::{Applied, Batch, Load, Opened, Page, StoreFault};
-use super::record::{AgeMark, Counter, DeadLetter, DeadReason, PaceRecord, RowRef};
+use super::record::{AgeMark, Counter, DeadLetter, DeadReason, PaceRecord, RowRef, take_out};
 use super::transact::{Appended, Closed, Done, Kept, Outcome, Refusal, Settlement};
 use super::window::{Doing, Window, earlier};
 use crate::event::contract::OnDead;
@@ -24,7 +24,6 @@ use crate::event::json::Json;
 use crate::event::{
     Emit, EmitProblem, EventId, Identity, LaneHash, Prepared, Sequence, Stored, UnixMillis, prepare,
 };
-use crate::flat::FlatMap;
 use crate::limits::{
     AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BATCH_BYTES_MAX, BATCH_EVENTS_MAX,
     BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, FEED_WAIT_S, LANE_RETRY_BASE_MS, LEADER_SILENT_HIDDEN_MS,
@@ -461,7 +460,7 @@ pub struct Engine {
     group: Group,
     /// Dead events the city has not been told of.
     tombstones: Vec<Sequence>,
-    pending: FlatMap<u64, Purpose>,
+    pending: Vec<(u64, Purpose)>,
     next_op: u64,
     next_request: u64,
     settled_since_prune: u64,
@@ -514,7 +513,7 @@ impl Engine {
             batch_limit: BATCH_EVENTS_MAX,
             group: Group::default(),
             tombstones: Vec::new(),
-            pending: FlatMap::new(),
+            pending: Vec::new(),
             next_op: 0,
             next_request: 0,
             settled_since_prune: PRUNE_EVERY_ROWS,
@@ -728,8 +727,11 @@ impl Engine {
 
     /// Gives a dead letter up for good. Its intent stays closed.
     pub fn discard(&mut self, ticket: Ticket, sequence: Sequence, id: EventId, reason: &str, now: Now) {
-        let reason = reason.chars().take(REASON_CHARS_MAX).collect();
-        self.apply(Batch::Discard { sequence, reason, at: now.wall }, Purpose::Discard(ticket, id));
+        let mut kept = String::new();
+        for sign in reason.chars().take(REASON_CHARS_MAX) {
+            kept.push(sign);
+        }
+        self.apply(Batch::Discard { sequence, reason: kept, at: now.wall }, Purpose::Discard(ticket, id));
     }
 
     /// Stops or goes on sending. [`Output::Closed`] says that it is on disk and survives a reload.
@@ -821,7 +823,7 @@ impl Engine {
     }
 
     fn ask_lead(&mut self) {
-        let asking = self.pending.values().any(|purpose| matches!(purpose, Purpose::Lead));
+        let asking = self.pending.iter().any(|(_, purpose)| matches!(purpose, Purpose::Lead));
         if self.open && self.locked && self.epoch.is_none() && self.elected.is_none() && !asking {
             self.lead_retry_ms = None;
             self.apply(Batch::Lead, Purpose::Lead);
@@ -1014,7 +1016,8 @@ impl Engine {
         {
             return self.marked(result, now);
         }
-        let Some(purpose) = self.pending.remove(&op) else { return };
+        let Some(place) = self.pending.iter().position(|(own, _)| *own == op) else { return };
+        let (_, purpose) = self.pending.swap_remove(place);
         match purpose {
             Purpose::Append(mut own) => {
                 // One bad event never fails its neighbours: a full disk may still have room for some.
@@ -1304,7 +1307,9 @@ impl Engine {
             self.ages.push(AgeMark { at, next: self.counter.next });
         }
         let excess = self.ages.len().saturating_sub(AGE_MARKS_MAX);
-        self.ages.drain(..excess);
+        for _ in 0..excess {
+            self.ages.remove(0);
+        }
         if let Some(old) = self.ages.iter().rev().find(|mark| since(mark) >= AGE_MAX_MS) {
             self.expired_below = old.next;
         }
@@ -1385,15 +1390,15 @@ impl Engine {
         ];
         let tombstones = self.tombstones.chunks(TOMBSTONES_TOLD_MAX).next().unwrap_or_default().to_vec();
         if !tombstones.is_empty() {
-            let mut told = Vec::new();
+            let mut told = String::new();
             for sequence in &tombstones {
-                told.push(sequence.0.to_string());
+                join(&mut told, &sequence.0.to_string());
             }
-            list.push((headers::TOMBSTONES, told.join(",")));
+            list.push((headers::TOMBSTONES, told));
         }
         let mut intent = None;
         let mut sent = Vec::with_capacity(rows.len());
-        let mut bodies = Vec::with_capacity(rows.len());
+        let mut body = String::new();
         for at in rows {
             if let Some(row) = self.window.row_mut(at.sequence) {
                 row.tries = row.tries.saturating_add(1);
@@ -1401,22 +1406,18 @@ impl Engine {
                 row.maybe_sent = true;
                 intent = Some(row.intent);
                 sent.push((at, row.id));
-                bodies.push(row.body.clone());
+                join(&mut body, &row.body);
             }
         }
-        let body = match bodies.as_slice() {
-            [single] => {
-                if let Some(intent) = intent {
-                    list.push((headers::IDEMPOTENCY_KEY, format!("\"{intent}\"")));
-                }
-                list.push(("content-type", headers::EVENT.to_owned()));
-                single.clone()
+        let mut media_type = headers::EVENT;
+        match intent {
+            Some(intent) if sent.len() == 1 => list.push((headers::IDEMPOTENCY_KEY, format!("\"{intent}\""))),
+            _ => {
+                media_type = headers::BATCH;
+                body = format!("[{body}]");
             }
-            many => {
-                list.push(("content-type", headers::BATCH.to_owned()));
-                format!("[{}]", many.join(","))
-            }
-        };
+        }
+        list.push(("content-type", media_type.to_owned()));
         self.flight = Some(Flight::Sent { number, rows: sent, tombstones });
         self.out.push_back(Output::Send(Request {
             number,
@@ -1624,7 +1625,7 @@ impl Engine {
     /// A city that judged the request has read its header.
     fn bury(&mut self, told: Vec<Sequence>) {
         if !told.is_empty() {
-            self.tombstones.retain(|sequence| !told.contains(sequence));
+            take_out(&mut self.tombstones, &told);
             self.apply(Batch::Buried(told), Purpose::Aside);
         }
     }
@@ -1750,7 +1751,7 @@ impl Engine {
         self.not_before_ms = 0;
         match rows {
             [single] => {
-                self.suspects.pop_if(|group| group.contains(single));
+                self.cleared(rows);
                 let reason =
                     if problem.status == Some(422) { DeadReason::Refused } else { DeadReason::Poison };
                 if let Some(settlement) = self.death(*single, reason, Some(problem)) {
@@ -1762,10 +1763,15 @@ impl Engine {
     }
 
     fn halve(&mut self, rows: &[RowRef]) {
-        self.suspects.pop_if(|group| rows.iter().all(|row| group.contains(row)));
+        self.cleared(rows);
         let (first, second) = rows.split_at(rows.len() / 2);
         self.suspects.push(second.to_vec());
         self.suspects.push(first.to_vec());
+    }
+
+    /// The group under suspicion that holds these rows, if any, is no longer asked about as a whole.
+    fn cleared(&mut self, rows: &[RowRef]) {
+        self.suspects.pop_if(|group| rows.iter().all(|row| group.contains(row)));
     }
 
     /// The city failed. Whether these rows make it fail is only clear once it answers another question.
@@ -1785,7 +1791,7 @@ impl Engine {
         match rows {
             // It makes the city fail all by itself: only its lane waits.
             [single] => {
-                self.suspects.pop_if(|group| group.contains(single));
+                self.cleared(rows);
                 let waits = self.lane_waits(*single, None, false, now);
                 if let (Some(wait), Some(epoch)) = (waits, self.epoch) {
                     self.apply(Batch::Wait { epoch, lanes: vec![wait] }, Purpose::Aside);
@@ -1802,7 +1808,7 @@ impl Engine {
 
     fn apply(&mut self, batch: Batch, purpose: Purpose) {
         let op = self.op();
-        self.pending.insert(op, purpose);
+        self.pending.push((op, purpose));
         self.out.push_back(Output::Apply { op, batch });
     }
 
@@ -1875,6 +1881,14 @@ fn receipts(appended: &[Appended]) -> Result<Vec<Receipt>, EmitFault> {
         }
     }
     undone.map_or(Ok(receipts), Err)
+}
+
+/// Appends to a comma-separated list.
+fn join(list: &mut String, one: &str) {
+    if !list.is_empty() {
+        list.push(',');
+    }
+    list.push_str(one);
 }
 
 /// Turns a stored wall-clock time into a monotonic one; a wall clock that jumped cannot make it a long wait.

@@ -293,6 +293,11 @@ pub struct AgeMark {
     pub next: Sequence,
 }
 
+/// Takes the sequences out of a list that stand in another.
+pub(super) fn take_out(list: &mut Vec<Sequence>, gone: &[Sequence]) {
+    list.retain(|sequence| !gone.contains(sequence));
+}
+
 /// Names one event on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowRef {

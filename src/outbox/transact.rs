@@ -9,7 +9,7 @@ use super::append::{Append, Commit, Held, guarded};
 use super::feed::Heard;
 use super::record::{
     AgeMark, Closing, Counter, DeadLetter, DeadReason, Intents, LaneRecord, MAYBE_SENT, Marks, PaceRecord,
-    RowRef, Status,
+    RowRef, Status, take_out,
 };
 use crate::event::{EventId, IntentKey, LaneHash, Prepared, RecordName, Sequence, UnixMillis, with_sequence};
 use crate::flat::FlatMap;
@@ -349,7 +349,7 @@ pub enum Refusal {
 }
 
 /// What became of one event of an append.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// It is on disk.
     Stored(Kept),
@@ -391,8 +391,8 @@ pub struct Transaction {
 enum State {
     Start,
     Waiting,
-    Adding(Append),
-    Looking(Append),
+    Adding(Box<Append>),
+    Looking(Box<Append>),
     Deciding(Vec<Found>),
     Redriving(Vec<Write>, Done),
 }
@@ -480,10 +480,10 @@ impl Transaction {
             }
             Batch::Buried(_) => Step::Read(vec![Read::Tombstones]),
             Batch::Beat { .. } => Step::Read(vec![Read::Epoch, Read::Beat]),
-            Batch::Ages(ages) => Step::Finish(vec![Write::Ages(ages.clone())], Done::Written),
-            Batch::Pause(paused) => Step::Finish(vec![Write::Paused(*paused)], Done::Written),
-            Batch::Pace(pace) => Step::Finish(vec![Write::Pace(*pace)], Done::Written),
-            Batch::Offer(offer, at) => Step::Finish(vec![Write::Offer(offer.clone(), *at)], Done::Written),
+            Batch::Ages(ages) => written(Write::Ages(ages.clone())),
+            Batch::Pause(paused) => written(Write::Paused(*paused)),
+            Batch::Pace(pace) => written(Write::Pace(*pace)),
+            Batch::Offer(offer, at) => written(Write::Offer(offer.clone(), *at)),
         }
     }
 
@@ -529,12 +529,12 @@ impl Transaction {
             Batch::Prune { at, .. } => prune(*at, &found),
             Batch::Buried(told) => {
                 let mut left = tombstones_in(&found);
-                left.retain(|sequence| !told.contains(sequence));
-                Step::Finish(vec![Write::Tombstones(left)], Done::Written)
+                take_out(&mut left, told);
+                written(Write::Tombstones(left))
             }
             Batch::Beat { epoch, leaves } => match found.get(1) {
                 Some(Found::Beat(beat)) if epoch_is(*epoch, &found) => {
-                    Step::Finish(vec![Write::Beat(if *leaves { 0 } else { beat + 1 })], Done::Written)
+                    written(Write::Beat(if *leaves { 0 } else { beat + 1 }))
                 }
                 Some(Found::Beat(_)) => Step::Abort(Refusal::StaleEpoch),
                 _ => Step::Abort(Refusal::Broken),
@@ -546,7 +546,7 @@ impl Transaction {
     }
 
     /// Tries to add what is fresh; with nothing fresh the append is decided.
-    fn add(&mut self, append: Append) -> Step {
+    fn add(&mut self, append: Box<Append>) -> Step {
         if append.must_look() {
             return self.look(append);
         }
@@ -558,7 +558,7 @@ impl Transaction {
         Step::Add(records)
     }
 
-    fn added(&mut self, append: Append, found: &[Found]) -> Step {
+    fn added(&mut self, append: Box<Append>, found: &[Found]) -> Step {
         match found.first() {
             Some(Found::Added(true)) => self.finish_append(append),
             Some(Found::Added(false)) if !append.has_looked() => self.look(append),
@@ -567,7 +567,7 @@ impl Transaction {
     }
 
     /// Asks for whatever holds the identities of the append.
-    fn look(&mut self, append: Append) -> Step {
+    fn look(&mut self, append: Box<Append>) -> Step {
         let Batch::Append { events, .. } = &self.batch else { return Step::Abort(Refusal::Broken) };
         let mut identities = FlatMap::new();
         for event in events.iter() {
@@ -582,7 +582,7 @@ impl Transaction {
         Step::Read(reads)
     }
 
-    fn looked(&mut self, append: Append, found: Vec<Found>) -> Step {
+    fn looked(&mut self, append: Box<Append>, found: Vec<Found>) -> Step {
         let Batch::Append { events, commits, at } = &self.batch else { return Step::Abort(Refusal::Broken) };
         // A replayed burst finds the same few segments again and again.
         let mut holders = FlatMap::new();
@@ -595,7 +595,7 @@ impl Transaction {
         self.add(next)
     }
 
-    fn finish_append(&self, append: Append) -> Step {
+    fn finish_append(&self, mut append: Box<Append>) -> Step {
         let Batch::Append { events, at, .. } = &self.batch else { return Step::Abort(Refusal::Broken) };
         let (writes, counter, results) = append.finish(events, *at);
         Step::Finish(writes, Done::Appended(results, counter))
@@ -633,6 +633,10 @@ impl Transaction {
     }
 }
 
+fn written(write: Write) -> Step {
+    Step::Finish(vec![write], Done::Written)
+}
+
 fn read_marks(reads: &mut Vec<Read>, segments: FlatMap<Sequence, ()>) {
     for segment in segments.into_keys() {
         reads.push(Read::Marks(segment));
@@ -643,14 +647,19 @@ fn epoch_is(epoch: u64, found: &[Found]) -> bool {
     matches!(found.first(), Some(Found::Epoch(stored)) if *stored == epoch)
 }
 
-fn marks_in(found: &[Found]) -> FlatMap<Sequence, Marks> {
-    let mut list = FlatMap::new();
+/// The marks found, which were asked for once each and in order.
+fn marks_in(found: &[Found]) -> Vec<Marks> {
+    let mut list = Vec::new();
     for one in found {
         if let Found::Marks(Some(marks)) = one {
-            list.insert(marks.first, marks.clone());
+            list.push(marks.clone());
         }
     }
     list
+}
+
+fn marks_of(list: &mut [Marks], row: RowRef) -> Option<&mut Marks> {
+    list.iter_mut().find(|marks| marks.first == row.segment)
 }
 
 fn tombstones_in(found: &[Found]) -> Vec<Sequence> {
@@ -676,7 +685,7 @@ fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> S
     let mut writes = Vec::new();
     for settlement in rows {
         let index = settlement.row.index();
-        let Some(segment) = marks.get_mut(&settlement.row.segment) else { continue };
+        let Some(segment) = marks_of(&mut marks, settlement.row) else { continue };
         // A row that is no longer owed was settled before; settling it again would spoil the totals.
         if segment.status_of(index) != Some(Status::Owed) {
             continue;
@@ -718,7 +727,7 @@ fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> S
             writes.push(Write::DeleteLane(settlement.lane));
         }
     }
-    for segment in marks.into_values() {
+    for segment in marks {
         if !segment.owes() {
             writes.push(Write::DeleteBody(segment.first));
         }
@@ -738,7 +747,7 @@ fn sent(epoch: u64, rows: &[RowRef], found: &[Found]) -> Step {
     }
     let mut marks = marks_in(found);
     for row in rows {
-        let Some(segment) = marks.get_mut(&row.segment) else { continue };
+        let Some(segment) = marks_of(&mut marks, *row) else { continue };
         let index = row.index() as usize;
         if let Some(byte) = segment.status.get_mut(index) {
             *byte |= MAYBE_SENT;
@@ -748,7 +757,7 @@ fn sent(epoch: u64, rows: &[RowRef], found: &[Found]) -> Step {
         }
     }
     let mut writes = Vec::new();
-    for segment in marks.into_values() {
+    for segment in marks {
         writes.push(Write::Marks(segment));
     }
     Step::Finish(writes, Done::Written)
@@ -826,10 +835,14 @@ impl Dead<'_> {
         };
         // A settled event's line may be gone with the segment's body; it comes back where it was, beside those still
         // owed.
-        let mut lines: Vec<&str> = body.split('\n').collect();
-        lines.resize(intents.len().max(index + 1), "");
-        if let Some(line) = lines.get_mut(index) {
-            *line = &self.letter.body;
+        let mut lines = body.split('\n');
+        let mut whole = String::new();
+        for place in 0..intents.len().max(index + 1) {
+            let line = lines.next().unwrap_or_default();
+            if place > 0 {
+                whole.push('\n');
+            }
+            whole.push_str(if place == index { &self.letter.body } else { line });
         }
         self.set_status(Status::Owed as u8 | MAYBE_SENT);
         self.counter.owed += 1;
@@ -837,7 +850,7 @@ impl Dead<'_> {
         let closing = Closing { at, note: id.to_string(), redriven: true };
         let kept = Kept { id, intent: own.intent, row, stored_at: intents.stored_at };
         // It would be too old at once: what is owed gets a new week.
-        let writes = vec![Write::Body(row.segment, lines.join("\n")), Write::Ages(Vec::new())];
+        let writes = vec![Write::Body(row.segment, whole), Write::Ages(Vec::new())];
         let (writes, done) = self.close(closing, Some(kept), None, writes);
         Step::Finish(writes, done)
     }

@@ -7,7 +7,7 @@
 //! caught up.
 
 use super::port::{Load, LoadedRow, Opened};
-use super::record::{LaneRecord, RowRef};
+use super::record::{LaneRecord, RowRef, take_out};
 use crate::event::contract::OnDead;
 use crate::event::{EventId, IntentKey, LaneHash, Sequence, UnixMillis};
 use crate::flat::FlatMap;
@@ -199,7 +199,9 @@ impl Window {
 
     /// Starts over from what lies on disk. `mono_of` turns a stored due time into a monotonic one.
     pub(super) fn restart(&mut self, opened: &Opened, mono_of: impl Fn(UnixMillis) -> u64) {
-        *self = Self { more: true, ..Self::with(self.room) };
+        self.lanes.clear();
+        self.reading = None;
+        self.forget_rows();
         for LaneRecord { lane, dead, front, due } in &opened.lanes {
             let state =
                 LaneState { dead: *dead, front: *front, due_ms: due.map(&mono_of), ..LaneState::default() };
@@ -390,7 +392,7 @@ impl Window {
     fn arrived(&mut self, segments: &[Sequence]) {
         for state in self.lanes.values_mut() {
             if state.back == Back::Coming {
-                state.parked.retain(|segment| !segments.contains(segment));
+                take_out(&mut state.parked, segments);
             }
         }
     }
@@ -620,10 +622,10 @@ impl Window {
         let full = waiting >= self.room.lanes;
         let mut lanes = FlatMap::new();
         let mut turns: FlatMap<u32, usize> = FlatMap::new();
-        // By turn: the first of every topic, then the second of every topic.
-        let mut candidates: Vec<Vec<&Row>> = Vec::new();
+        // Sorted by turn: the first of every topic, then the second of every topic.
+        let mut candidates: FlatMap<(u64, u64), &Row> = FlatMap::new();
         let mut ample = 0;
-        for row in self.rows.values() {
+        for (place, row) in self.rows.values().enumerate() {
             if ample == self.topics.len() {
                 break;
             }
@@ -634,19 +636,14 @@ impl Window {
             }
             let turn = turns.or_default(row.topic);
             if *turn < events_max {
-                if candidates.len() == *turn {
-                    candidates.push(Vec::new());
-                }
-                if let Some(rows) = candidates.get_mut(*turn) {
-                    rows.push(row);
-                }
+                candidates.insert((*turn as u64, place as u64), row);
             }
             *turn += 1;
             ample += usize::from(*turn == events_max);
         }
         let mut bytes = 2;
         let mut chosen = FlatMap::new();
-        for row in candidates.concat() {
+        for row in candidates.into_values() {
             bytes += row.body.len() + 1;
             if chosen.len() == events_max || !chosen.is_empty() && bytes > bytes_max {
                 break;
