@@ -49,26 +49,24 @@ pub fn form(rule: IntentRule, parts: Parts<'_>, caller: Option<&str>) -> IntentK
 
 /// UUIDv5 (RFC 9562, 5.5).
 fn of_name(namespace: Uuid, name: &str) -> Uuid {
-    let [a, b, c, d, ..] = sha1(&[namespace.as_bytes().as_slice(), name.as_bytes()].concat());
-    let bytes = u128::from(a) << 96 | u128::from(b) << 64 | u128::from(c) << 32 | u128::from(d);
-    Builder::from_sha1_bytes(bytes.to_be_bytes()).into_uuid()
+    let mut whole = namespace.as_bytes().to_vec();
+    whole.extend_from_slice(name.as_bytes());
+    let hash = sha1(&whole).map(u32::to_be_bytes);
+    Builder::from_sha1_bytes(hash.as_flattened().first_chunk().copied().unwrap_or_default()).into_uuid()
 }
 
 /// SHA-1 (FIPS 180-4) as it is written there. The crates unroll its rounds, which costs the module five kilobytes; a
 /// name is a block or two.
 fn sha1(message: &[u8]) -> [u32; 5] {
-    let bits = message.len() as u64 * 8;
     let mut padded = message.to_vec();
     padded.push(0x80);
     padded.resize((message.len() + 9).next_multiple_of(64) - 8, 0);
-    padded.extend_from_slice(&bits.to_be_bytes());
+    padded.extend_from_slice(&(message.len() as u64 * 8).to_be_bytes());
 
     let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+    let mut schedule = [0_u32; 16];
     for block in padded.chunks_exact(64) {
-        let mut schedule = [0; 16];
-        for (word, bytes) in schedule.iter_mut().zip(block.chunks_exact(4)) {
-            *word = bytes.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
-        }
+        let mut words = block.chunks_exact(4);
         let [mut a, mut b, mut c, mut d, mut e] = state;
         for round in 0..80 {
             let (mixed, constant) = match round {
@@ -77,16 +75,19 @@ fn sha1(message: &[u8]) -> [u32; 5] {
                 40..60 => (b & c | b & d | c & d, 0x8f1b_bcdc),
                 _ => (b ^ c ^ d, 0xca62_c1d6_u32),
             };
-            let word = schedule[0];
-            let next = (word ^ schedule[2] ^ schedule[8] ^ schedule[13]).rotate_left(1);
+            // The sixteen words of the block, then what follows from the last sixteen.
+            let word = match words.next() {
+                Some(bytes) => bytes.iter().fold(0, |word, byte| word << 8 | u32::from(*byte)),
+                None => (schedule[0] ^ schedule[2] ^ schedule[8] ^ schedule[13]).rotate_left(1),
+            };
             schedule.copy_within(1.., 0);
-            schedule[15] = next;
+            schedule[15] = word;
             let sum = a.rotate_left(5).wrapping_add(mixed).wrapping_add(e).wrapping_add(constant);
             (a, b, c, d, e) = (sum.wrapping_add(word), a, b.rotate_left(30), c, d);
         }
-        for (own, more) in state.iter_mut().zip([a, b, c, d, e]) {
-            *own = own.wrapping_add(more);
-        }
+        let [f, g, h, i, j] = state;
+        state =
+            [a.wrapping_add(f), b.wrapping_add(g), c.wrapping_add(h), d.wrapping_add(i), e.wrapping_add(j)];
     }
     state
 }

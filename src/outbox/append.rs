@@ -43,7 +43,7 @@ pub struct Put {
 }
 
 /// What the transaction found before it began to write.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) counter: Counter,
     /// The records some guard names.
@@ -86,7 +86,7 @@ impl Append {
 
     /// Plans once more with what the disk holds.
     pub(super) fn again(
-        self,
+        &mut self,
         events: &[Prepared],
         commits: &[Commit],
         holders: &FlatMap<Sequence, (Intents, Marks)>,
@@ -96,7 +96,7 @@ impl Append {
         for event in events {
             known.push(judge(event, holders));
         }
-        Self::with(events, commits, self.held, Some(known), at)
+        Self::with(events, commits, core::mem::take(&mut self.held), Some(known), at)
     }
 
     fn with(

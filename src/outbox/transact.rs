@@ -414,7 +414,7 @@ impl Transaction {
             State::Start => self.start(),
             State::Waiting => self.first_answer(found),
             State::Adding(append) => self.added(append, &found),
-            State::Looking(append) => self.looked(append, found),
+            State::Looking(mut append) => self.looked(&mut append, found),
             State::Deciding(mut before) => {
                 before.extend(found);
                 self.close_dead(&before)
@@ -546,21 +546,21 @@ impl Transaction {
     }
 
     /// Tries to add what is fresh; with nothing fresh the append is decided.
-    fn add(&mut self, append: Box<Append>) -> Step {
+    fn add(&mut self, mut append: Box<Append>) -> Step {
         if append.must_look() {
             return self.look(append);
         }
         if append.segments().is_empty() {
-            return self.finish_append(append);
+            return self.finish_append(&mut append);
         }
         let records = append.segments().to_vec();
         self.state = State::Adding(append);
         Step::Add(records)
     }
 
-    fn added(&mut self, append: Box<Append>, found: &[Found]) -> Step {
+    fn added(&mut self, mut append: Box<Append>, found: &[Found]) -> Step {
         match found.first() {
-            Some(Found::Added(true)) => self.finish_append(append),
+            Some(Found::Added(true)) => self.finish_append(&mut append),
             Some(Found::Added(false)) if !append.has_looked() => self.look(append),
             _ => Step::Abort(Refusal::Broken),
         }
@@ -582,7 +582,7 @@ impl Transaction {
         Step::Read(reads)
     }
 
-    fn looked(&mut self, append: Box<Append>, found: Vec<Found>) -> Step {
+    fn looked(&mut self, append: &mut Append, found: Vec<Found>) -> Step {
         let Batch::Append { events, commits, at } = &self.batch else { return Step::Abort(Refusal::Broken) };
         // A replayed burst finds the same few segments again and again.
         let mut holders = FlatMap::new();
@@ -595,7 +595,7 @@ impl Transaction {
         self.add(next)
     }
 
-    fn finish_append(&self, mut append: Box<Append>) -> Step {
+    fn finish_append(&self, append: &mut Append) -> Step {
         let Batch::Append { events, at, .. } = &self.batch else { return Step::Abort(Refusal::Broken) };
         let (writes, counter, results) = append.finish(events, *at);
         Step::Finish(writes, Done::Appended(results, counter))
