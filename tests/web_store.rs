@@ -216,7 +216,7 @@ async fn settle(store: &Store, epoch: u64, kept: &[Kept], outcome: &Outcome) -> 
         lane_recorded: false,
         outcome: outcome.clone(),
     });
-    match store.apply(Batch::Settle { epoch, rows: rows.collect(), at: AT }).await? {
+    match store.apply(Batch::Settle { epoch, rows: Rc::new(rows.collect()), at: AT }).await? {
         Done::Settled(counter) => Ok(counter),
         other => panic!("{other:?}"),
     }
@@ -403,7 +403,7 @@ async fn a_settled_row_is_not_settled_again() {
             outcome,
         };
         for outcome in [Outcome::Accepted, Outcome::Accepted, dead(&sale("order-0", 100))] {
-            store.apply(Batch::Settle { epoch, rows: vec![row(outcome)], at: AT }).await.unwrap();
+            store.apply(Batch::Settle { epoch, rows: Rc::new(vec![row(outcome)]), at: AT }).await.unwrap();
             let totals = counter(&store).await;
             assert_eq!((totals.owed, totals.dead), (1, 0));
         }

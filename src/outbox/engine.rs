@@ -351,9 +351,9 @@ enum Flight {
 #[derive(Debug)]
 enum Purpose {
     Append(Appending),
-    Settle(Vec<Settlement>),
+    Settle(Rc<Vec<Settlement>>),
     Redrive(Ticket, Again),
-    Feed(Vec<Heard>, String),
+    Feed(Rc<Vec<Heard>>, String),
     Beat,
     Discard(Ticket, EventId),
     Pause(Ticket),
@@ -1030,9 +1030,9 @@ impl Engine {
                     self.append(next, own.rest, now);
                 }
             }
-            Purpose::Settle(rows) => self.settled(rows, result, now),
+            Purpose::Settle(rows) => self.settled(&rows, result, now),
             Purpose::Redrive(ticket, again) => self.redriven(ticket, again, result),
-            Purpose::Feed(heard, cursor) => self.applied_feed(heard, cursor, result, now),
+            Purpose::Feed(heard, cursor) => self.applied_feed(&heard, cursor, result, now),
             Purpose::Beat => {
                 if matches!(result, Err(StoreFault::Refused(Refusal::StaleEpoch))) {
                     self.lose_lead();
@@ -1146,7 +1146,7 @@ impl Engine {
         }
     }
 
-    fn settled(&mut self, rows: Vec<Settlement>, result: Applied, now: Now) {
+    fn settled(&mut self, rows: &[Settlement], result: Applied, now: Now) {
         match result {
             Ok(Done::Settled(counter)) => {
                 let died = rows.iter().filter(|own| matches!(own.outcome, Outcome::Dead { .. })).count();
@@ -1174,22 +1174,23 @@ impl Engine {
     }
 
     /// Tells the end of an event, whether or not its row is still held: another context may lead by now.
-    fn settle_row(&mut self, settlement: Settlement) {
+    fn settle_row(&mut self, settlement: &Settlement) {
         let Settlement { row: RowRef { sequence, .. }, id, lane, outcome, .. } = settlement;
+        let (sequence, id, lane) = (*sequence, *id, *lane);
         self.window.settled_meanwhile(sequence);
         let held = self.window.remove(sequence).is_some();
         let verdict = match outcome {
             Outcome::Accepted => Final::Accepted,
             Outcome::Duplicate => Final::Duplicate,
             Outcome::Dead { reason, problem, blocks, .. } => {
-                let problem = problem.and_then(|text| Problem::read(&Json::parse(&text).ok()?));
+                let problem = problem.as_ref().and_then(|text| Problem::read(&Json::parse(text).ok()?));
                 self.tombstones.push(sequence);
-                if blocks {
+                if *blocks {
                     self.window.block(lane, |lane| lane.wait_for(sequence));
                 } else if held {
                     self.window.unblock(lane);
                 }
-                self.tell(Notice::DeadLetter { id, sequence, reason, problem: problem.clone() });
+                self.tell(Notice::DeadLetter { id, sequence, reason: *reason, problem: problem.clone() });
                 return self.tell(Notice::Settled { id, verdict: Final::Refused(problem) });
             }
         };
@@ -1541,18 +1542,17 @@ impl Engine {
         if heard.is_empty() && cursor == self.ear.cursor {
             return self.ear.applied(cursor, self.watched, now.mono_ms);
         }
-        let batch = Batch::Feed { epoch, heard: heard.clone(), cursor: cursor.clone(), at: now.wall };
+        let heard = Rc::new(heard);
+        let batch = Batch::Feed { epoch, heard: Rc::clone(&heard), cursor: cursor.clone(), at: now.wall };
         self.apply(batch, Purpose::Feed(heard, cursor));
     }
 
-    fn applied_feed(&mut self, heard: Vec<Heard>, cursor: String, result: Applied, now: Now) {
+    fn applied_feed(&mut self, heard: &[Heard], cursor: String, result: Applied, now: Now) {
         match result {
             Ok(Done::Heard(fresh)) => {
                 self.ear.applied(cursor, self.watched, now.mono_ms);
-                for (place, own) in heard.into_iter().enumerate() {
-                    if fresh.contains(&place) {
-                        self.tell(Notice::Heard(own.event));
-                    }
+                for own in fresh.iter().filter_map(|place| heard.get(*place)) {
+                    self.tell(Notice::Heard(own.event.clone()));
                 }
             }
             Ok(_) => self.ear.failed(self.watched, &mut self.jitter, now.mono_ms),
@@ -1655,7 +1655,8 @@ impl Engine {
     fn settle(&mut self, rows: Vec<Settlement>, now: Now) {
         let Some(epoch) = self.epoch else { return };
         if !rows.is_empty() {
-            self.apply(Batch::Settle { epoch, rows: rows.clone(), at: now.wall }, Purpose::Settle(rows));
+            let rows = Rc::new(rows);
+            self.apply(Batch::Settle { epoch, rows: Rc::clone(&rows), at: now.wall }, Purpose::Settle(rows));
         }
     }
 

@@ -35,7 +35,7 @@ pub enum Batch {
         /// The leader's epoch; a stale one settles nothing.
         epoch: u64,
         /// What the city said.
-        rows: Vec<Settlement>,
+        rows: Rc<Vec<Settlement>>,
         /// Now, by the device's clock.
         at: UnixMillis,
     },
@@ -104,7 +104,7 @@ pub enum Batch {
         /// The leader's epoch; a stale one applies nothing.
         epoch: u64,
         /// The events, in order.
-        heard: Vec<Heard>,
+        heard: Rc<Vec<Heard>>,
         /// Where the next answer begins.
         cursor: String,
         /// Now, by the device's clock.
@@ -440,7 +440,7 @@ impl Transaction {
                 let mut reads = vec![Read::Epoch, Read::Counter];
                 let mut segments = FlatMap::new();
                 let mut dead = false;
-                for settlement in rows {
+                for settlement in rows.iter() {
                     segments.insert(settlement.row.segment, ());
                     dead |= matches!(settlement.outcome, Outcome::Dead { .. });
                 }
@@ -473,7 +473,7 @@ impl Transaction {
             Batch::Prune { after, .. } => Step::Read(vec![Read::Counter, Read::MarksAfter(*after, 64)]),
             Batch::Feed { heard, .. } => {
                 let mut reads = vec![Read::Epoch];
-                for own in heard {
+                for own in heard.iter() {
                     reads.push(Read::Inbox(own.event.cause, own.event.id));
                 }
                 Step::Read(reads)
