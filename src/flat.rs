@@ -1,15 +1,19 @@
-//! Sorted maps and sets in one vector. The standard tree costs several kilobytes of code for every pair of types,
+//! Sorted maps and sets in vectors. The standard tree costs several kilobytes of code for every pair of types,
 //! and a module that a phone loads at a gate counts them; with the bounded sizes here moving elements is cheap.
 
-/// A map from ordered, cheap keys, kept sorted.
+use std::vec::IntoIter;
+
+/// A map from ordered, cheap keys, kept sorted. Keys and values lie apart, so that maps of the same keys share their
+/// search, whatever they hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlatMap<K, V> {
-    entries: Vec<(K, V)>,
+    keys: Vec<K>,
+    values: Vec<V>,
 }
 
 impl<K, V> Default for FlatMap<K, V> {
     fn default() -> Self {
-        Self { entries: Vec::new() }
+        Self { keys: Vec::new(), values: Vec::new() }
     }
 }
 
@@ -19,33 +23,28 @@ impl<K: Ord, V> FlatMap<K, V> {
         Self::default()
     }
 
-    fn place(&self, key: &K) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(own, _)| own.cmp(key))
-    }
-
     /// The value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
-        let place = self.place(key).ok()?;
-        self.entries.get(place).map(|(_, value)| value)
+        self.values.get(place(&self.keys, key).ok()?)
     }
 
     /// The value of a key, to change.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let place = self.place(key).ok()?;
-        self.entries.get_mut(place).map(|(_, value)| value)
+        self.values.get_mut(place(&self.keys, key).ok()?)
     }
 
     /// Whether a key is there.
     pub fn contains_key(&self, key: &K) -> bool {
-        self.place(key).is_ok()
+        place(&self.keys, key).is_ok()
     }
 
     /// Sets the value of a key and gives the one it replaces.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        match self.place(&key) {
-            Ok(place) => self.entries.get_mut(place).map(|(_, own)| core::mem::replace(own, value)),
+        match place(&self.keys, &key) {
+            Ok(place) => self.values.get_mut(place).map(|own| core::mem::replace(own, value)),
             Err(place) => {
-                self.entries.insert(place, (key, value));
+                self.keys.insert(place, key);
+                self.values.insert(place, value);
                 None
             }
         }
@@ -53,74 +52,87 @@ impl<K: Ord, V> FlatMap<K, V> {
 
     /// Takes a key out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let place = self.place(key).ok()?;
-        Some(self.entries.remove(place).1)
+        let place = place(&self.keys, key).ok()?;
+        self.keys.remove(place);
+        Some(self.values.remove(place))
     }
 
     /// Keys and values, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + Clone {
-        self.entries.iter().map(|(key, value)| (key, value))
+        self.keys.iter().zip(&self.values)
     }
 
     /// Keys, in order.
-    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
-        self.entries.iter().map(|(key, _)| key)
+    pub fn keys(&self) -> core::slice::Iter<'_, K> {
+        self.keys.iter()
     }
 
     /// Values, in the order of their keys.
-    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
-        self.entries.iter().map(|(_, value)| value)
+    pub fn values(&self) -> core::slice::Iter<'_, V> {
+        self.values.iter()
     }
 
     /// Values, in the order of their keys, to change.
-    pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut V> {
-        self.entries.iter_mut().map(|(_, value)| value)
+    pub fn values_mut(&mut self) -> core::slice::IterMut<'_, V> {
+        self.values.iter_mut()
     }
 
     /// Values, in the order of their keys, taken out.
-    pub fn into_values(self) -> impl DoubleEndedIterator<Item = V> {
-        self.entries.into_iter().map(|(_, value)| value)
+    pub fn into_values(self) -> Vec<V> {
+        self.values
     }
 
     /// Keys, in order, taken out.
-    pub fn into_keys(self) -> impl DoubleEndedIterator<Item = K> {
-        self.entries.into_iter().map(|(key, _)| key)
+    pub fn into_keys(self) -> Vec<K> {
+        self.keys
     }
 
     /// Keeps what the test says.
-    pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        self.entries.retain_mut(|(key, value)| keep(key, value));
-    }
-
-    /// Puts in whatever comes.
-    pub fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) {
-        for (key, value) in entries {
-            self.insert(key, value);
+    pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
+        let mut kept = 0;
+        for place in 0..self.len() {
+            let entry = (self.keys.get(place), self.values.get(place));
+            if let (Some(key), Some(value)) = entry
+                && keep(key, value)
+            {
+                self.keys.swap(kept, place);
+                self.values.swap(kept, place);
+                kept += 1;
+            }
         }
+        self.keys.truncate(kept);
+        self.values.truncate(kept);
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.keys.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.keys.is_empty()
     }
 
     /// Takes everything out.
     pub fn clear(&mut self) {
-        self.entries.clear();
+        self.keys.clear();
+        self.values.clear();
     }
+}
+
+/// Where a key is, or where it belongs.
+#[inline(never)]
+fn place<K: Ord>(keys: &[K], key: &K) -> Result<usize, usize> {
+    keys.binary_search(key)
 }
 
 impl<K, V> IntoIterator for FlatMap<K, V> {
     type Item = (K, V);
-    type IntoIter = std::vec::IntoIter<(K, V)>;
+    type IntoIter = core::iter::Zip<IntoIter<K>, IntoIter<V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
+        self.keys.into_iter().zip(self.values)
     }
 }
 
@@ -128,14 +140,15 @@ impl<K: Ord, V: Default> FlatMap<K, V> {
     /// The value of a key, put there when missing.
     #[allow(clippy::indexing_slicing, reason = "the place was found or filled just now")]
     pub fn or_default(&mut self, key: K) -> &mut V {
-        let place = match self.place(&key) {
+        let place = match place(&self.keys, &key) {
             Ok(place) => place,
             Err(place) => {
-                self.entries.insert(place, (key, V::default()));
+                self.keys.insert(place, key);
+                self.values.insert(place, V::default());
                 place
             }
         };
-        &mut self.entries[place].1
+        &mut self.values[place]
     }
 }
 
@@ -168,6 +181,9 @@ mod tests {
                 prop_assert!(ours.iter().eq(theirs.iter()));
                 prop_assert_eq!((ours.get(&key), ours.len()), (theirs.get(&key), theirs.len()));
             }
+            ours.retain(|key, value| key % 3 > value % 2);
+            theirs.retain(|key, value| *key % 3 > *value % 2);
+            prop_assert!(ours.into_iter().eq(theirs));
         }
     }
 }

@@ -23,6 +23,7 @@ use conch::wire::EdgeConfig;
 use conch::wire::answer::FeedEvent;
 use std::cell::Cell;
 use std::future::Future;
+use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -241,10 +242,8 @@ fn sales(orders: core::ops::Range<u32>) -> Vec<Prepared> {
 }
 
 async fn append(store: &Store, events: Vec<Prepared>) -> Result<Vec<Appended>, StoreFault> {
-    match store
-        .apply(Batch::Append { events: events.into(), commits: [].into(), room: u64::MAX, at: AT })
-        .await?
-    {
+    let (events, commits) = (events.into(), Rc::default());
+    match store.apply(Batch::Append { events, commits, room: u64::MAX, at: AT }).await? {
         Done::Appended(results, _) => Ok(results),
         other => panic!("{other:?}"),
     }
@@ -286,7 +285,7 @@ async fn settle(store: &Store, epoch: u64, kept: &[Kept], outcome: &Outcome) -> 
         lane_recorded: false,
         outcome: outcome.clone(),
     });
-    match store.apply(Batch::Settle { epoch, rows: rows.collect(), at: AT }).await? {
+    match store.apply(Batch::Settle { epoch, rows: Rc::new(rows.collect()), at: AT }).await? {
         Done::Settled(counter) => Ok(counter),
         other => panic!("{other:?}"),
     }
@@ -473,7 +472,7 @@ async fn a_settled_row_is_not_settled_again() {
             outcome,
         };
         for outcome in [Outcome::Accepted, Outcome::Accepted, dead(&sale("order-0", 100))] {
-            store.apply(Batch::Settle { epoch, rows: vec![row(outcome)], at: AT }).await.unwrap();
+            store.apply(Batch::Settle { epoch, rows: Rc::new(vec![row(outcome)]), at: AT }).await.unwrap();
             let totals = counter(&store).await;
             assert_eq!((totals.owed, totals.dead), (1, 0));
         }

@@ -317,11 +317,13 @@ impl Contract {
 
     /// The members the PII mask leaves alone.
     pub fn opaque(&self) -> Vec<&'static str> {
-        self.fields
-            .iter()
-            .filter(|field| field.opaque || self.key_field == Some(field.name))
-            .map(|field| field.name)
-            .collect()
+        let mut opaque = Vec::new();
+        for field in self.fields {
+            if field.opaque || self.key_field == Some(field.name) {
+                opaque.push(field.name);
+            }
+        }
+        opaque
     }
 }
 

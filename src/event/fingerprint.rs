@@ -3,7 +3,7 @@
 //! It tells a re-sent intent from a second meaning under the same key: same intent and fingerprint is a replay,
 //! another fingerprint is a conflict.
 
-use super::json::{Json, write_text};
+use super::json::{Json, sorted, write_text};
 use sha2::{Digest, Sha256};
 
 /// The fingerprint of the named members of a payload, or of the whole payload when none is named.
@@ -12,11 +12,15 @@ pub fn fingerprint(payload: &Json, members: &[&str]) -> [u8; 32] {
     if members.is_empty() {
         canonical(payload, &mut text);
     } else {
-        let chosen = members
-            .iter()
-            .filter_map(|name| payload.get(name).map(|value| ((*name).to_owned(), value.clone())))
-            .collect();
-        canonical(&Json::Object(chosen), &mut text);
+        let mut chosen = Vec::new();
+        if let Json::Object(all) = payload {
+            for member in sorted(all) {
+                if members.contains(&member.0.as_str()) {
+                    chosen.push(member);
+                }
+            }
+        }
+        canonical_object(&chosen, &mut text);
     }
     Sha256::digest(text.as_bytes()).into()
 }
@@ -36,24 +40,23 @@ pub fn canonical(value: &Json, to: &mut String) {
             to.push(']');
         }
         Json::Object(members) => {
-            let mut sorted: Vec<&(String, Json)> = Vec::with_capacity(members.len());
-            for member in members {
-                let before = |own: &&(String, Json)| own.0.encode_utf16().lt(member.0.encode_utf16());
-                sorted.insert(sorted.partition_point(before), member);
-            }
-            to.push('{');
-            for (index, (name, value)) in sorted.into_iter().enumerate() {
-                if index > 0 {
-                    to.push(',');
-                }
-                write_text(name, to);
-                to.push(':');
-                canonical(value, to);
-            }
-            to.push('}');
+            canonical_object(&sorted(members), to);
         }
         simple => simple.write(to),
     }
+}
+
+fn canonical_object(members: &[&(String, Json)], to: &mut String) {
+    to.push('{');
+    for (index, (name, value)) in members.iter().enumerate() {
+        if index > 0 {
+            to.push(',');
+        }
+        write_text(name, to);
+        to.push(':');
+        canonical(value, to);
+    }
+    to.push('}');
 }
 
 /// In a browser every payload was written by `JSON.stringify`, whose numbers are ECMAScript's already; printing

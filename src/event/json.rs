@@ -4,7 +4,6 @@
 //! serializer is not carried into wasm. What is read here is read strictly (RFC 8259 with the I-JSON rule of RFC
 //! 7493 that member names are unique) and within limits, because a part of it comes from the network.
 
-use crate::flat::FlatMap;
 use crate::limits::{JSON_DEPTH_MAX, SAFE_INTEGER_MAX};
 
 /// A JSON value. Numbers keep their text, so that nothing is lost by reading them.
@@ -109,6 +108,16 @@ impl Json {
     }
 }
 
+/// Members in the order of RFC 8785: by the UTF-16 code units of their names.
+pub(super) fn sorted(members: &[(String, Json)]) -> Vec<&(String, Json)> {
+    let mut sorted: Vec<&(String, Json)> = Vec::with_capacity(members.len());
+    for member in members {
+        let before = |own: &&(String, Json)| own.0.encode_utf16().lt(member.0.encode_utf16());
+        sorted.insert(sorted.partition_point(before), member);
+    }
+    sorted
+}
+
 /// How large a number is, by its decimal digits; the sign is read over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Magnitude {
@@ -120,30 +129,49 @@ enum Magnitude {
     Beyond,
 }
 
-/// Reads a number without floating point: `1.2e4` is the digits 12 with three zeros behind.
+/// Reads a number without floating point: `1.20e4` is the digits 12 with three zeros behind.
 fn magnitude(text: &str) -> Magnitude {
-    let text = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let fraction = fraction.trim_end_matches('0');
-    let zero = whole.bytes().chain(fraction.bytes()).all(|digit| digit == b'0');
-    let huge = if exponent.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 };
-    let shift = exponent.parse::<i64>().unwrap_or(huge).saturating_sub(fraction.len() as i64);
-    if zero {
-        return Magnitude::Whole(0);
+    let (mut value, mut zeros, mut shift) = (0_u64, 0_i64, 0_i64);
+    let mut in_fraction = false;
+    let mut bytes = text.bytes();
+    for byte in bytes.by_ref() {
+        match byte {
+            b'-' => continue,
+            b'.' => {
+                in_fraction = true;
+                continue;
+            }
+            b'e' | b'E' => break,
+            b'0' => zeros += 1,
+            digit => {
+                value = scaled(value, zeros + 1).saturating_add(u64::from(digit.wrapping_sub(b'0')));
+                zeros = 0;
+            }
+        }
+        shift -= i64::from(in_fraction);
     }
-    let digits = whole.bytes().chain(fraction.bytes());
-    let trailing = if fraction.is_empty() { whole.len() - whole.trim_end_matches('0').len() } else { 0 };
-    if shift < 0 && shift.unsigned_abs() > trailing as u64 {
-        return Magnitude::Fraction;
+    let (mut exponent, mut sign) = (0_i64, 1);
+    for byte in bytes {
+        match byte {
+            b'-' => sign = -1,
+            b'+' => {}
+            digit => {
+                exponent = exponent.saturating_mul(10).saturating_add(i64::from(digit.wrapping_sub(b'0')))
+            }
+        }
     }
-    let kept = whole.len() as i64 + fraction.len() as i64 + shift;
-    let zeros = core::iter::repeat_n(b'0', usize::try_from(shift).unwrap_or(0).min(20));
-    let mut value: u64 = 0;
-    for digit in digits.chain(zeros).take(usize::try_from(kept).unwrap_or(0)) {
-        value = value.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0')));
+    let behind = (sign * exponent).saturating_add(shift + zeros);
+    match scaled(value, behind) {
+        0 => Magnitude::Whole(0),
+        _ if behind < 0 => Magnitude::Fraction,
+        value if value > SAFE_INTEGER_MAX => Magnitude::Beyond,
+        value => Magnitude::Whole(value),
     }
-    if value > SAFE_INTEGER_MAX { Magnitude::Beyond } else { Magnitude::Whole(value) }
+}
+
+/// The value with so many zeros behind it; twenty are beyond every number.
+fn scaled(value: u64, zeros: i64) -> u64 {
+    (0..zeros.min(20)).fold(value, |value, _| value.saturating_mul(10))
 }
 
 /// Appends a JSON string with its quotes.
@@ -272,9 +300,13 @@ impl Reader<'_> {
                 return Err(self.problem("a comma or } is missing"));
             }
         }
-        let mut names = FlatMap::new();
-        if members.iter().any(|(name, _)| names.insert(name.as_str(), ()).is_some()) {
-            return Err(self.problem("a member name stands twice"));
+        let mut before = None;
+        for member in sorted(&members) {
+            let name = Some(&member.0);
+            if name == before {
+                return Err(self.problem("a member name stands twice"));
+            }
+            before = name;
         }
         Ok(Json::Object(members))
     }
@@ -456,6 +488,17 @@ mod tests {
         }
     }
 
+    /// The digits of a whole number with its point moved and the exponent that moves it back.
+    fn spelt(whole: u64, zeros: usize, places: usize) -> String {
+        let mut digits = format!("{whole}{}", "0".repeat(zeros));
+        while digits.len() <= places {
+            digits.insert(0, '0');
+        }
+        digits.insert(digits.len() - places, '.');
+        let exponent = places as i64 - zeros as i64;
+        format!("{}e{exponent}", if places == 0 { digits.trim_end_matches('.') } else { &digits })
+    }
+
     fn arbitrary() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),
@@ -474,6 +517,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_number_is_read_alike_in_every_spelling(
+            whole in prop_oneof![any::<u64>(), 0..2_000_u64, (1_u64 << 53) - 9..(1 << 53) + 9],
+            zeros in 0..30_usize,
+            places in 0..30_usize,
+        ) {
+            let fits = whole <= SAFE_INTEGER_MAX;
+            let expected = if fits { Magnitude::Whole(whole) } else { Magnitude::Beyond };
+            prop_assert_eq!(magnitude(&spelt(whole, zeros, places)), expected);
+            prop_assert_eq!(magnitude(&format!("-{whole}")), expected);
+            let smaller = magnitude(&format!("{whole}e-1"));
+            let tenth = if whole % 10 == 0 { magnitude(&(whole / 10).to_string()) } else { Magnitude::Fraction };
+            prop_assert_eq!(smaller, tenth);
+        }
+
         #[test]
         fn agrees_with_serde_json(value in arbitrary()) {
             let text = value.to_string();

@@ -64,7 +64,11 @@ pub fn mask(payload: &mut Json, opaque: &[&str]) -> bool {
             masked
         }
         Json::Array(elements) => {
-            elements.iter_mut().fold(false, |masked, element| mask(element, &[]) | masked)
+            let mut masked = false;
+            for element in elements {
+                masked |= mask(element, &[]);
+            }
+            masked
         }
         Json::Text(text) => mask_text(text),
         _ => false,
@@ -80,19 +84,18 @@ fn mask_text(text: &mut String) -> bool {
         return false;
     }
     let mut masked = false;
-    let out: String = text
-        .split_inclusive([' ', ',', ';', '\n', '\t'])
-        .map(|part| {
-            let token = part.trim_end_matches([' ', ',', ';', '\n', '\t', '.']);
-            match (whole(token), part.strip_prefix(token)) {
-                (Some(kind), Some(rest)) => {
-                    masked = true;
-                    [kind.mask(), rest].concat()
-                }
-                _ => part.to_owned(),
+    let mut out = String::new();
+    for part in text.split_inclusive([' ', ',', ';', '\n', '\t']) {
+        let token = part.trim_end_matches([' ', ',', ';', '\n', '\t', '.']);
+        match (whole(token), part.strip_prefix(token)) {
+            (Some(kind), Some(rest)) => {
+                masked = true;
+                out.push_str(kind.mask());
+                out.push_str(rest);
             }
-        })
-        .collect();
+            _ => out.push_str(part),
+        }
+    }
     if masked {
         *text = out;
     }
@@ -116,11 +119,14 @@ fn whole(text: &str) -> Option<Kind> {
 
 /// Card numbers are printed in groups, so single spaces or dashes between digits are read over.
 fn is_card(text: &str) -> bool {
-    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b' ' || byte == b'-') {
-        return false;
+    let mut digits = Vec::new();
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' => digits.push(u32::from(byte - b'0')),
+            b' ' | b'-' => {}
+            _ => return false,
+        }
     }
-    let digits: Vec<u32> =
-        text.bytes().filter(u8::is_ascii_digit).map(|byte| u32::from(byte - b'0')).collect();
     issuer_fits(&digits) && luhn(&digits)
 }
 
@@ -143,16 +149,14 @@ fn issuer_fits(digits: &[u32]) -> bool {
 }
 
 fn luhn(digits: &[u32]) -> bool {
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(place, digit)| match (place % 2, digit * 2) {
+    let mut sum = 0;
+    for (place, digit) in digits.iter().rev().enumerate() {
+        sum += match (place % 2, digit * 2) {
             (0, _) => *digit,
             (_, double) if double > 9 => double - 9,
             (_, double) => double,
-        })
-        .sum();
+        };
+    }
     sum.is_multiple_of(10)
 }
 
@@ -177,9 +181,11 @@ fn is_national_id(text: &str) -> bool {
         return false;
     }
     let code = place as u32 + 10;
-    let weights = [8, 7, 6, 5, 4, 3, 2, 1, 1];
-    let sum: u32 = bytes.zip(weights).map(|(byte, weight)| u32::from(byte - b'0') * weight).sum();
-    (code / 10 + code % 10 * 9 + sum).is_multiple_of(10)
+    let mut sum = code / 10 + code % 10 * 9;
+    for (byte, weight) in bytes.zip([8, 7, 6, 5, 4, 3, 2, 1, 1]) {
+        sum += u32::from(byte - b'0') * weight;
+    }
+    sum.is_multiple_of(10)
 }
 
 fn is_email(text: &str) -> bool {

@@ -5,7 +5,7 @@
 //! unique index refuses it. A commit counts as a whole: one event that cannot be taken, or one guard that fails, leaves
 //! nothing of it, and spoils no neighbour.
 
-use super::record::{Counter, Identities, Intents, Marks, RowRef, Status};
+use super::record::{Counter, Intents, Marks, RowRef, Status};
 use super::transact::{Appended, Kept, Write};
 use crate::event::{IntentKey, Prepared, RecordName, Sequence, UnixMillis, with_sequence};
 use crate::flat::FlatMap;
@@ -43,7 +43,7 @@ pub struct Put {
 }
 
 /// What the transaction found before it began to write.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) counter: Counter,
     /// Bytes of events that the origin's storage still has room for.
@@ -52,10 +52,15 @@ pub(super) struct Held {
     pub(super) records: FlatMap<RecordName, Option<String>>,
 }
 
-/// The records that the guards name, each once.
-pub(super) fn guarded(commits: &[Commit]) -> Vec<RecordName> {
-    let names = commits.iter().flat_map(|commit| &commit.expect).map(|guard| (guard.record.clone(), ()));
-    names.collect::<FlatMap<_, _>>().into_keys().collect()
+/// The records that the guards name, each once and not read yet.
+pub(super) fn guarded(commits: &[Commit]) -> FlatMap<RecordName, Option<String>> {
+    let mut records = FlatMap::new();
+    for commit in commits {
+        for guard in &commit.expect {
+            records.insert(guard.record.clone(), None);
+        }
+    }
+    records
 }
 
 /// An append on its way.
@@ -77,20 +82,23 @@ pub(super) struct Append {
 
 impl Append {
     /// Plans as if nothing of it were on the disk.
-    pub(super) fn plan(events: &[Prepared], commits: &[Commit], held: Held, at: UnixMillis) -> Self {
+    pub(super) fn plan(events: &[Prepared], commits: &[Commit], held: Held, at: UnixMillis) -> Box<Self> {
         Self::with(events, commits, held, None, at)
     }
 
     /// Plans once more with what the disk holds.
     pub(super) fn again(
-        self,
+        &mut self,
         events: &[Prepared],
         commits: &[Commit],
         holders: &FlatMap<Sequence, (Intents, Marks)>,
         at: UnixMillis,
-    ) -> Self {
-        let known = events.iter().map(|event| judge(event, holders)).collect();
-        Self::with(events, commits, self.held, Some(known), at)
+    ) -> Box<Self> {
+        let mut known = Vec::new();
+        for event in events {
+            known.push(judge(event, holders));
+        }
+        Self::with(events, commits, core::mem::take(&mut self.held), Some(known), at)
     }
 
     fn with(
@@ -99,18 +107,21 @@ impl Append {
         held: Held,
         known: Option<Vec<Option<Appended>>>,
         at: UnixMillis,
-    ) -> Self {
-        let mut append = Self {
+    ) -> Box<Self> {
+        let mut append = Box::new(Self {
             held,
             known,
-            results: vec![None; events.len()],
+            results: Vec::new(),
             first_of: FlatMap::new(),
             fresh: Vec::new(),
             fresh_bytes: 0,
             twins: FlatMap::new(),
             records: FlatMap::new(),
             segments: Vec::new(),
-        };
+        });
+        for _ in events {
+            append.results.push(None);
+        }
         let mut index = 0;
         let mut commits = commits.iter().peekable();
         while let Some(event) = events.get(index) {
@@ -146,7 +157,7 @@ impl Append {
     }
 
     fn take(&mut self, index: usize, event: &Prepared) {
-        let known = self.known.as_ref().and_then(|known| known.get(index).cloned().flatten());
+        let known = self.known.as_ref().and_then(|known| known.get(index).copied().flatten());
         if let Some(known) = known {
             self.set(index, known);
         } else if let Some(first) = self.first_of.get(&event.intent) {
@@ -180,7 +191,12 @@ impl Append {
             Some(None) => !append.twins.get(&index).is_none_or(|first| same_meaning(events, index, *first)),
             _ => true,
         };
-        let spoilt: Vec<usize> = own.clone().filter(|index| spoils(self, *index)).collect();
+        let mut spoilt = Vec::new();
+        for index in own.clone() {
+            if spoils(self, index) {
+                spoilt.push(index);
+            }
+        }
         let replayed = self.fresh.len() == fresh;
         // What was stored before took its records along.
         if spoilt.is_empty() && replayed {
@@ -189,17 +205,27 @@ impl Append {
         let failed =
             commit.expect.iter().position(|guard| self.record(&guard.record) != guard.expected.as_ref());
         if spoilt.is_empty() && failed.is_none() {
-            return commit.put.iter().for_each(|put| {
+            for put in &commit.put {
                 self.records.insert(put.record.clone(), put.value.clone());
-            });
+            }
+            return;
         }
         self.fresh.truncate(fresh);
         self.fresh_bytes = bytes;
-        self.first_of.retain(|_, first| !own.contains(first));
-        for index in own.filter(|index| !spoilt.contains(index)) {
-            self.twins.remove(&index);
-            let undone = if spoilt.is_empty() { failed.map(Appended::Guarded) } else { None };
-            self.set(index, undone.unwrap_or(Appended::Undone));
+        for index in own.clone() {
+            if let Some(event) = events.get(index)
+                && self.first_of.get(&event.intent) == Some(&index)
+            {
+                self.first_of.remove(&event.intent);
+            }
+        }
+        let undone = if spoilt.is_empty() { failed.map(Appended::Guarded) } else { None };
+        let undone = undone.unwrap_or(Appended::Undone);
+        for index in own {
+            if !spoilt.contains(&index) {
+                self.twins.remove(&index);
+                self.set(index, undone);
+            }
         }
     }
 
@@ -217,16 +243,27 @@ impl Append {
     /// Cuts the fresh events into segments within the limits.
     fn pack(&mut self, events: &[Prepared], at: UnixMillis) {
         let mut next = self.held.counter.next;
-        for chunk in chunks(events, &self.fresh) {
-            let identities = chunk.iter().filter_map(|index| events.get(*index)).map(Identities::from);
-            self.segments.push(Intents::pack(next, at, identities));
-            next.0 += chunk.len() as u64;
+        let mut bytes = 0;
+        for event in self.fresh.iter().filter_map(|index| events.get(*index)) {
+            bytes += event.bytes;
+            match self.segments.last_mut() {
+                Some(segment) if segment.len() < SEGMENT_EVENTS_MAX && bytes <= SEGMENT_BYTES_MAX => {
+                    segment.push(event);
+                }
+                _ => {
+                    bytes = event.bytes;
+                    let mut segment = Intents::new(next, at);
+                    segment.push(event);
+                    self.segments.push(segment);
+                }
+            }
+            next.0 += 1;
         }
     }
 
     /// What is written, the totals after it, and what became of each event.
     pub(super) fn finish(
-        mut self,
+        &mut self,
         events: &[Prepared],
         at: UnixMillis,
     ) -> (Vec<Write>, Counter, Vec<Appended>) {
@@ -258,13 +295,18 @@ impl Append {
         if !writes.is_empty() {
             writes.push(Write::Counter(counter));
         }
-        let results = (0..self.results.len()).map(|index| self.result(index, events)).collect();
-        writes.extend(self.records.into_iter().map(|(name, value)| Write::Record(name, value)));
+        let mut results = Vec::new();
+        for index in 0..self.results.len() {
+            results.push(self.result(index, events));
+        }
+        for (name, value) in core::mem::take(&mut self.records) {
+            writes.push(Write::Record(name, value));
+        }
         (writes, counter, results)
     }
 
     fn result(&self, index: usize, events: &[Prepared]) -> Appended {
-        let of = |index: usize| self.results.get(index).cloned().flatten().unwrap_or(Appended::Full);
+        let of = |index: usize| self.results.get(index).copied().flatten().unwrap_or(Appended::Full);
         let Some(first) = self.twins.get(&index) else { return of(index) };
         match of(*first) {
             Appended::Stored(kept) if same_meaning(events, index, *first) => Appended::Replayed(kept),
@@ -281,43 +323,27 @@ fn same_meaning(events: &[Prepared], one: usize, other: usize) -> bool {
     }
 }
 
-/// Cuts indices into runs within the segment limits.
-fn chunks(events: &[Prepared], fresh: &[usize]) -> Vec<Vec<usize>> {
-    let mut chunks: Vec<Vec<usize>> = Vec::new();
-    let mut bytes = 0;
-    for index in fresh {
-        let size = events.get(*index).map_or(0, |event| event.bytes);
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < SEGMENT_EVENTS_MAX && bytes + size <= SEGMENT_BYTES_MAX => {
-                bytes += size;
-                chunk.push(*index);
-            }
-            _ => {
-                bytes = size;
-                chunks.push(vec![*index]);
-            }
-        }
-    }
-    chunks
-}
-
 /// What the store already knows of an event, if it does.
 fn judge(event: &Prepared, holders: &FlatMap<Sequence, (Intents, Marks)>) -> Option<Appended> {
-    holders.values().find_map(|(intents, marks)| {
-        let place = intents.iter().position(|own| own.intent == event.intent || own.id == event.id)?;
-        let own = intents.get(place)?;
-        let sequence = Sequence(intents.first.0 + place as u64);
-        let row = RowRef { segment: intents.first, sequence };
-        let kept = Kept { id: own.id, intent: own.intent, row, stored_at: intents.stored_at };
-        Some(if own.id == event.id {
-            // Our own earlier try at this append completed after all.
-            Appended::Stored(kept)
-        } else if marks.status_of(row.index()) == Some(Status::Discarded) {
-            Appended::Closed(kept)
-        } else if own.fingerprint == event.fingerprint {
-            Appended::Replayed(kept)
-        } else {
-            Appended::Conflict(kept)
-        })
-    })
+    for (intents, marks) in holders.values() {
+        for (place, own) in intents.iter().enumerate() {
+            if own.intent != event.intent && own.id != event.id {
+                continue;
+            }
+            let sequence = Sequence(intents.first.0 + place as u64);
+            let row = RowRef { segment: intents.first, sequence };
+            let kept = Kept { id: own.id, intent: own.intent, row, stored_at: intents.stored_at };
+            return Some(if own.id == event.id {
+                // Our own earlier try at this append completed after all.
+                Appended::Stored(kept)
+            } else if marks.status_of(row.index()) == Some(Status::Discarded) {
+                Appended::Closed(kept)
+            } else if own.fingerprint == event.fingerprint {
+                Appended::Replayed(kept)
+            } else {
+                Appended::Conflict(kept)
+            });
+        }
+    }
+    None
 }

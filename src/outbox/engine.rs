@@ -16,15 +16,14 @@
 use super::append::{Commit, Guard, Put};
 use super::feed::{Ear, Heard};
 use super::port::{Applied, Batch, Load, Opened, Page, StoreFault};
-use super::record::{AgeMark, Counter, DeadLetter, DeadReason, PaceRecord, RowRef};
+use super::record::{AgeMark, Counter, DeadLetter, DeadReason, PaceRecord, RowRef, take_out};
 use super::transact::{Appended, Closed, Done, Kept, Outcome, Refusal, Settlement};
-use super::window::{Doing, Window};
+use super::window::{Doing, Window, earlier};
 use crate::event::contract::OnDead;
 use crate::event::json::Json;
 use crate::event::{
     Emit, EmitProblem, EventId, Identity, LaneHash, Prepared, Sequence, Stored, UnixMillis, prepare,
 };
-use crate::flat::FlatMap;
 use crate::limits::{
     AGE_MARK_EVERY_MS, AGE_MARKS_MAX, AGE_MAX_MS, BACKOFF_BASE_MS, BACKOFF_CAP_HIDDEN_MS, BATCH_BYTES_MAX,
     BATCH_EVENTS_MAX, BEAT_EVERY_MS, EDGE_CONFIG_KEEP_MS, FEED_WAIT_S, LANE_RETRY_BASE_MS,
@@ -355,9 +354,9 @@ enum Flight {
 #[derive(Debug)]
 enum Purpose {
     Append(Appending),
-    Settle(Vec<Settlement>),
+    Settle(Rc<Vec<Settlement>>),
     Redrive(Ticket, Again),
-    Feed(Vec<Heard>, String),
+    Feed(Rc<Vec<Heard>>, String),
     Beat,
     Discard(Ticket, EventId),
     Pause(Ticket),
@@ -378,8 +377,8 @@ struct Group {
 #[derive(Debug)]
 struct Appending {
     wishes: Vec<Wish>,
-    events: Rc<[Prepared]>,
-    commits: Rc<[Commit]>,
+    events: Rc<Vec<Prepared>>,
+    commits: Rc<Vec<Commit>>,
     /// The groups that go in after it, the next one last: the commits of a turn keep their order.
     rest: Vec<Group>,
 }
@@ -470,7 +469,7 @@ pub struct Engine {
     group: Group,
     /// Dead events the city has not been told of.
     tombstones: Vec<Sequence>,
-    pending: FlatMap<u64, Purpose>,
+    pending: Vec<(u64, Purpose)>,
     next_op: u64,
     next_request: u64,
     settled_since_prune: u64,
@@ -528,7 +527,7 @@ impl Engine {
             batch_limit: BATCH_EVENTS_MAX,
             group: Group::default(),
             tombstones: Vec::new(),
-            pending: FlatMap::new(),
+            pending: Vec::new(),
             next_op: 0,
             next_request: 0,
             settled_since_prune: PRUNE_EVERY_ROWS,
@@ -617,8 +616,8 @@ impl Engine {
         let beat = beats.then_some(self.next_beat_ms);
         let listens = owes && (!self.locked || self.waits_for_a_word());
         let silent = listens.then_some(self.heard_ms + self.patience_ms());
-        let chores = [beat, silent, self.lead_retry_ms, self.load_retry_ms];
-        chores.into_iter().flatten().chain(self.next_send()).chain(self.next_question()).min()
+        let chores = [silent, self.lead_retry_ms, self.load_retry_ms, self.next_send(), self.next_question()];
+        chores.into_iter().fold(beat, earlier)
     }
 
     /// When the feed is asked next: never before sends may go.
@@ -634,7 +633,7 @@ impl Engine {
         }
         let send =
             (self.room() > 0 && self.counter.owed > 0 && self.has_work()).then_some(self.not_before_ms);
-        send.into_iter().chain(self.window.next_due_ms()).min()
+        earlier(send, self.window.next_due_ms())
     }
 
     /// How long a silent leader is borne.
@@ -698,16 +697,19 @@ impl Engine {
         if !self.open {
             return self.out.push_back(Output::Committed(ticket, Err(EmitFault::NotOpen)));
         }
-        let prepared = emits.iter().map(|(emit, entropy)| prepare(emit, &self.identity, now.wall, *entropy));
-        match prepared.collect::<Result<Vec<_>, _>>() {
-            Ok(mut prepared) => {
-                let (first, events) = (self.group.events.len(), prepared.len());
-                self.group.wishes.push(Wish { ticket, events, answer: Answers::Many });
-                self.group.commits.push(Commit { first, events, expect, put });
-                self.group.events.append(&mut prepared);
+        let first = self.group.events.len();
+        for (emit, entropy) in emits {
+            match prepare(emit, &self.identity, now.wall, *entropy) {
+                Ok(prepared) => self.group.events.push(prepared),
+                Err(problem) => {
+                    self.group.events.truncate(first);
+                    let fault = EmitFault::Problem(problem);
+                    return self.out.push_back(Output::Committed(ticket, Err(fault)));
+                }
             }
-            Err(problem) => self.out.push_back(Output::Committed(ticket, Err(EmitFault::Problem(problem)))),
         }
+        self.group.wishes.push(Wish { ticket, events: emits.len(), answer: Answers::Many });
+        self.group.commits.push(Commit { first, events: emits.len(), expect, put });
     }
 
     /// Listens to the city's feed from now on, whenever this context leads.
@@ -761,8 +763,11 @@ impl Engine {
 
     /// Gives a dead letter up for good. Its intent stays closed.
     pub fn discard(&mut self, ticket: Ticket, sequence: Sequence, id: EventId, reason: &str, now: Now) {
-        let reason = reason.chars().take(REASON_CHARS_MAX).collect();
-        self.apply(Batch::Discard { sequence, reason, at: now.wall }, Purpose::Discard(ticket, id));
+        let mut kept = String::new();
+        for sign in reason.chars().take(REASON_CHARS_MAX) {
+            kept.push(sign);
+        }
+        self.apply(Batch::Discard { sequence, reason: kept, at: now.wall }, Purpose::Discard(ticket, id));
     }
 
     /// Stops or goes on sending. [`Output::Closed`] says that it is on disk and survives a reload.
@@ -860,7 +865,7 @@ impl Engine {
     }
 
     fn ask_lead(&mut self) {
-        let asking = self.pending.values().any(|purpose| matches!(purpose, Purpose::Lead));
+        let asking = self.pending.iter().any(|(_, purpose)| matches!(purpose, Purpose::Lead));
         if self.open && self.locked && self.epoch.is_none() && self.elected.is_none() && !asking {
             self.lead_retry_ms = None;
             self.apply(Batch::Lead, Purpose::Lead);
@@ -939,9 +944,10 @@ impl Engine {
     fn flush(&mut self, now: Now) {
         self.not_before_ms = now.mono_ms;
         self.waiting = Waiting::Free;
-        for lane in self.window.lanes.values_mut().filter(|lane| lane.dead.is_none() && lane.due_ms.is_some())
-        {
-            lane.due_ms = Some(now.mono_ms);
+        for lane in self.window.lanes.values_mut() {
+            if lane.dead.is_none() && lane.due_ms.is_some() {
+                lane.due_ms = Some(now.mono_ms);
+            }
         }
         self.wake(now);
     }
@@ -1052,7 +1058,7 @@ impl Engine {
 
     fn append(&mut self, group: Group, rest: Vec<Group>, now: Now) {
         let Group { wishes, events, commits } = group;
-        let own = Appending { wishes, events: events.into(), commits: commits.into(), rest };
+        let own = Appending { wishes, events: Rc::new(events), commits: Rc::new(commits), rest };
         let (events, commits) = (Rc::clone(&own.events), Rc::clone(&own.commits));
         // An event takes its bytes twice at most: once itself, and the rest for what is noted about it.
         let room = self.space / 2;
@@ -1064,13 +1070,13 @@ impl Engine {
         if let Some(place) = self.flights.iter().position(marking) {
             return self.marked(place, result, now);
         }
-        let Some(purpose) = self.pending.remove(&op) else { return };
+        let Some(place) = self.pending.iter().position(|(own, _)| *own == op) else { return };
+        let (_, purpose) = self.pending.swap_remove(place);
         match purpose {
             Purpose::Append(mut own) => {
                 // One bad event never fails its neighbours: a full disk may still have room for some.
-                if result == Err(StoreFault::Quota) && own.wishes.len() > 1 {
-                    let [first, second] = own.halves();
-                    own.rest.extend([second, first]);
+                if matches!(result, Err(StoreFault::Quota)) && own.wishes.len() > 1 {
+                    own.halve();
                 } else {
                     self.appended(own.wishes, result, now);
                 }
@@ -1078,11 +1084,11 @@ impl Engine {
                     self.append(next, own.rest, now);
                 }
             }
-            Purpose::Settle(rows) => self.settled(rows, result, now),
+            Purpose::Settle(rows) => self.settled(&rows, result, now),
             Purpose::Redrive(ticket, again) => self.redriven(ticket, again, result),
-            Purpose::Feed(heard, cursor) => self.applied_feed(heard, cursor, result, now),
+            Purpose::Feed(heard, cursor) => self.applied_feed(&heard, cursor, result, now),
             Purpose::Beat => {
-                if result == Err(StoreFault::Refused(Refusal::StaleEpoch)) {
+                if matches!(result, Err(StoreFault::Refused(Refusal::StaleEpoch))) {
                     self.lose_lead();
                     self.reread();
                 }
@@ -1097,7 +1103,7 @@ impl Engine {
             }
             Purpose::Aside => {
                 if let Err(fault) = result
-                    && fault != StoreFault::Refused(Refusal::StaleEpoch)
+                    && !matches!(fault, StoreFault::Refused(Refusal::StaleEpoch))
                 {
                     self.tell(Notice::Storage(fault));
                 }
@@ -1112,9 +1118,10 @@ impl Engine {
                 self.take_counter(counter, self.counter.dead);
                 self.oldest_own =
                     self.oldest_own.filter(|_| counter.owed > results.len() as u64).or(Some(now.wall));
-                let mut results = results.into_iter();
+                let mut results = results.as_slice();
                 for wish in wishes {
-                    let own: Vec<Appended> = results.by_ref().take(wish.events).collect();
+                    let (own, others) = results.split_at(wish.events.min(results.len()));
+                    results = others;
                     self.out.push_back(wish.answer(receipts(own)));
                 }
                 self.tell(Notice::Changed);
@@ -1155,7 +1162,7 @@ impl Engine {
                     _ => {}
                 }
                 self.tell(Notice::Changed);
-                receipt(appended)
+                receipt(&appended)
             }
             Ok(_) => Err(EmitFault::NotRedrivable),
             Err(StoreFault::Refused(Refusal::NotFound | Refusal::IntentTaken)) => {
@@ -1194,13 +1201,13 @@ impl Engine {
             }
             Ok(_) => self.send(rows, now),
             Err(fault) => {
-                self.revert(rows.iter().map(|row| row.sequence));
+                self.revert(&rows);
                 self.storage_trouble(fault, now);
             }
         }
     }
 
-    fn settled(&mut self, rows: Vec<Settlement>, result: Applied, now: Now) {
+    fn settled(&mut self, rows: &[Settlement], result: Applied, now: Now) {
         match result {
             Ok(Done::Settled(counter)) => {
                 let died = rows.iter().filter(|own| matches!(own.outcome, Outcome::Dead { .. })).count();
@@ -1219,29 +1226,32 @@ impl Engine {
             Ok(_) => {}
             // The verdicts are not on disk, so the rows are still owed: the same ids go again, and the city knows them.
             Err(fault) => {
-                self.revert(rows.iter().map(|settlement| settlement.row.sequence));
+                for settlement in rows {
+                    self.revert(&[settlement.row]);
+                }
                 self.storage_trouble(fault, now);
             }
         }
     }
 
     /// Tells the end of an event, whether or not its row is still held: another context may lead by now.
-    fn settle_row(&mut self, settlement: Settlement) {
+    fn settle_row(&mut self, settlement: &Settlement) {
         let Settlement { row: RowRef { sequence, .. }, id, lane, outcome, .. } = settlement;
+        let (sequence, id, lane) = (*sequence, *id, *lane);
         self.window.settled_meanwhile(sequence);
         let held = self.window.remove(sequence).is_some();
         let verdict = match outcome {
             Outcome::Accepted => Final::Accepted,
             Outcome::Duplicate => Final::Duplicate,
             Outcome::Dead { reason, problem, blocks, .. } => {
-                let problem = problem.and_then(|text| Problem::read(&Json::parse(&text).ok()?));
+                let problem = problem.as_ref().and_then(|text| Problem::read(&Json::parse(text).ok()?));
                 self.tombstones.push(sequence);
-                if blocks {
+                if *blocks {
                     self.window.block(lane, |lane| lane.wait_for(sequence));
                 } else if held {
                     self.window.unblock(lane);
                 }
-                self.tell(Notice::DeadLetter { id, sequence, reason, problem: problem.clone() });
+                self.tell(Notice::DeadLetter { id, sequence, reason: *reason, problem: problem.clone() });
                 return self.tell(Notice::Settled { id, verdict: Final::Refused(problem) });
             }
         };
@@ -1259,7 +1269,7 @@ impl Engine {
 
     /// A store that failed under the sender: step back and wait, or yield to the context that leads by now.
     fn storage_trouble(&mut self, fault: StoreFault, now: Now) {
-        if fault == StoreFault::Refused(Refusal::StaleEpoch) {
+        if matches!(fault, StoreFault::Refused(Refusal::StaleEpoch)) {
             return self.yield_lead();
         }
         self.tell(Notice::Storage(fault));
@@ -1269,9 +1279,9 @@ impl Engine {
         self.wait(wait, Waiting::Storage, now);
     }
 
-    fn revert(&mut self, rows: impl Iterator<Item = Sequence>) {
-        for sequence in rows {
-            if let Some(row) = self.window.row_mut(sequence) {
+    fn revert(&mut self, rows: &[RowRef]) {
+        for at in rows {
+            if let Some(row) = self.window.row_mut(at.sequence) {
                 row.doing = Doing::Pending;
             }
         }
@@ -1318,8 +1328,14 @@ impl Engine {
         if self.must_ask(now) {
             return self.ask(now);
         }
-        let (old, rows): (Vec<RowRef>, Vec<RowRef>) =
-            self.next_rows().into_iter().partition(|row| row.sequence < self.expired_below);
+        let (mut old, mut rows) = (Vec::new(), Vec::new());
+        for row in self.next_rows() {
+            if row.sequence < self.expired_below {
+                old.push(row);
+            } else {
+                rows.push(row);
+            }
+        }
         self.expire(&old, now);
         if !rows.is_empty() {
             self.mark(rows);
@@ -1328,7 +1344,10 @@ impl Engine {
 
     /// Events that are too old are not sent any more.
     fn expire(&mut self, rows: &[RowRef], now: Now) {
-        let dead = rows.iter().filter_map(|row| self.death(*row, DeadReason::Expired, None)).collect();
+        let mut dead = Vec::new();
+        for row in rows {
+            dead.extend(self.death(*row, DeadReason::Expired, None));
+        }
         self.settle(dead, now);
     }
 
@@ -1350,7 +1369,9 @@ impl Engine {
             self.ages.push(AgeMark { at, next: self.counter.next });
         }
         let excess = self.ages.len().saturating_sub(AGE_MARKS_MAX);
-        self.ages.drain(..excess);
+        for _ in 0..excess {
+            self.ages.remove(0);
+        }
         if let Some(old) = self.ages.iter().rev().find(|mark| since(mark) >= AGE_MAX_MS) {
             self.expired_below = old.next;
         }
@@ -1385,11 +1406,12 @@ impl Engine {
 
     fn next_rows(&mut self) -> Vec<RowRef> {
         while let Some(group) = self.suspects.last() {
-            let rows: Vec<RowRef> = group
-                .iter()
-                .filter(|row| self.window.row(row.sequence).is_some_and(|own| own.doing == Doing::Pending))
-                .copied()
-                .collect();
+            let mut rows = Vec::new();
+            for row in group {
+                if self.window.row(row.sequence).is_some_and(|own| own.doing == Doing::Pending) {
+                    rows.push(*row);
+                }
+            }
             if !rows.is_empty() {
                 return rows;
             }
@@ -1429,14 +1451,17 @@ impl Engine {
             (headers::OWED, format!("{}-{}", lowest.0, self.counter.next.0.saturating_sub(1))),
             (headers::TRIES, tries.to_string()),
         ];
-        let tombstones: Vec<Sequence> = self.tombstones.iter().take(TOMBSTONES_TOLD_MAX).copied().collect();
+        let tombstones = self.tombstones.chunks(TOMBSTONES_TOLD_MAX).next().unwrap_or_default().to_vec();
         if !tombstones.is_empty() {
-            let told: Vec<String> = tombstones.iter().map(|sequence| sequence.0.to_string()).collect();
-            list.push((headers::TOMBSTONES, told.join(",")));
+            let mut told = String::new();
+            for sequence in &tombstones {
+                join(&mut told, &sequence.0.to_string());
+            }
+            list.push((headers::TOMBSTONES, told));
         }
         let mut intent = None;
         let mut sent = Vec::with_capacity(rows.len());
-        let mut bodies = Vec::with_capacity(rows.len());
+        let mut body = String::new();
         for at in rows {
             if let Some(row) = self.window.row_mut(at.sequence) {
                 row.tries = row.tries.saturating_add(1);
@@ -1444,22 +1469,18 @@ impl Engine {
                 row.maybe_sent = true;
                 intent = Some(row.intent);
                 sent.push((at, row.id));
-                bodies.push(row.body.as_str().to_owned());
+                join(&mut body, &row.body);
             }
         }
-        let body = match bodies.as_slice() {
-            [single] => {
-                if let Some(intent) = intent {
-                    list.push((headers::IDEMPOTENCY_KEY, format!("\"{intent}\"")));
-                }
-                list.push(("content-type", headers::EVENT.to_owned()));
-                single.clone()
+        let mut media_type = headers::EVENT;
+        match intent {
+            Some(intent) if sent.len() == 1 => list.push((headers::IDEMPOTENCY_KEY, format!("\"{intent}\""))),
+            _ => {
+                media_type = headers::BATCH;
+                body = format!("[{body}]");
             }
-            many => {
-                list.push(("content-type", headers::BATCH.to_owned()));
-                format!("[{}]", many.join(","))
-            }
-        };
+        }
+        list.push(("content-type", media_type.to_owned()));
         self.flights.push(Flight::Sent { number, rows: sent, tombstones });
         self.out.push_back(Output::Send(Request {
             number,
@@ -1523,10 +1544,13 @@ impl Engine {
             let class = single::classify(reply, *id, refused, now.wall);
             return self.replied_single(*at, *id, reply, class, now);
         }
-        let ids: Vec<EventId> = rows.iter().map(|(_, id)| *id).collect();
+        let (mut refs, mut ids) = (Vec::new(), Vec::new());
+        for (at, id) in &rows {
+            refs.push(*at);
+            ids.push(*id);
+        }
         let asked = if ids.is_empty() { Asked::Offer } else { Asked::Verdicts(&ids) };
         let class = classify(reply, asked, now.wall);
-        let refs: Vec<RowRef> = rows.iter().map(|(row, _)| *row).collect();
         self.note_link(&class);
         if let (Reply::Http { date: Some(date), .. }, false) = (reply, matches!(class, ReplyClass::Link(_))) {
             self.note_time(*date);
@@ -1534,7 +1558,7 @@ impl Engine {
         if matches!(reply, Reply::NoCredentials) {
             self.never_left(&refs);
         }
-        self.revert(refs.iter().map(|row| row.sequence));
+        self.revert(&refs);
         match class {
             ReplyClass::Judged(answer) => {
                 self.bury(told);
@@ -1562,7 +1586,7 @@ impl Engine {
     /// Requests run beside each other here, so one reply must not undo what another one has just taught.
     fn replied_single(&mut self, at: RowRef, id: EventId, reply: &Reply, class: ReplyClass, now: Now) {
         self.note_link(&class);
-        self.revert([at.sequence].into_iter());
+        self.revert(&[at]);
         let waits = now.mono_ms < self.not_before_ms;
         match class {
             ReplyClass::Judged(answer) => {
@@ -1625,8 +1649,11 @@ impl Engine {
             ReplyClass::Feed(page) => {
                 self.ear.applies();
                 self.next_cursor = page.cursor;
-                let heard = page.events.into_iter().map(|event| Heard { event, put: Vec::new() });
-                self.out.push_back(Output::Effects(heard.collect()));
+                let mut heard = Vec::new();
+                for event in page.events {
+                    heard.push(Heard { event, put: Vec::new() });
+                }
+                self.out.push_back(Output::Effects(heard));
                 self.link_hint(Hint::Online, now);
             }
             ReplyClass::CursorGone => {
@@ -1651,18 +1678,17 @@ impl Engine {
         if heard.is_empty() && cursor == self.ear.cursor {
             return self.ear.applied(cursor, self.watched, now.mono_ms);
         }
-        let batch = Batch::Feed { epoch, heard: heard.clone(), cursor: cursor.clone(), at: now.wall };
+        let heard = Rc::new(heard);
+        let batch = Batch::Feed { epoch, heard: Rc::clone(&heard), cursor: cursor.clone(), at: now.wall };
         self.apply(batch, Purpose::Feed(heard, cursor));
     }
 
-    fn applied_feed(&mut self, heard: Vec<Heard>, cursor: String, result: Applied, now: Now) {
+    fn applied_feed(&mut self, heard: &[Heard], cursor: String, result: Applied, now: Now) {
         match result {
             Ok(Done::Heard(fresh)) => {
                 self.ear.applied(cursor, self.watched, now.mono_ms);
-                for (place, own) in heard.into_iter().enumerate() {
-                    if fresh.contains(&place) {
-                        self.tell(Notice::Heard(own.event));
-                    }
+                for own in fresh.iter().filter_map(|place| heard.get(*place)) {
+                    self.tell(Notice::Heard(own.event.clone()));
                 }
             }
             Ok(_) => self.ear.failed(self.watched, &mut self.jitter, now.mono_ms),
@@ -1704,12 +1730,11 @@ impl Engine {
         if self.waiting != Waiting::Told || self.not_before_ms <= now.mono_ms {
             self.went_well(answer.window_ms);
         }
-        let said: FlatMap<EventId, Verdict> =
-            answer.verdicts.into_iter().map(|verdict| (verdict.id, verdict)).collect();
         let mut settlements = Vec::new();
         let mut waits = Vec::new();
         for (at, id) in sent {
-            match said.get(id) {
+            // The last word about an event counts.
+            match answer.verdicts.iter().rfind(|verdict| verdict.id == *id) {
                 Some(Verdict { word: VerdictWord::Accepted, .. }) => {
                     settlements.extend(self.settlement(*at, Outcome::Accepted));
                 }
@@ -1743,7 +1768,7 @@ impl Engine {
     /// A city that judged the request has read its header.
     fn bury(&mut self, told: Vec<Sequence>) {
         if !told.is_empty() {
-            self.tombstones.retain(|sequence| !told.contains(sequence));
+            take_out(&mut self.tombstones, &told);
             self.apply(Batch::Buried(told), Purpose::Aside);
         }
     }
@@ -1773,7 +1798,8 @@ impl Engine {
     fn settle(&mut self, rows: Vec<Settlement>, now: Now) {
         let Some(epoch) = self.epoch else { return };
         if !rows.is_empty() {
-            self.apply(Batch::Settle { epoch, rows: rows.clone(), at: now.wall }, Purpose::Settle(rows));
+            let rows = Rc::new(rows);
+            self.apply(Batch::Settle { epoch, rows: Rc::clone(&rows), at: now.wall }, Purpose::Settle(rows));
         }
     }
 
@@ -1869,21 +1895,27 @@ impl Engine {
         self.not_before_ms = 0;
         match rows {
             [single] => {
-                self.suspects.pop_if(|group| group.contains(single));
+                self.cleared(rows);
                 let reason =
                     if problem.status == Some(422) { DeadReason::Refused } else { DeadReason::Poison };
-                let settlement = self.death(*single, reason, Some(problem));
-                self.settle(settlement.into_iter().collect(), now);
+                if let Some(settlement) = self.death(*single, reason, Some(problem)) {
+                    self.settle(vec![settlement], now);
+                }
             }
             many => self.halve(many),
         }
     }
 
     fn halve(&mut self, rows: &[RowRef]) {
-        self.suspects.pop_if(|group| rows.iter().all(|row| group.contains(row)));
+        self.cleared(rows);
         let (first, second) = rows.split_at(rows.len() / 2);
         self.suspects.push(second.to_vec());
         self.suspects.push(first.to_vec());
+    }
+
+    /// The group under suspicion that holds these rows, if any, is no longer asked about as a whole.
+    fn cleared(&mut self, rows: &[RowRef]) {
+        self.suspects.pop_if(|group| rows.iter().all(|row| group.contains(row)));
     }
 
     /// The city failed. Whether these rows make it fail is only clear once it answers another question.
@@ -1903,7 +1935,7 @@ impl Engine {
         match rows {
             // It makes the city fail all by itself: only its lane waits.
             [single] => {
-                self.suspects.pop_if(|group| group.contains(single));
+                self.cleared(rows);
                 let waits = self.lane_waits(*single, None, false, now);
                 self.apply_waits(waits.into_iter().collect());
                 if self.suspects.is_empty() {
@@ -1919,7 +1951,7 @@ impl Engine {
     fn apply(&mut self, batch: Batch, purpose: Purpose) {
         let op = self.op();
         self.overtaken = true;
-        self.pending.insert(op, purpose);
+        self.pending.push((op, purpose));
         self.out.push_back(Output::Apply { op, batch });
     }
 
@@ -1959,30 +1991,47 @@ impl Wish {
 }
 
 impl Appending {
-    /// Its wishes in two groups.
-    fn halves(&self) -> [Group; 2] {
+    /// Its wishes in two groups, which go in next.
+    fn halve(&mut self) {
         let (first, second) = self.wishes.split_at(self.wishes.len() / 2);
         let kept = first.iter().map(|wish| wish.events).sum::<usize>().min(self.events.len());
         let (own, others) = self.events.split_at(kept);
-        let (before, after) =
-            self.commits.split_at(self.commits.partition_point(|commit| commit.first < kept));
-        let after = after.iter().map(|commit| Commit { first: commit.first - kept, ..commit.clone() });
-        [
-            Group { wishes: first.to_vec(), events: own.to_vec(), commits: before.to_vec() },
-            Group { wishes: second.to_vec(), events: others.to_vec(), commits: after.collect() },
-        ]
+        let mut before = Group { wishes: first.to_vec(), events: own.to_vec(), commits: Vec::new() };
+        let mut after = Group { wishes: second.to_vec(), events: others.to_vec(), commits: Vec::new() };
+        for commit in self.commits.iter() {
+            let mut commit = commit.clone();
+            if commit.first < kept {
+                before.commits.push(commit);
+            } else {
+                commit.first -= kept;
+                after.commits.push(commit);
+            }
+        }
+        self.rest.push(after);
+        self.rest.push(before);
     }
 }
 
 /// The receipts of a wish's events, or why nothing of it was taken.
-fn receipts(appended: Vec<Appended>) -> Result<Vec<Receipt>, EmitFault> {
-    // What was undone only says that another one is the reason.
-    let reason =
-        appended.iter().position(|one| !matches!(one, Appended::Undone) && receipt(one.clone()).is_err());
-    match reason.and_then(|place| appended.get(place)) {
-        Some(reason) => receipt(reason.clone()).map(|only| vec![only]),
-        None => appended.into_iter().map(receipt).collect(),
+fn receipts(appended: &[Appended]) -> Result<Vec<Receipt>, EmitFault> {
+    let (mut receipts, mut undone) = (Vec::new(), None);
+    for one in appended {
+        match receipt(one) {
+            Ok(receipt) => receipts.push(receipt),
+            // What was undone only says that another one is the reason.
+            Err(EmitFault::Contradiction) => undone = Some(EmitFault::Contradiction),
+            Err(reason) => return Err(reason),
+        }
     }
+    undone.map_or(Ok(receipts), Err)
+}
+
+/// Appends to a comma-separated list.
+fn join(list: &mut String, one: &str) {
+    if !list.is_empty() {
+        list.push(',');
+    }
+    list.push_str(one);
 }
 
 /// Longest wait the city can impose, with its jitter.
@@ -1998,8 +2047,8 @@ fn mono_of(now: Now, longest_ms: u64) -> impl Fn(UnixMillis) -> u64 {
     }
 }
 
-fn receipt(appended: Appended) -> Result<Receipt, EmitFault> {
-    match appended {
+fn receipt(appended: &Appended) -> Result<Receipt, EmitFault> {
+    match *appended {
         Appended::Stored(kept) => Ok(Receipt { kept, replayed: false }),
         Appended::Replayed(kept) => Ok(Receipt { kept, replayed: true }),
         Appended::Conflict(kept) => Err(EmitFault::Conflict(kept)),

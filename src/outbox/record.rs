@@ -62,18 +62,6 @@ pub struct Identities {
     pub on_dead: OnDead,
 }
 
-impl From<&Prepared> for Identities {
-    fn from(event: &Prepared) -> Self {
-        Self {
-            id: event.id,
-            intent: event.intent,
-            fingerprint: event.fingerprint,
-            lane: event.lane,
-            on_dead: event.on_dead,
-        }
-    }
-}
-
 /// `intents`: who the events of a segment are. Written once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intents {
@@ -86,17 +74,18 @@ pub struct Intents {
 }
 
 impl Intents {
-    /// Packs the events of a segment.
-    pub fn pack(first: Sequence, stored_at: UnixMillis, events: impl Iterator<Item = Identities>) -> Self {
-        let mut packed = Vec::new();
-        for event in events {
-            packed.extend_from_slice(&event.id.to_bytes());
-            packed.extend_from_slice(&event.intent.to_bytes());
-            packed.extend_from_slice(&event.fingerprint);
-            packed.extend_from_slice(&event.lane.0.to_be_bytes());
-            packed.push(if event.on_dead == OnDead::Block { FLAG_BLOCKS } else { 0 });
-        }
-        Self { first, packed, stored_at }
+    /// A segment without events yet.
+    pub fn new(first: Sequence, stored_at: UnixMillis) -> Self {
+        Self { first, packed: Vec::new(), stored_at }
+    }
+
+    /// Packs an event behind those before it.
+    pub fn push(&mut self, event: &Prepared) {
+        self.packed.extend_from_slice(&event.id.to_bytes());
+        self.packed.extend_from_slice(&event.intent.to_bytes());
+        self.packed.extend_from_slice(&event.fingerprint);
+        self.packed.extend_from_slice(&event.lane.0.to_be_bytes());
+        self.packed.push(if event.on_dead == OnDead::Block { FLAG_BLOCKS } else { 0 });
     }
 
     /// How many events the segment has.
@@ -129,8 +118,17 @@ impl Intents {
 
     /// The entries of the unique index: each intent, and each id that differs from its intent.
     pub fn index_keys(&self) -> Vec<[u8; 16]> {
-        let ids = self.iter().filter(|event| event.id.to_bytes() != event.intent.to_bytes());
-        self.iter().map(|event| event.intent.to_bytes()).chain(ids.map(|event| event.id.to_bytes())).collect()
+        let mut intents = Vec::new();
+        let mut ids = Vec::new();
+        for event in self.iter() {
+            let (id, intent) = (event.id.to_bytes(), event.intent.to_bytes());
+            intents.push(intent);
+            if id != intent {
+                ids.push(id);
+            }
+        }
+        intents.append(&mut ids);
+        intents
     }
 }
 
@@ -293,6 +291,11 @@ pub struct AgeMark {
     pub at: UnixMillis,
     /// Every event stored before has a lower sequence.
     pub next: Sequence,
+}
+
+/// Takes the sequences out of a list that stand in another.
+pub(super) fn take_out(list: &mut Vec<Sequence>, gone: &[Sequence]) {
+    list.retain(|sequence| !gone.contains(sequence));
 }
 
 /// Names one event on disk.

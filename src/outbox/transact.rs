@@ -8,8 +8,8 @@
 use super::append::{Append, Commit, Held, guarded};
 use super::feed::Heard;
 use super::record::{
-    AgeMark, Closing, Counter, DeadLetter, DeadReason, Identities, Intents, LaneRecord, MAYBE_SENT, Marks,
-    PaceRecord, RowRef, Status,
+    AgeMark, Closing, Counter, DeadLetter, DeadReason, Intents, LaneRecord, MAYBE_SENT, Marks, PaceRecord,
+    RowRef, Status, take_out,
 };
 use crate::event::{EventId, IntentKey, LaneHash, Prepared, RecordName, Sequence, UnixMillis, with_sequence};
 use crate::flat::FlatMap;
@@ -24,9 +24,9 @@ pub enum Batch {
     /// Store new events.
     Append {
         /// The events of one turn, in order.
-        events: Rc<[Prepared]>,
+        events: Rc<Vec<Prepared>>,
         /// Those of them that belong together, and the application's records with them; ascending.
-        commits: Rc<[Commit]>,
+        commits: Rc<Vec<Commit>>,
         /// Bytes of events that the origin's storage still has room for.
         room: u64,
         /// Now, by the device's clock.
@@ -37,7 +37,7 @@ pub enum Batch {
         /// The leader's epoch; a stale one settles nothing.
         epoch: u64,
         /// What the city said.
-        rows: Vec<Settlement>,
+        rows: Rc<Vec<Settlement>>,
         /// Now, by the device's clock.
         at: UnixMillis,
     },
@@ -106,7 +106,7 @@ pub enum Batch {
         /// The leader's epoch; a stale one applies nothing.
         epoch: u64,
         /// The events, in order.
-        heard: Vec<Heard>,
+        heard: Rc<Vec<Heard>>,
         /// Where the next answer begins.
         cursor: String,
         /// Now, by the device's clock.
@@ -351,7 +351,7 @@ pub enum Refusal {
 }
 
 /// What became of one event of an append.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// It is on disk.
     Stored(Kept),
@@ -393,8 +393,8 @@ pub struct Transaction {
 enum State {
     Start,
     Waiting,
-    Adding(Append),
-    Looking(Append),
+    Adding(Box<Append>),
+    Looking(Box<Append>),
     Deciding(Vec<Found>),
     Redriving(Vec<Write>, Done),
 }
@@ -416,7 +416,7 @@ impl Transaction {
             State::Start => self.start(),
             State::Waiting => self.first_answer(found),
             State::Adding(append) => self.added(append, &found),
-            State::Looking(append) => self.looked(append, found),
+            State::Looking(mut append) => self.looked(&mut append, found),
             State::Deciding(mut before) => {
                 before.extend(found);
                 self.close_dead(&before)
@@ -433,25 +433,39 @@ impl Transaction {
         match &self.batch {
             Batch::Append { commits, .. } => {
                 let mut reads = vec![Read::Counter];
-                reads.extend(guarded(commits).into_iter().map(Read::Record));
+                for record in guarded(commits).into_keys() {
+                    reads.push(Read::Record(record));
+                }
                 Step::Read(reads)
             }
             Batch::Settle { rows, .. } => {
                 let mut reads = vec![Read::Epoch, Read::Counter];
-                reads.extend(segments_of(rows.iter().map(|row| row.row)).map(Read::Marks));
-                if rows.iter().any(|row| matches!(row.outcome, Outcome::Dead { .. })) {
+                let mut segments = FlatMap::new();
+                let mut dead = false;
+                for settlement in rows.iter() {
+                    segments.insert(settlement.row.segment, ());
+                    dead |= matches!(settlement.outcome, Outcome::Dead { .. });
+                }
+                read_marks(&mut reads, segments);
+                if dead {
                     reads.push(Read::Tombstones);
                 }
                 Step::Read(reads)
             }
             Batch::Sent { rows, .. } => {
                 let mut reads = vec![Read::Epoch];
-                reads.extend(segments_of(rows.iter().copied()).map(Read::Marks));
+                let mut segments = FlatMap::new();
+                for row in rows {
+                    segments.insert(row.segment, ());
+                }
+                read_marks(&mut reads, segments);
                 Step::Read(reads)
             }
             Batch::Wait { lanes, .. } => {
                 let mut reads = vec![Read::Epoch];
-                reads.extend(lanes.iter().map(|(lane, _)| Read::Lane(*lane)));
+                for (lane, _) in lanes {
+                    reads.push(Read::Lane(*lane));
+                }
                 Step::Read(reads)
             }
             Batch::Redrive { sequence, .. }
@@ -460,15 +474,18 @@ impl Transaction {
             Batch::Lead => Step::Read(vec![Read::Epoch]),
             Batch::Prune { after, .. } => Step::Read(vec![Read::Counter, Read::MarksAfter(*after, 64)]),
             Batch::Feed { heard, .. } => {
-                let inbox = heard.iter().map(|own| Read::Inbox(own.event.cause, own.event.id));
-                Step::Read(core::iter::once(Read::Epoch).chain(inbox).collect())
+                let mut reads = vec![Read::Epoch];
+                for own in heard.iter() {
+                    reads.push(Read::Inbox(own.event.cause, own.event.id));
+                }
+                Step::Read(reads)
             }
             Batch::Buried(_) => Step::Read(vec![Read::Tombstones]),
             Batch::Beat { .. } => Step::Read(vec![Read::Epoch, Read::Beat]),
-            Batch::Ages(ages) => Step::Finish(vec![Write::Ages(ages.clone())], Done::Written),
-            Batch::Pause(paused) => Step::Finish(vec![Write::Paused(*paused)], Done::Written),
-            Batch::Pace(pace) => Step::Finish(vec![Write::Pace(*pace)], Done::Written),
-            Batch::Offer(offer, at) => Step::Finish(vec![Write::Offer(offer.clone(), *at)], Done::Written),
+            Batch::Ages(ages) => written(Write::Ages(ages.clone())),
+            Batch::Pause(paused) => written(Write::Paused(*paused)),
+            Batch::Pace(pace) => written(Write::Pace(*pace)),
+            Batch::Offer(offer, at) => written(Write::Offer(offer.clone(), *at)),
         }
     }
 
@@ -479,9 +496,12 @@ impl Transaction {
                 let Some(Found::Counter(counter)) = found.next() else {
                     return Step::Abort(Refusal::Broken);
                 };
-                let records =
-                    found.filter_map(|one| if let Found::Record(value) = one { Some(value) } else { None });
-                let records = guarded(commits).into_iter().zip(records).collect();
+                let mut records = guarded(commits);
+                for (record, one) in records.values_mut().zip(found) {
+                    if let Found::Record(value) = one {
+                        *record = value;
+                    }
+                }
                 let append = Append::plan(events, commits, Held { counter, room: *room, records }, *at);
                 self.add(append)
             }
@@ -492,7 +512,8 @@ impl Transaction {
                 Some(Found::Dead(Some(letter))) => {
                     let mut reads = vec![Read::Lane(letter.lane), Read::Marks(letter.row.segment)];
                     if let Batch::Revive { id, .. } = &self.batch {
-                        reads.extend([Read::Holder(id.to_bytes()), Read::Body(letter.row.segment)]);
+                        reads.push(Read::Holder(id.to_bytes()));
+                        reads.push(Read::Body(letter.row.segment));
                     }
                     self.state = State::Deciding(found);
                     Step::Read(reads)
@@ -510,12 +531,12 @@ impl Transaction {
             Batch::Prune { at, .. } => prune(*at, &found),
             Batch::Buried(told) => {
                 let mut left = tombstones_in(&found);
-                left.retain(|sequence| !told.contains(sequence));
-                Step::Finish(vec![Write::Tombstones(left)], Done::Written)
+                take_out(&mut left, told);
+                written(Write::Tombstones(left))
             }
             Batch::Beat { epoch, leaves } => match found.get(1) {
                 Some(Found::Beat(beat)) if epoch_is(*epoch, &found) => {
-                    Step::Finish(vec![Write::Beat(if *leaves { 0 } else { beat + 1 })], Done::Written)
+                    written(Write::Beat(if *leaves { 0 } else { beat + 1 }))
                 }
                 Some(Found::Beat(_)) => Step::Abort(Refusal::StaleEpoch),
                 _ => Step::Abort(Refusal::Broken),
@@ -527,51 +548,58 @@ impl Transaction {
     }
 
     /// Tries to add what is fresh; with nothing fresh the append is decided.
-    fn add(&mut self, append: Append) -> Step {
+    fn add(&mut self, mut append: Box<Append>) -> Step {
         if append.must_look() {
             return self.look(append);
         }
         if append.segments().is_empty() {
-            return self.finish_append(append);
+            return self.finish_append(&mut append);
         }
         let records = append.segments().to_vec();
         self.state = State::Adding(append);
         Step::Add(records)
     }
 
-    fn added(&mut self, append: Append, found: &[Found]) -> Step {
+    fn added(&mut self, mut append: Box<Append>, found: &[Found]) -> Step {
         match found.first() {
-            Some(Found::Added(true)) => self.finish_append(append),
+            Some(Found::Added(true)) => self.finish_append(&mut append),
             Some(Found::Added(false)) if !append.has_looked() => self.look(append),
             _ => Step::Abort(Refusal::Broken),
         }
     }
 
     /// Asks for whatever holds the identities of the append.
-    fn look(&mut self, append: Append) -> Step {
+    fn look(&mut self, append: Box<Append>) -> Step {
         let Batch::Append { events, .. } = &self.batch else { return Step::Abort(Refusal::Broken) };
-        let identities = events.iter().flat_map(|event| [event.intent.to_bytes(), event.id.to_bytes()]);
-        let once: FlatMap<[u8; 16], ()> = identities.map(|identity| (identity, ())).collect();
-        let reads = once.into_keys().map(Read::Holder).collect();
+        let mut identities = FlatMap::new();
+        for event in events.iter() {
+            identities.insert(event.intent.to_bytes(), ());
+            identities.insert(event.id.to_bytes(), ());
+        }
+        let mut reads = Vec::new();
+        for identity in identities.into_keys() {
+            reads.push(Read::Holder(identity));
+        }
         self.state = State::Looking(append);
         Step::Read(reads)
     }
 
-    fn looked(&mut self, append: Append, found: Vec<Found>) -> Step {
+    fn looked(&mut self, append: &mut Append, found: Vec<Found>) -> Step {
         let Batch::Append { events, commits, at, .. } = &self.batch else {
             return Step::Abort(Refusal::Broken);
         };
         // A replayed burst finds the same few segments again and again.
-        let holders: FlatMap<Sequence, (Intents, Marks)> = found
-            .into_iter()
-            .filter_map(|one| if let Found::Segment(holder) = one { holder } else { None })
-            .map(|holder| (holder.0.first, holder))
-            .collect();
+        let mut holders = FlatMap::new();
+        for one in found {
+            if let Found::Segment(Some(holder)) = one {
+                holders.insert(holder.0.first, holder);
+            }
+        }
         let next = append.again(events, commits, &holders, *at);
         self.add(next)
     }
 
-    fn finish_append(&self, append: Append) -> Step {
+    fn finish_append(&self, append: &mut Append) -> Step {
         let Batch::Append { events, at, .. } = &self.batch else { return Step::Abort(Refusal::Broken) };
         let (writes, counter, results) = append.finish(events, *at);
         Step::Finish(writes, Done::Appended(results, counter))
@@ -588,19 +616,19 @@ impl Transaction {
         else {
             return Step::Abort(Refusal::Broken);
         };
+        let dead = Dead { letter, counter: *counter, lane: *lane, marks: marks.clone() };
         match &self.batch {
-            Batch::Discard { reason, at, .. } => discard(letter, *counter, *lane, marks.clone(), reason, *at),
+            Batch::Discard { reason, at, .. } => dead.discard(reason, *at),
             Batch::Revive { id, at, .. } => match rest {
                 [Found::Segment(Some((intents, _))), Found::Body(body)] => {
-                    let body = body.as_deref().unwrap_or_default();
-                    revive(letter, *counter, *lane, (marks.clone(), intents, body), *id, *at)
+                    dead.revive(intents, body.as_deref().unwrap_or_default(), *id, *at)
                 }
                 _ => Step::Abort(Refusal::NotFound),
             },
             Batch::Redrive { event, at, .. } => {
-                let intents =
-                    Intents::pack(counter.next, *at, core::iter::once(Identities::from(event.as_ref())));
-                let (writes, done) = redrive(letter, *counter, *lane, marks.clone(), event, *at);
+                let mut intents = Intents::new(counter.next, *at);
+                intents.push(event);
+                let (writes, done) = dead.redrive(event, *at);
                 self.state = State::Redriving(writes, done);
                 Step::Add(vec![intents])
             }
@@ -609,45 +637,59 @@ impl Transaction {
     }
 }
 
-fn segments_of(rows: impl Iterator<Item = RowRef>) -> impl Iterator<Item = Sequence> {
-    let segments: FlatMap<Sequence, Sequence> = rows.map(|row| (row.segment, row.segment)).collect();
-    segments.into_values()
+fn written(write: Write) -> Step {
+    Step::Finish(vec![write], Done::Written)
+}
+
+fn read_marks(reads: &mut Vec<Read>, segments: FlatMap<Sequence, ()>) {
+    for segment in segments.into_keys() {
+        reads.push(Read::Marks(segment));
+    }
 }
 
 fn epoch_is(epoch: u64, found: &[Found]) -> bool {
     matches!(found.first(), Some(Found::Epoch(stored)) if *stored == epoch)
 }
 
-fn marks_in(found: &[Found]) -> FlatMap<Sequence, Marks> {
-    found
-        .iter()
-        .filter_map(|one| {
-            if let Found::Marks(Some(marks)) = one { Some((marks.first, marks.clone())) } else { None }
-        })
-        .collect()
+/// The marks found, which were asked for once each and in order.
+fn marks_in(found: &[Found]) -> Vec<Marks> {
+    let mut list = Vec::new();
+    for one in found {
+        if let Found::Marks(Some(marks)) = one {
+            list.push(marks.clone());
+        }
+    }
+    list
+}
+
+fn marks_of(list: &mut [Marks], row: RowRef) -> Option<&mut Marks> {
+    list.iter_mut().find(|marks| marks.first == row.segment)
 }
 
 fn tombstones_in(found: &[Found]) -> Vec<Sequence> {
-    let list = found
-        .iter()
-        .find_map(|one| if let Found::Tombstones(list) = one { Some(list.clone()) } else { None });
-    list.unwrap_or_default()
+    for one in found {
+        if let Found::Tombstones(list) = one {
+            return list.clone();
+        }
+    }
+    Vec::new()
 }
 
 fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> Step {
     if !epoch_is(epoch, found) {
         return Step::Abort(Refusal::StaleEpoch);
     }
-    let Some(Found::Counter(mut counter)) = found.get(1).cloned() else {
+    let Some(Found::Counter(counter)) = found.get(1) else {
         return Step::Abort(Refusal::Broken);
     };
+    let mut counter = *counter;
     let mut marks = marks_in(found);
     let mut tombstones = tombstones_in(found);
     let known = tombstones.len();
     let mut writes = Vec::new();
     for settlement in rows {
         let index = settlement.row.index();
-        let Some(segment) = marks.get_mut(&settlement.row.segment) else { continue };
+        let Some(segment) = marks_of(&mut marks, settlement.row) else { continue };
         // A row that is no longer owed was settled before; settling it again would spoil the totals.
         if segment.status_of(index) != Some(Status::Owed) {
             continue;
@@ -689,7 +731,7 @@ fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> S
             writes.push(Write::DeleteLane(settlement.lane));
         }
     }
-    for segment in marks.into_values() {
+    for segment in marks {
         if !segment.owes() {
             writes.push(Write::DeleteBody(segment.first));
         }
@@ -709,7 +751,7 @@ fn sent(epoch: u64, rows: &[RowRef], found: &[Found]) -> Step {
     }
     let mut marks = marks_in(found);
     for row in rows {
-        let Some(segment) = marks.get_mut(&row.segment) else { continue };
+        let Some(segment) = marks_of(&mut marks, *row) else { continue };
         let index = row.index() as usize;
         if let Some(byte) = segment.status.get_mut(index) {
             *byte |= MAYBE_SENT;
@@ -718,24 +760,31 @@ fn sent(epoch: u64, rows: &[RowRef], found: &[Found]) -> Step {
             *tries = tries.saturating_add(1);
         }
     }
-    Step::Finish(marks.into_values().map(Write::Marks).collect(), Done::Written)
+    let mut writes = Vec::new();
+    for segment in marks {
+        writes.push(Write::Marks(segment));
+    }
+    Step::Finish(writes, Done::Written)
 }
 
 fn wait(epoch: u64, lanes: &[(LaneHash, UnixMillis)], found: &[Found]) -> Step {
     if !epoch_is(epoch, found) {
         return Step::Abort(Refusal::StaleEpoch);
     }
-    let stored = |lane: LaneHash| {
-        found.iter().find_map(|one| match one {
-            Found::Lane(Some(record)) if record.lane == lane => Some(*record),
-            _ => None,
-        })
-    };
-    let writes = lanes.iter().map(|(lane, due)| {
-        let record = stored(*lane).unwrap_or(LaneRecord { lane: *lane, dead: None, front: None, due: None });
-        Write::Lane(LaneRecord { due: Some(*due), ..record })
-    });
-    Step::Finish(writes.collect(), Done::Written)
+    let mut writes = Vec::new();
+    for (lane, due) in lanes {
+        let mut record = LaneRecord { lane: *lane, dead: None, front: None, due: None };
+        for one in found {
+            if let Found::Lane(Some(stored)) = one
+                && stored.lane == *lane
+            {
+                record = *stored;
+            }
+        }
+        record.due = Some(*due);
+        writes.push(Write::Lane(record));
+    }
+    Step::Finish(writes, Done::Written)
 }
 
 fn hear(epoch: u64, heard: &[Heard], cursor: &str, at: UnixMillis, found: &[Found]) -> Step {
@@ -744,16 +793,20 @@ fn hear(epoch: u64, heard: &[Heard], cursor: &str, at: UnixMillis, found: &[Foun
     }
     let mut fresh = Vec::new();
     let mut writes = Vec::new();
+    let mut said = None;
     for (place, (own, known)) in heard.iter().zip(found.iter().skip(1)).enumerate() {
         let twin = heard.iter().take(place).any(|before| before.event.id == own.event.id);
-        if *known == Found::Inbox(false) && !twin {
+        if matches!(known, Found::Inbox(false)) && !twin {
             fresh.push(place);
             writes.push(Write::Inbox(own.event.clone()));
-            writes.extend(own.put.iter().map(|put| Write::Record(put.record.clone(), put.value.clone())));
+            for put in &own.put {
+                writes.push(Write::Record(put.record.clone(), put.value.clone()));
+            }
         }
+        said = said.max(own.event.id.time());
     }
     // What is old by the city's clock and by the device's: either alone may jump.
-    if let Some(said) = heard.iter().filter_map(|own| own.event.id.time()).max() {
+    if let Some(said) = said {
         let horizon = UnixMillis(said.min(at).0.saturating_sub(INBOX_KEEP_MS));
         writes.push(Write::ForgetInbox(EventId::mint(horizon, [0; 10])));
     }
@@ -761,125 +814,110 @@ fn hear(epoch: u64, heard: &[Heard], cursor: &str, at: UnixMillis, found: &[Foun
     Step::Finish(writes, Done::Heard(fresh))
 }
 
-fn discard(
-    letter: &DeadLetter,
-    mut counter: Counter,
+/// A dead letter about which a person decided, and what the disk holds around it.
+struct Dead<'a> {
+    letter: &'a DeadLetter,
+    counter: Counter,
     lane: Option<LaneRecord>,
-    mut marks: Marks,
-    reason: &str,
-    at: UnixMillis,
-) -> Step {
-    set_status(&mut marks, letter.row, Status::Discarded);
-    marks.settled_at = at;
-    counter.dead = counter.dead.saturating_sub(1);
-    let closed = Some(Closing { at, note: reason.to_owned(), redriven: false });
-    let mut writes = vec![
-        Write::DeleteOpenDead(letter.row.sequence),
-        Write::Dead(DeadLetter { closed, ..letter.clone() }),
-        Write::Marks(marks),
-        Write::Counter(counter),
-    ];
-    let waited = waits_for(lane, letter);
-    if waited {
-        writes.push(Write::DeleteLane(letter.lane));
-    }
-    Step::Finish(writes, Done::Closed(Closed { lane: letter.lane, waited, appended: None, counter }))
+    marks: Marks,
 }
 
-/// The event is owed again in its own place, with the bytes it always had.
-fn revive(
-    letter: &DeadLetter,
-    mut counter: Counter,
-    lane: Option<LaneRecord>,
-    (mut marks, intents, body): (Marks, &Intents, &str),
-    id: EventId,
-    at: UnixMillis,
-) -> Step {
-    let index = letter.row.index();
-    let Some(own) = intents.get(index as usize).filter(|own| own.id == id) else {
-        return Step::Abort(Refusal::NotFound);
-    };
-    // A settled event's line may be gone with the segment's body; it comes back where it was, beside those still owed.
-    let mut lines: Vec<&str> = body.split('\n').collect();
-    lines.resize(intents.len().max(index as usize + 1), "");
-    if let Some(line) = lines.get_mut(index as usize) {
-        *line = &letter.body;
+impl Dead<'_> {
+    fn discard(mut self, reason: &str, at: UnixMillis) -> Step {
+        self.settle(Status::Discarded, at);
+        let closing = Closing { at, note: reason.to_owned(), redriven: false };
+        let (writes, done) = self.close(closing, None, None, Vec::new());
+        Step::Finish(writes, done)
     }
-    let mut writes = vec![Write::Body(letter.row.segment, lines.join("\n"))];
-    if let Some(byte) = marks.status.get_mut(index as usize) {
-        *byte = Status::Owed as u8 | MAYBE_SENT;
-    }
-    counter.owed += 1;
-    counter.bytes += letter.body.len() as u64;
-    counter.dead = counter.dead.saturating_sub(1);
-    let closed = Some(Closing { at, note: id.to_string(), redriven: true });
-    let kept = Kept { id, intent: own.intent, row: letter.row, stored_at: intents.stored_at };
-    writes.extend([
-        Write::DeleteOpenDead(letter.row.sequence),
-        Write::Dead(DeadLetter { closed, ..letter.clone() }),
-        Write::Marks(marks),
-        Write::Counter(counter),
+
+    /// The event is owed again in its own place, with the bytes it always had.
+    fn revive(mut self, intents: &Intents, body: &str, id: EventId, at: UnixMillis) -> Step {
+        let row = self.letter.row;
+        let index = row.index() as usize;
+        let Some(own) = intents.get(index).filter(|own| own.id == id) else {
+            return Step::Abort(Refusal::NotFound);
+        };
+        // A settled event's line may be gone with the segment's body; it comes back where it was, beside those still
+        // owed.
+        let mut lines = body.split('\n');
+        let mut whole = String::new();
+        for place in 0..intents.len().max(index + 1) {
+            let line = lines.next().unwrap_or_default();
+            if place > 0 {
+                whole.push('\n');
+            }
+            whole.push_str(if place == index { &self.letter.body } else { line });
+        }
+        self.set_status(Status::Owed as u8 | MAYBE_SENT);
+        self.counter.owed += 1;
+        self.counter.bytes += self.letter.body.len() as u64;
+        let closing = Closing { at, note: id.to_string(), redriven: true };
+        let kept = Kept { id, intent: own.intent, row, stored_at: intents.stored_at };
         // It would be too old at once: what is owed gets a new week.
-        Write::Ages(Vec::new()),
-    ]);
-    let waited = waits_for(lane, letter);
-    if waited {
-        writes.push(Write::DeleteLane(letter.lane));
+        let writes = vec![Write::Body(row.segment, whole), Write::Ages(Vec::new())];
+        let (writes, done) = self.close(closing, Some(kept), None, writes);
+        Step::Finish(writes, done)
     }
-    let appended = Some(Appended::Stored(kept));
-    Step::Finish(writes, Done::Closed(Closed { lane: letter.lane, waited, appended, counter }))
-}
 
-/// The new event gets the next sequence, a segment of its own and, if the lane waited, the old one's place in it.
-fn redrive(
-    letter: &DeadLetter,
-    mut counter: Counter,
-    lane: Option<LaneRecord>,
-    mut marks: Marks,
-    event: &Prepared,
-    at: UnixMillis,
-) -> (Vec<Write>, Done) {
-    let sequence = counter.next;
-    let row = RowRef { segment: sequence, sequence };
-    let waited = waits_for(lane, letter);
-    let place = marks.places.get(&letter.row.index()).copied().unwrap_or(letter.row.sequence);
-    set_status(&mut marks, letter.row, Status::Redriven);
-    marks.settled_at = at;
-    counter.next = Sequence(sequence.0 + 1);
-    counter.owed += 1;
-    counter.bytes += event.bytes as u64;
-    counter.dead = counter.dead.saturating_sub(1);
-    let mut own = Marks::owed(sequence, 1);
-    // A lane that went on without the dead letter has no place to give back.
-    if waited {
-        own.places.insert(0, place);
+    /// The new event gets the next sequence, a segment of its own and, if the lane waited, the old one's place in it.
+    fn redrive(mut self, event: &Prepared, at: UnixMillis) -> (Vec<Write>, Done) {
+        let sequence = self.counter.next;
+        self.counter.next = Sequence(sequence.0 + 1);
+        self.counter.owed += 1;
+        self.counter.bytes += event.bytes as u64;
+        let mut own = Marks::owed(sequence, 1);
+        // A lane that went on without the dead letter has no place to give back.
+        if self.lane_waits() {
+            let row = self.letter.row;
+            own.places.insert(0, self.marks.places.get(&row.index()).copied().unwrap_or(row.sequence));
+        }
+        self.settle(Status::Redriven, at);
+        let closing = Closing { at, note: event.id.to_string(), redriven: true };
+        let row = RowRef { segment: sequence, sequence };
+        let kept = Kept { id: event.id, intent: event.intent, row, stored_at: at };
+        let body = Write::Body(sequence, with_sequence(&event.tail, sequence));
+        self.close(closing, Some(kept), Some(sequence), vec![Write::Marks(own), body])
     }
-    let closed = Some(Closing { at, note: event.id.to_string(), redriven: true });
-    let mut writes = vec![
-        Write::DeleteOpenDead(letter.row.sequence),
-        Write::Dead(DeadLetter { closed, ..letter.clone() }),
-        Write::Marks(marks),
-        Write::Marks(own),
-        Write::Body(sequence, with_sequence(&event.tail, sequence)),
-        Write::Counter(counter),
-    ];
-    if waited {
-        let front = Some(sequence);
-        writes.push(Write::Lane(LaneRecord { lane: letter.lane, dead: None, front, due: None }));
+
+    fn settle(&mut self, status: Status, at: UnixMillis) {
+        self.set_status(status as u8);
+        self.marks.settled_at = at;
     }
-    let kept = Kept { id: event.id, intent: event.intent, row, stored_at: at };
-    let appended = Some(Appended::Stored(kept));
-    (writes, Done::Closed(Closed { lane: letter.lane, waited, appended, counter }))
-}
 
-/// Whether a lane waits for this very letter; it may wait for another, or for a time.
-fn waits_for(lane: Option<LaneRecord>, letter: &DeadLetter) -> bool {
-    lane.is_some_and(|record| record.dead == Some(letter.row.sequence))
-}
+    fn set_status(&mut self, status: u8) {
+        if let Some(byte) = self.marks.status.get_mut(self.letter.row.index() as usize) {
+            *byte = status;
+        }
+    }
 
-fn set_status(marks: &mut Marks, row: RowRef, status: Status) {
-    if let Some(byte) = marks.status.get_mut(row.index() as usize) {
-        *byte = status as u8;
+    /// Whether the lane waits for this very letter; it may wait for another, or for a time.
+    fn lane_waits(&self) -> bool {
+        self.lane.is_some_and(|record| record.dead == Some(self.letter.row.sequence))
+    }
+
+    /// What every decision writes: the letter leaves the open ones for the audit, and a lane that waited for it flows,
+    /// perhaps with a new front.
+    fn close(
+        mut self,
+        closing: Closing,
+        kept: Option<Kept>,
+        front: Option<Sequence>,
+        mut writes: Vec<Write>,
+    ) -> (Vec<Write>, Done) {
+        let (waited, lane) = (self.lane_waits(), self.letter.lane);
+        self.counter.dead = self.counter.dead.saturating_sub(1);
+        writes.push(Write::DeleteOpenDead(self.letter.row.sequence));
+        writes.push(Write::Dead(DeadLetter { closed: Some(closing), ..self.letter.clone() }));
+        writes.push(Write::Marks(self.marks));
+        writes.push(Write::Counter(self.counter));
+        if waited {
+            writes.push(match front {
+                None => Write::DeleteLane(lane),
+                front => Write::Lane(LaneRecord { lane, dead: None, front, due: None }),
+            });
+        }
+        let appended = kept.map(Appended::Stored);
+        (writes, Done::Closed(Closed { lane, waited, appended, counter: self.counter }))
     }
 }
 
@@ -888,12 +926,14 @@ fn prune(at: UnixMillis, found: &[Found]) -> Step {
         return Step::Abort(Refusal::Broken);
     };
     let kept_from = counter.next.0.saturating_sub(INTENT_KEEP_EVENTS);
-    let forgotten = list.iter().filter(|marks| {
+    let mut writes = Vec::new();
+    for marks in list {
         let old = at.0.saturating_sub(marks.settled_at.0) > INTENT_KEEP_MS;
         let far = marks.first.0 + (marks.status.len() as u64) < kept_from;
-        !marks.owes() && !marks.has_dead() && (old || far)
-    });
-    let writes = forgotten.map(|marks| Write::DeleteSegment(marks.first)).collect();
+        if !marks.owes() && !marks.has_dead() && (old || far) {
+            writes.push(Write::DeleteSegment(marks.first));
+        }
+    }
     let next = if list.len() == 64 { list.last().map(|marks| marks.first) } else { None };
     Step::Finish(writes, Done::Pruned(next))
 }

@@ -7,7 +7,7 @@
 //! caught up.
 
 use super::port::{Load, LoadedRow, Opened};
-use super::record::{LaneRecord, RowRef};
+use super::record::{LaneRecord, RowRef, take_out};
 use crate::event::contract::OnDead;
 use crate::event::{EventId, IntentKey, LaneHash, Sequence, UnixMillis};
 use crate::flat::FlatMap;
@@ -41,6 +41,7 @@ pub(super) struct Row {
     pub(super) stored_at: UnixMillis,
     pub(super) body: String,
     pub(super) doing: Doing,
+    place: Sequence,
     topic: u32,
 }
 
@@ -198,7 +199,9 @@ impl Window {
 
     /// Starts over from what lies on disk. `mono_of` turns a stored due time into a monotonic one.
     pub(super) fn restart(&mut self, opened: &Opened, mono_of: impl Fn(UnixMillis) -> u64) {
-        *self = Self { more: true, ..Self::with(self.room) };
+        self.lanes.clear();
+        self.reading = None;
+        self.forget_rows();
         for LaneRecord { lane, dead, front, due } in &opened.lanes {
             // It waited at least once, so its record goes with its next verdict.
             let (due_ms, waits) = (due.map(&mono_of), u32::from(due.is_some()));
@@ -210,22 +213,27 @@ impl Window {
     /// Takes over what another context decided about lanes: a dead letter closed, a new front. Mere waits are the
     /// leader's own, who knows them better than the disk.
     pub(super) fn refresh(&mut self, opened: &Opened, mono_of: impl Fn(UnixMillis) -> u64) {
-        let records = opened.lanes.iter().filter(|record| record.dead.is_some() || record.front.is_some());
-        let stored: FlatMap<LaneHash, &LaneRecord> = records.map(|record| (record.lane, record)).collect();
-        let decided = |state: &LaneState| state.dead.is_some() || state.front.is_some();
-        let gone: Vec<LaneHash> = self
-            .lanes
-            .iter()
-            .filter(|(lane, state)| decided(state) && !stored.contains_key(lane))
-            .map(|(lane, _)| *lane)
-            .collect();
+        let decides = |record: &LaneRecord| record.dead.is_some() || record.front.is_some();
+        let mut stored = FlatMap::new();
+        for record in &opened.lanes {
+            if decides(record) {
+                stored.insert(record.lane, ());
+            }
+        }
+        let mut gone = Vec::new();
+        for (lane, state) in self.lanes.iter() {
+            let decided = state.dead.is_some() || state.front.is_some();
+            if decided && !stored.contains_key(lane) {
+                gone.push(*lane);
+            }
+        }
         let mut changed = !gone.is_empty();
         for lane in gone {
             self.unblock(lane);
         }
-        for record in stored.into_values() {
+        for record in &opened.lanes {
             let own = self.lanes.get(&record.lane).map(|state| (state.dead, state.front));
-            if own != Some((record.dead, record.front)) {
+            if decides(record) && own != Some((record.dead, record.front)) {
                 changed = true;
                 self.block(record.lane, |state| {
                     state.dead = record.dead;
@@ -281,8 +289,8 @@ impl Window {
             return None;
         }
         let (reading, load) = if !self.back.is_empty() {
-            let segments: Vec<Sequence> =
-                self.back.keys().take(LOAD_SEGMENTS_MAX as usize).copied().collect();
+            let segments = self.back.keys().as_slice();
+            let segments = segments.chunks(LOAD_SEGMENTS_MAX as usize).next().unwrap_or_default().to_vec();
             self.bring_back(&segments);
             (Reading::Back(segments.clone()), Load::These(segments))
         } else if self.near_has_room() && (self.near < self.far || self.more) {
@@ -307,8 +315,9 @@ impl Window {
         for segment in segments {
             self.back.remove(segment);
         }
-        for state in self.lanes.values_mut().filter(|state| state.back != Back::Stays) {
-            if state.parked.first().is_some_and(|first| segments.contains(first)) {
+        for state in self.lanes.values_mut() {
+            let first = state.parked.first();
+            if state.back != Back::Stays && first.is_some_and(|first| segments.contains(first)) {
                 state.back = Back::Coming;
             }
         }
@@ -317,57 +326,58 @@ impl Window {
     /// The page on its way will not come, or is not to be believed: it may show later rows of a lane alone.
     pub(super) fn page_failed(&mut self) {
         if let Some(Reading::Back(segments)) = self.reading.take() {
-            self.back.extend(segments.into_iter().map(|segment| (segment, ())));
+            for segment in segments {
+                self.back.insert(segment, ());
+            }
         }
-        for state in self.lanes.values_mut().filter(|state| state.back == Back::Coming) {
-            state.back = Back::Due;
+        for state in self.lanes.values_mut() {
+            if state.back == Back::Coming {
+                state.back = Back::Due;
+            }
         }
     }
 
     /// Takes a page in.
     pub(super) fn take(&mut self, rows: Vec<LoadedRow>, last: Option<Sequence>, more: bool) {
         let settled = core::mem::take(&mut self.settled_meanwhile);
-        let known = |window: &Self, row: &LoadedRow| {
-            settled.contains_key(&row.row.sequence) || window.places.contains_key(&row.row.sequence)
-        };
-        match self.reading.take() {
-            None => {}
-            Some(Reading::Near) => {
-                let mut taken = self.near;
-                for row in rows {
-                    // A segment is taken whole or not at all.
-                    if row.row.segment > taken {
-                        if !self.near_has_room() {
-                            return self.near_reaches(taken, true);
-                        }
-                        taken = row.row.segment;
-                    }
-                    if !known(self, &row) {
-                        self.hold_or_park(row);
-                    }
+        let Some(reading) = self.reading.take() else { return };
+        if let Reading::Back(segments) = &reading {
+            self.arrived(segments);
+        }
+        let mut taken = self.near;
+        for row in rows {
+            // A segment is taken whole or not at all.
+            if matches!(reading, Reading::Near) && row.row.segment > taken {
+                if !self.near_has_room() {
+                    return self.near_reaches(taken, true);
                 }
+                taken = row.row.segment;
+            }
+            let sequence = &row.row.sequence;
+            if settled.contains_key(sequence) || self.places.contains_key(sequence) {
+                continue;
+            }
+            match reading {
+                Reading::Near => self.hold_or_park(row),
+                Reading::Far => self.hold_or_pass(row),
+                Reading::Back(_) => self.hold_if_returned(row),
+            }
+        }
+        match reading {
+            Reading::Near => {
                 let last = last.unwrap_or(self.near);
                 self.near_reaches(if more { last } else { last.max(self.far) }, more);
             }
-            Some(Reading::Far) => {
-                for row in rows {
-                    if !known(self, &row) {
-                        self.hold_or_pass(row);
-                    }
-                }
+            Reading::Far => {
                 self.far = last.unwrap_or(self.far).max(self.far);
                 self.more = more || self.grew_meanwhile;
             }
-            Some(Reading::Back(segments)) => {
-                self.arrived(&segments);
-                for row in rows {
-                    if !known(self, &row) {
-                        self.hold_if_returned(row);
+            Reading::Back(_) => {
+                for state in self.lanes.values_mut() {
+                    if state.back == Back::Coming {
+                        state.back = Back::Stays;
+                        Self::release(&mut self.back, state);
                     }
-                }
-                for state in self.lanes.values_mut().filter(|state| state.back == Back::Coming) {
-                    state.back = Back::Stays;
-                    Self::release(&mut self.back, state);
                 }
                 self.tidy_lanes();
             }
@@ -385,8 +395,10 @@ impl Window {
 
     /// The segments of lanes that come back are in hand.
     fn arrived(&mut self, segments: &[Sequence]) {
-        for state in self.lanes.values_mut().filter(|state| state.back == Back::Coming) {
-            state.parked.retain(|segment| !segments.contains(segment));
+        for state in self.lanes.values_mut() {
+            if state.back == Back::Coming {
+                take_out(&mut state.parked, segments);
+            }
         }
     }
 
@@ -456,6 +468,7 @@ impl Window {
                 stored_at: loaded.stored_at,
                 body: loaded.body,
                 doing: Doing::Pending,
+                place,
                 topic,
             }),
         );
@@ -496,14 +509,25 @@ impl Window {
 
     /// Makes a lane wait: its rows leave the window.
     pub(super) fn block(&mut self, lane: LaneHash, change: impl FnOnce(&mut LaneState)) {
-        let rows: Vec<RowRef> = self.rows.values().filter(|row| row.lane == lane).map(|row| row.at).collect();
-        let state = self.lanes.or_default(lane);
-        change(state);
-        state.back = Back::Stays;
-        rows.iter().for_each(|row| state.park(row.segment));
-        for row in rows {
+        change(self.stop(lane));
+    }
+
+    fn stop(&mut self, lane: LaneHash) -> &mut LaneState {
+        let mut left = Vec::new();
+        for row in self.rows.values() {
+            if row.lane == lane {
+                left.push(row.at);
+            }
+        }
+        for row in &left {
             self.remove(row.sequence);
         }
+        let state = self.lanes.or_default(lane);
+        state.back = Back::Stays;
+        for row in left {
+            state.park(row.segment);
+        }
+        state
     }
 
     /// Lets a lane flow again: what it left on disk is read again.
@@ -544,7 +568,9 @@ impl Window {
     fn release(back: &mut FlatMap<Sequence, ()>, state: &mut LaneState) {
         if !state.parked.is_empty() {
             state.back = Back::Due;
-            back.extend(state.parked.iter().map(|segment| (*segment, ())));
+            for segment in &state.parked {
+                back.insert(*segment, ());
+            }
         }
     }
 
@@ -555,8 +581,10 @@ impl Window {
                 state.due_ms = None;
                 if state.dead.is_none() && state.front.is_none() {
                     Self::release(&mut self.back, state);
-                } else if let Some(front) = state.front {
-                    self.back.extend(state.parked.iter().filter(|own| **own == front).map(|own| (*own, ())));
+                } else if let Some(front) = state.front
+                    && state.parked.contains(&front)
+                {
+                    self.back.insert(front, ());
                 }
             }
         }
@@ -571,27 +599,38 @@ impl Window {
 
     /// The earliest due time of a lane.
     pub(super) fn next_due_ms(&self) -> Option<u64> {
-        self.lanes.values().filter(|state| state.dead.is_none()).filter_map(|state| state.due_ms).min()
+        let mut next = None;
+        for state in self.lanes.values() {
+            if state.dead.is_none() {
+                next = earlier(next, state.due_ms);
+            }
+        }
+        next
     }
 
     /// No owed row has a lower sequence than this.
     pub(super) fn lowest_owed(&self) -> Option<Sequence> {
-        let held = self.places.keys().next().copied();
-        let parked = self.lanes.values().filter_map(|state| state.parked.first().copied()).min();
-        let beyond = (self.more || self.near < self.far).then_some(Sequence(self.near.0 + 1));
-        [held, parked, beyond].into_iter().flatten().min()
+        let beyond = (self.more || self.near < self.far).then_some(self.near.0 + 1);
+        let mut lowest = earlier(self.places.keys().next().map(|held| held.0), beyond);
+        for state in self.lanes.values() {
+            lowest = earlier(lowest, state.parked.first().map(|parked| parked.0));
+        }
+        lowest.map(Sequence)
     }
 
     /// The first row of each flowing lane that may be sent, within the limits, every topic with the same share.
     pub(super) fn select(&self, events_max: usize, bytes_max: usize) -> Vec<RowRef> {
-        let waiting = self.lanes.values().filter(|state| state.back == Back::Stays).count();
+        let mut waiting = 0;
+        for state in self.lanes.values() {
+            waiting += usize::from(state.back == Back::Stays);
+        }
         let full = waiting >= self.room.lanes;
         let mut lanes = FlatMap::new();
         let mut turns: FlatMap<u32, usize> = FlatMap::new();
         // Sorted by turn: the first of every topic, then the second of every topic.
-        let mut candidates: FlatMap<(usize, Sequence, Sequence), &Row> = FlatMap::new();
+        let mut candidates: FlatMap<(u64, u64), &Row> = FlatMap::new();
         let mut ample = 0;
-        for (place, row) in self.rows.iter() {
+        for (place, row) in self.rows.values().enumerate() {
             if ample == self.topics.len() {
                 break;
             }
@@ -602,21 +641,29 @@ impl Window {
             }
             let turn = turns.or_default(row.topic);
             if *turn < events_max {
-                candidates.insert((*turn, place.0, place.1), row);
+                candidates.insert((*turn as u64, place as u64), row);
             }
             *turn += 1;
             ample += usize::from(*turn == events_max);
         }
         let mut bytes = 2;
         let mut chosen = FlatMap::new();
-        for ((_, place, sequence), row) in candidates.iter().take(events_max) {
+        for row in candidates.into_values() {
             bytes += row.body.len() + 1;
-            if !chosen.is_empty() && bytes > bytes_max {
+            if chosen.len() == events_max || !chosen.is_empty() && bytes > bytes_max {
                 break;
             }
-            chosen.insert((*place, *sequence), row.at);
+            chosen.insert((row.place, row.at.sequence), row.at);
         }
-        chosen.into_values().collect()
+        chosen.into_values()
+    }
+}
+
+/// The earlier of two moments, or of two places; none is later than any.
+pub(super) fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

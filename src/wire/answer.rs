@@ -1,7 +1,7 @@
 //! The city's answers, read from JSON: verdicts, problems and its offer.
 
 use crate::event::EventId;
-use crate::event::json::Json;
+use crate::event::json::{Json, write_text};
 use crate::limits::CURSOR_CHARS_MAX;
 use crate::wire::headers::PROBLEM_PREFIX;
 
@@ -75,16 +75,17 @@ impl Problem {
 
     /// The document as JSON text.
     pub fn to_json(&self) -> String {
-        let mut members = vec![
-            ("type".to_owned(), Json::Text(self.kind.clone())),
-            ("title".to_owned(), Json::Text(self.title.clone())),
-        ];
+        let mut out = "{\"type\":".to_owned();
+        write_text(&self.kind, &mut out);
+        out.push_str(",\"title\":");
+        write_text(&self.title, &mut out);
         if let Some(status) = self.status {
-            members.push(("status".to_owned(), Json::Number(status.to_string())));
+            out.push_str(",\"status\":");
+            out.push_str(&status.to_string());
         }
-        members.push(("detail".to_owned(), Json::Text(self.detail.clone())));
-        let mut out = String::new();
-        Json::Object(members).write(&mut out);
+        out.push_str(",\"detail\":");
+        write_text(&self.detail, &mut out);
+        out.push('}');
         out
     }
 }
@@ -102,6 +103,17 @@ pub struct Verdict {
     pub retry_after_ms: Option<u64>,
 }
 
+impl Verdict {
+    fn read(value: &Json) -> Option<Self> {
+        Some(Self {
+            id: EventId::parse(value.get("id")?.as_text()?)?,
+            word: VerdictWord::parse(value.get("verdict")?.as_text()?)?,
+            problem: value.get("problem").and_then(Problem::read),
+            retry_after_ms: value.get("retryAfterMs").and_then(Json::as_whole),
+        })
+    }
+}
+
 /// A list of verdicts with the pace that came along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
@@ -114,18 +126,10 @@ pub struct Answer {
 impl Answer {
     /// Reads a verdict list. A verdict that cannot be read is left out, so its event stays owed.
     pub fn read(value: &Json) -> Option<Self> {
-        let list = value.get("verdicts")?.as_array()?;
-        let verdicts = list
-            .iter()
-            .filter_map(|entry| {
-                Some(Verdict {
-                    id: EventId::parse(entry.get("id")?.as_text()?)?,
-                    word: VerdictWord::parse(entry.get("verdict")?.as_text()?)?,
-                    problem: entry.get("problem").and_then(Problem::read),
-                    retry_after_ms: entry.get("retryAfterMs").and_then(Json::as_whole),
-                })
-            })
-            .collect();
+        let mut verdicts = Vec::new();
+        for entry in value.get("verdicts")?.as_array()? {
+            verdicts.extend(Verdict::read(entry));
+        }
         Some(Self { verdicts, window_ms: window_ms(value) })
     }
 }
@@ -187,13 +191,14 @@ impl FeedPage {
     /// Reads an answer. None when it is no feed, or one of its events has no identity.
     pub fn read(value: &Json) -> Option<Self> {
         let cursor = value.get("cursor")?.as_text().filter(|text| is_cursor(text))?.to_owned();
-        let events = value.get("events")?.as_array()?.iter().map(|event| {
+        let mut events = Vec::new();
+        for event in value.get("events")?.as_array()? {
             let id = |name: &str| EventId::parse(event.get(name)?.as_text()?);
             let mut body = String::new();
             event.write(&mut body);
-            Some(FeedEvent { id: id("id")?, cause: id("causationid"), body })
-        });
-        Some(Self { events: events.collect::<Option<_>>()?, cursor })
+            events.push(FeedEvent { id: id("id")?, cause: id("causationid"), body });
+        }
+        Some(Self { events, cursor })
     }
 }
 

@@ -163,7 +163,7 @@ fn holders(reads: &[Read], answered: &[IdbRequest]) -> Result<Vec<Sequence>, JsV
             firsts.insert(Sequence(first), Sequence(first));
         }
     }
-    Ok(firsts.into_values().collect())
+    Ok(firsts.into_values())
 }
 
 /// Asks for intents and marks of each segment, in turns.
