@@ -1449,7 +1449,7 @@ impl Engine {
             (headers::SENT_AT, now.wall.0.to_string()),
             (headers::EPOCH, self.epoch.unwrap_or_default().to_string()),
             (headers::OWED, format!("{}-{}", lowest.0, self.counter.next.0.saturating_sub(1))),
-            (headers::TRIES, tries.to_string()),
+            (headers::TRIES, u64::from(tries).to_string()),
         ];
         let tombstones = self.tombstones.chunks(TOMBSTONES_TOLD_MAX).next().unwrap_or_default().to_vec();
         if !tombstones.is_empty() {

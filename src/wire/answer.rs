@@ -81,7 +81,8 @@ impl Problem {
         write_text(&self.title, &mut out);
         if let Some(status) = self.status {
             out.push_str(",\"status\":");
-            out.push_str(&status.to_string());
+            // Printed as all other numbers are: each width of its own would cost the module a printer.
+            out.push_str(&u64::from(status).to_string());
         }
         out.push_str(",\"detail\":");
         write_text(&self.detail, &mut out);
