@@ -44,7 +44,7 @@ impl Connection {
             Ok(Some(incarnation)) => incarnation,
             Ok(None) => {
                 database.close();
-                return Err(StoreFault::Unavailable(format!("the database {name:?} is not an outbox")));
+                return Err(StoreFault::Unavailable(format!("the database \"{name}\" is not an outbox")));
             }
             Err(fault) => {
                 database.close();
