@@ -11,5 +11,7 @@ pub fn wall() -> UnixMillis {
 
 /// Milliseconds since this page or worker began; never goes back. For waits.
 pub fn monotonic_ms() -> u64 {
-    sys::scope().performance().map_or_else(js_sys::Date::now, |clock| clock.now()) as u64
+    let clock = sys::get(&sys::scope(), "performance");
+    let now = if clock.is_undefined() { None } else { sys::call(&clock, "now", &[]).ok() };
+    now.and_then(|now| now.as_f64()).unwrap_or_else(js_sys::Date::now) as u64
 }

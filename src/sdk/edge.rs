@@ -1,20 +1,21 @@
 //! `Edge`: the outbox as JavaScript sees it. Its types for TypeScript stand in `npm/index.d.ts`.
 
-use super::driver::{Driver, Setup, now};
+use super::driver::{Driver, Setup, Told, now};
 use super::errors::{self, Retry, error};
 use super::records::{self, CommitIn, Records};
-use super::values::{self, Options};
+use super::values;
 use crate::browser::entropy;
+use crate::browser::promise::{Outcome, promise};
 use crate::browser::store::Store;
+use crate::browser::sys::{self, get};
 use crate::event::{Device, EventId, Identity, Key, Sequence, Stored};
 use crate::limits::SAFE_INTEGER_MAX;
 use crate::outbox::Engine;
 use crate::outbox::engine::Input;
 use crate::outbox::record::DeadLetter;
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Function, Promise};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 /// Letters of a made key: no 0, 1, I, L, O and U, which people mix up or misread.
 const KEY_LETTERS: &[u8; 30] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -47,7 +48,7 @@ impl Edge {
     }
 
     /// Takes an event; resolves once it is safely on disk.
-    pub fn emit(&self, event: &JsValue) -> Result<Promise, JsValue> {
+    pub fn emit(&self, event: &JsValue) -> Promise {
         rejecting(|| {
             self.check_open()?;
             let emit = values::read_emit(event)?;
@@ -60,7 +61,7 @@ impl Edge {
     }
 
     /// Takes events together with records of the application, all of it or nothing.
-    pub fn commit(&self, commit: &JsValue) -> Result<Promise, JsValue> {
+    pub fn commit(&self, commit: &JsValue) -> Promise {
         rejecting(|| {
             self.check_open()?;
             let CommitIn { emits, expect, put } = records::read_commit(commit)?;
@@ -82,28 +83,25 @@ impl Edge {
     }
 
     /// Resolves with the city's verdict for an event, also after a reload.
-    pub fn settled(&self, id: &str, options: &JsValue) -> Result<Promise, JsValue> {
+    pub fn settled(&self, id: &str, options: &JsValue) -> Promise {
         rejecting(|| {
             self.check_open()?;
             let id = read_id(id)?;
-            let signal = Reflect::get(options, &"signal".into()).unwrap_or(JsValue::UNDEFINED);
-            let aborted = |signal: &web_sys::AbortSignal| {
-                errors::error_caused("aborted", "The wait was given up.", Retry::Helps, &signal.reason())
-            };
-            let signal = signal.dyn_into::<web_sys::AbortSignal>().ok();
-            if let Some(signal) = signal.as_ref().filter(|signal| signal.aborted()) {
-                return Err(aborted(signal));
+            let signal = if options.is_object() { get(options, "signal") } else { JsValue::UNDEFINED };
+            let aborted = if signal.is_object() { get(&signal, "aborted").as_bool() } else { None };
+            if aborted == Some(true) {
+                return Err(given_up(&signal));
             }
             let (number, promise) = self.driver.await_verdict(id);
-            if let Some(signal) = signal {
+            if aborted.is_some() {
                 let (driver, own) = (Rc::downgrade(&self.driver), signal.clone());
                 // Freed by the browser with the signal; a wait that has ended ignores it.
-                let given_up = Closure::once_into_js(move || {
+                let aborts = sys::handler(move |_| {
                     if let Some(driver) = driver.upgrade() {
-                        driver.give_up(number, &aborted(&own));
+                        driver.end_wait(number, &Err(given_up(&own)));
                     }
                 });
-                signal.add_event_listener_with_callback("abort", given_up.unchecked_ref())?;
+                sys::call(&signal, "addEventListener", &[&sys::text("abort"), &aborts.into_js_value()])?;
             }
             Ok(promise)
         })
@@ -118,7 +116,7 @@ impl Edge {
     #[wasm_bindgen(unchecked_return_type = "() => void")]
     pub fn subscribe(&self, listener: Function) -> Result<Function, JsValue> {
         self.check_open()?;
-        let number = self.driver.listen(listener.clone());
+        let number = self.driver.listen(Told::Snapshots, listener.clone());
         listener.call1(&JsValue::UNDEFINED, &self.driver.snapshot())?;
         Ok(self.stop(number))
     }
@@ -127,7 +125,7 @@ impl Edge {
     #[wasm_bindgen(unchecked_return_type = "() => void")]
     pub fn notices(&self, listener: Function) -> Result<Function, JsValue> {
         self.check_open()?;
-        let number = self.driver.listen_notices(listener);
+        let number = self.driver.listen(Told::Notices, listener);
         Ok(self.stop(number))
     }
 
@@ -135,81 +133,60 @@ impl Edge {
     #[wasm_bindgen(unchecked_return_type = "() => void")]
     pub fn outcomes(&self, listener: Function) -> Result<Function, JsValue> {
         self.check_open()?;
-        let number = self.driver.listen_outcomes(listener);
+        let number = self.driver.listen(Told::Outcomes, listener);
         Ok(self.stop(number))
     }
 
     /// What the city said about one event, also after a reload.
     #[wasm_bindgen(js_name = outcomesOf)]
-    pub fn outcomes_of(&self, id: &str) -> Result<Promise, JsValue> {
+    pub fn outcomes_of(&self, id: &str) -> Promise {
         rejecting(|| {
             self.check_open()?;
-            let (driver, id) = (Rc::clone(&self.driver), read_id(id)?);
-            Ok(future_to_promise(async move {
+            let id = read_id(id)?;
+            Ok(self.later(async move |driver| {
                 let bodies = driver.store.answers_to(id).await.map_err(|fault| errors::of_store(&fault))?;
-                Ok(bodies.iter().filter_map(|body| values::outcome(body)).collect::<Array>().into())
+                Ok(values::array(&bodies, |body| values::outcome(body)))
             }))
         })
     }
 
     /// Dead letters that wait for a person, oldest first.
     #[wasm_bindgen(js_name = deadLetters)]
-    pub async fn dead_letters(&self, limit: Option<u32>) -> Result<Array, JsValue> {
-        self.check_open()?;
-        let driver = Rc::clone(&self.driver);
-        let letters = driver
-            .store
-            .dead_letters(limit.unwrap_or(100))
-            .await
-            .map_err(|fault| errors::of_store(&fault))?;
-        Ok(letters.iter().filter_map(values::dead_letter).collect())
+    pub fn dead_letters(&self, limit: Option<u32>) -> Promise {
+        self.later(async move |driver| {
+            driver.check_open()?;
+            let letters = driver.store.dead_letters(limit.unwrap_or(100)).await;
+            let letters = letters.map_err(|fault| errors::of_store(&fault))?;
+            Ok(values::array(&letters, values::dead_letter))
+        })
     }
 
     /// Sends a dead letter again as a new event, which `payload` may correct.
-    pub async fn redrive(&self, sequence: f64, payload: JsValue) -> Result<JsValue, JsValue> {
-        self.check_open()?;
-        let payload = if payload.is_undefined() { None } else { Some(values::read_payload(&payload)?) };
-        let driver = Rc::clone(&self.driver);
-        let letter = open_letter(&driver, sequence).await?;
-        // It may have been closed while we looked.
-        if driver.is_closed() {
-            return Err(errors::closed());
-        }
-        let bytes = entropy::bytes().map_err(|_| no_entropy())?;
-        let (ticket, promise) = driver.ticket();
-        driver.engine.borrow_mut().redrive(ticket, &letter, payload, now(), bytes);
-        driver.drain_later();
-        wasm_bindgen_futures::JsFuture::from(promise).await
+    pub fn redrive(&self, sequence: f64, payload: JsValue) -> Promise {
+        let payload =
+            if payload.is_undefined() { Ok(None) } else { values::read_payload(&payload).map(Some) };
+        self.decide(sequence, payload.map(Decision::Redrive))
     }
 
     /// Gives a dead letter up for good. Its intent stays closed.
-    pub async fn discard(&self, sequence: f64, reason: String) -> Result<JsValue, JsValue> {
-        self.check_open()?;
-        if reason.trim().is_empty() {
-            return Err(error("bad-option", "Say why it is discarded: the reason is kept.", Retry::IsVain));
-        }
-        let driver = Rc::clone(&self.driver);
-        let letter = open_letter(&driver, sequence).await?;
-        // It may have been closed while we looked.
-        if driver.is_closed() {
-            return Err(errors::closed());
-        }
-        let id = Stored::read(&letter.body).map(|event| event.id).ok_or_else(|| {
-            error("not-redrivable", "This dead letter cannot be read any more.", Retry::IsVain)
-        })?;
-        let (ticket, promise) = driver.ticket();
-        driver.engine.borrow_mut().discard(ticket, letter.row.sequence, id, reason.trim(), now());
-        driver.drain_later();
-        wasm_bindgen_futures::JsFuture::from(promise).await
+    pub fn discard(&self, sequence: f64, reason: String) -> Promise {
+        let vain = "Say why it is discarded: the reason is kept.";
+        self.decide(
+            sequence,
+            match reason.trim() {
+                "" => Err(error("bad-option", vain, Retry::IsVain)),
+                reason => Ok(Decision::Discard(reason.to_owned())),
+            },
+        )
     }
 
     /// Stops sending, also across reloads.
-    pub fn pause(&self) -> Result<Promise, JsValue> {
+    pub fn pause(&self) -> Promise {
         rejecting(|| self.set_paused(true))
     }
 
     /// Goes on sending.
-    pub fn resume(&self) -> Result<Promise, JsValue> {
+    pub fn resume(&self) -> Promise {
         rejecting(|| self.set_paused(false))
     }
 
@@ -242,16 +219,34 @@ impl Edge {
     }
 
     /// Stops everything of this page, once what was begun on disk has ended. What is owed stays there.
-    pub async fn close(&self) -> Result<(), JsValue> {
-        let driver = Rc::clone(&self.driver);
-        driver.close().await;
-        Ok(())
+    pub fn close(&self) -> Promise {
+        self.driver.close()
     }
 }
 
 impl Edge {
     fn check_open(&self) -> Result<(), JsValue> {
-        if self.driver.is_closed() { Err(errors::closed()) } else { Ok(()) }
+        self.driver.check_open()
+    }
+
+    /// The promise of work that begins at the end of this turn.
+    fn later<F>(&self, work: F) -> Promise
+    where
+        F: AsyncFnOnce(Rc<Driver>) -> Outcome + 'static,
+    {
+        let driver = Rc::clone(&self.driver);
+        promise(Box::pin(async move { work(driver).await }))
+    }
+
+    fn decide(&self, sequence: f64, decision: Result<Decision, JsValue>) -> Promise {
+        self.later(async move |driver| {
+            driver.check_open()?;
+            let decision = decision?;
+            let letter = open_letter(&driver, sequence).await?;
+            // It may have been closed while we looked.
+            driver.check_open()?;
+            decision.take(&driver, &letter)
+        })
     }
 
     fn set_paused(&self, paused: bool) -> Result<Promise, JsValue> {
@@ -274,8 +269,43 @@ impl Edge {
 }
 
 /// A mistake of the caller rejects the promise; nothing is thrown past it.
-fn rejecting(work: impl FnOnce() -> Result<Promise, JsValue>) -> Result<Promise, JsValue> {
-    Ok(work().unwrap_or_else(|error| Promise::reject(&error)))
+fn rejecting(work: impl FnOnce() -> Result<Promise, JsValue>) -> Promise {
+    work().unwrap_or_else(|error| Promise::reject(&error))
+}
+
+/// What a person decides about a dead letter.
+enum Decision {
+    /// Send it again, perhaps with this payload.
+    Redrive(Option<String>),
+    /// Give it up, for this reason.
+    Discard(String),
+}
+
+impl Decision {
+    fn take(self, driver: &Rc<Driver>, letter: &DeadLetter) -> Outcome {
+        let promise = match self {
+            Self::Redrive(payload) => {
+                let bytes = entropy::bytes().map_err(|_| no_entropy())?;
+                let (ticket, promise) = driver.ticket();
+                driver.engine.borrow_mut().redrive(ticket, letter, payload, now(), bytes);
+                promise
+            }
+            Self::Discard(reason) => {
+                let id = Stored::read(&letter.body).map(|event| event.id).ok_or_else(|| {
+                    error("not-redrivable", "This dead letter cannot be read any more.", Retry::IsVain)
+                })?;
+                let (ticket, promise) = driver.ticket();
+                driver.engine.borrow_mut().discard(ticket, letter.row.sequence, id, &reason, now());
+                promise
+            }
+        };
+        driver.drain_later();
+        Ok(promise.into())
+    }
+}
+
+fn given_up(signal: &JsValue) -> JsValue {
+    errors::error_caused("aborted", "The wait was given up.", Retry::Helps, &get(signal, "reason"))
 }
 
 fn read_id(id: &str) -> Result<EventId, JsValue> {
@@ -305,24 +335,23 @@ fn read_options(value: &JsValue) -> Result<(Setup, Device, bool), JsValue> {
     if !value.is_object() {
         return Err(wrong("Edge.open takes one object: { city, device, credentials }."));
     }
-    let options: &Options = value.unchecked_ref();
-    let city = options
-        .city()
+    let city = get(value, "city")
         .as_string()
         .ok_or_else(|| wrong("`city` must be the city's address, \"/\" for this origin."))?;
-    let device = options.device().as_string().ok_or_else(|| wrong("`device` must be this device's name."))?;
+    let device =
+        get(value, "device").as_string().ok_or_else(|| wrong("`device` must be this device's name."))?;
     let device = Device::parse(&device)
         .map_err(|_| wrong("`device` is 1 to 64 of a-z, 0-9 and -, for example \"gate-n1\"."))?;
-    let database = match options.database() {
+    let database = match get(value, "database") {
         name if name.is_undefined() => format!("conch-{device}"),
         name => name
             .as_string()
             .filter(|name| !name.is_empty())
             .ok_or_else(|| wrong("`database` must be a name."))?,
     };
-    let credentials = values::callback(options.credentials(), "credentials")?;
-    let apply = values::callback(options.apply(), "apply")?;
-    let feed = options.feed();
+    let credentials = values::callback(value, "credentials")?;
+    let apply = values::callback(value, "apply")?;
+    let feed = get(value, "feed");
     let feed = feed.is_undefined() || feed.is_truthy();
     let city = city.trim_end_matches('/').to_owned();
     Ok((Setup { city, credentials, database, apply }, device, feed))
