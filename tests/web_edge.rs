@@ -5,6 +5,7 @@
 
 use conch::sdk::edge::Edge;
 use js_sys::{Array, Function, JSON, Object, Promise, Reflect};
+use wasm_bindgen::convert::TryFromJsValue;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -123,7 +124,7 @@ fn text(value: &JsValue, name: &str) -> String {
 async fn open(database: &str) -> Edge {
     let options = object(r#"{"city":"/","device":"till-1"}"#);
     Reflect::set(&options, &"database".into(), &database.into()).unwrap();
-    Edge::open(options).await.unwrap()
+    Edge::try_from_js_value(Edge::open(options).await.unwrap()).unwrap()
 }
 
 fn pay(key: &str, amount: u64) -> JsValue {
@@ -518,7 +519,7 @@ async fn open_with(database: &str, apply: &Function) -> Edge {
     let options = object(r#"{"city":"/","device":"till-1"}"#);
     Reflect::set(&options, &"database".into(), &database.into()).unwrap();
     Reflect::set(&options, &"apply".into(), apply).unwrap();
-    Edge::open(options).await.unwrap()
+    Edge::try_from_js_value(Edge::open(options).await.unwrap()).unwrap()
 }
 
 /// Collects what a listener hears.

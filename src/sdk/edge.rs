@@ -31,20 +31,9 @@ pub struct Edge {
 #[wasm_bindgen]
 impl Edge {
     /// Opens the outbox, creating it the first time, and starts to deliver what it owes.
-    pub async fn open(options: JsValue) -> Result<Edge, JsValue> {
-        let (setup, device, feed) = read_options(&options)?;
-        let fault = |fault| errors::of_store(&fault);
-        let (store, opened) = Store::open(&setup.database).await.map_err(fault)?;
-        let identity = Identity { device, incarnation: store.life().to_owned() };
-        let seed = entropy::bytes().map_err(|_| no_entropy())?;
-        let mut engine = Engine::new(identity, u64::from_be_bytes(seed));
-        if feed {
-            engine.listen();
-        }
-        let driver = Driver::new(engine, store, setup);
-        driver.hand(Input::Opened(opened));
-        driver.start();
-        Ok(Self { driver })
+    #[wasm_bindgen(unchecked_return_type = "Promise<Edge>")]
+    pub fn open(options: JsValue) -> Promise {
+        promise(Box::pin(async move { Ok(Self::opened(&options).await?.into()) }))
     }
 
     /// Takes an event; resolves once it is safely on disk.
@@ -225,6 +214,22 @@ impl Edge {
 }
 
 impl Edge {
+    async fn opened(options: &JsValue) -> Result<Self, JsValue> {
+        let (setup, device, feed) = read_options(options)?;
+        let opened = Store::open(&setup.database).await;
+        let (store, opened) = opened.map_err(|fault| errors::of_store(&fault))?;
+        let identity = Identity { device, incarnation: store.life().to_owned() };
+        let seed = entropy::bytes().map_err(|_| no_entropy())?;
+        let mut engine = Engine::new(identity, u64::from_be_bytes(seed));
+        if feed {
+            engine.listen();
+        }
+        let driver = Driver::new(engine, store, setup);
+        driver.hand(Input::Opened(opened));
+        driver.start();
+        Ok(Self { driver })
+    }
+
     fn check_open(&self) -> Result<(), JsValue> {
         self.driver.check_open()
     }
