@@ -1,7 +1,6 @@
 //! Randomness from the browser's cryptographic source.
 
-use super::sys;
-use js_sys::Uint8Array;
+use super::{sys, value};
 
 /// The browser has no `crypto.getRandomValues`, so no identity can be made here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +18,10 @@ fn fill(bytes: &mut [u8]) -> Result<(), NoEntropy> {
     if source.is_undefined() {
         return Err(NoEntropy);
     }
-    let drawn = Uint8Array::from(&*bytes);
+    let drawn = value::bytes(bytes);
     sys::call(&source, "getRandomValues", &[&drawn]).map_err(|_| NoEntropy)?;
-    drawn.copy_to(bytes);
+    for (byte, drawn) in bytes.iter_mut().zip(value::as_bytes(&drawn).ok_or(NoEntropy)?) {
+        *byte = drawn;
+    }
     Ok(())
 }

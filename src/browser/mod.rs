@@ -11,3 +11,4 @@ pub mod store;
 pub(crate) mod sys;
 pub(crate) mod value;
 pub mod wakes;
+pub(crate) mod work;

@@ -1,52 +1,47 @@
 //! Promises, on both of their sides: given to the page, and waited for.
 
 use super::ending::Ending;
-use super::sys;
-use js_sys::{Function, Promise};
-use std::future::Future;
-use std::pin::Pin;
+use super::sys::{self, Promise};
+use super::work::{Work, spawn};
 use wasm_bindgen::prelude::*;
 
 /// What a call comes to, as JavaScript sees it.
 pub(crate) type Outcome = Result<JsValue, JsValue>;
 
-/// Work that goes on by itself. It is boxed, so that what runs it is compiled once and not for each piece of work.
-pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T>>>;
-
 /// A promise someone waits for.
 pub(crate) struct Waiter {
-    resolve: Function,
-    reject: Function,
+    resolve: JsValue,
+    reject: JsValue,
 }
 
 impl Waiter {
     /// A pending promise and the way to end it.
     pub(crate) fn new() -> (Promise, Self) {
-        let mut both = None;
-        let promise = Promise::new(&mut |resolve, reject| both = Some((resolve, reject)));
-        let (resolve, reject) = both.unwrap_or_default();
-        (promise, Self { resolve: resolve.unchecked_into(), reject: reject.unchecked_into() })
+        let (mut resolve, mut reject) = (JsValue::UNDEFINED, JsValue::UNDEFINED);
+        let promise = Promise::new(&mut |resolves, rejects| (resolve, reject) = (resolves, rejects));
+        (promise, Self { resolve, reject })
     }
 
     pub(crate) fn end(&self, outcome: &Outcome) {
-        let (tell, value) = match outcome {
-            Ok(value) => (&self.resolve, value),
-            Err(error) => (&self.reject, error),
-        };
         // The functions of a promise never throw.
-        let _ = tell.call1(&JsValue::UNDEFINED, value);
+        let _ = match outcome {
+            Ok(value) => sys::call_back(&self.resolve, &[value]),
+            Err(error) => sys::call_back(&self.reject, &[error]),
+        };
     }
-}
-
-/// Begins it at the end of this turn.
-pub(crate) fn spawn(work: Work<()>) {
-    wasm_bindgen_futures::spawn_local(work);
 }
 
 /// The promise of what work comes to that begins at the end of this turn.
 pub(crate) fn promise(work: Work<Outcome>) -> Promise {
     let (promise, waiter) = Waiter::new();
     spawn(Box::pin(async move { waiter.end(&work.await) }));
+    promise
+}
+
+/// A promise that has ended.
+pub(crate) fn ended(outcome: &Outcome) -> Promise {
+    let (promise, waiter) = Waiter::new();
+    waiter.end(outcome);
     promise
 }
 

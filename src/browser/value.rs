@@ -1,9 +1,8 @@
 //! A value of plain data: an object with named members, as it lies on disk and as the page sees it.
 
-use super::sys;
+use super::sys::{self, Uint8Array};
 use crate::limits::SAFE_INTEGER_MAX;
-use js_sys::{Object, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 
 /// An object on its way in or out. A member that is missing or of another kind reads as `None`.
 pub(crate) struct Value(JsValue);
@@ -73,7 +72,7 @@ impl Value {
     /// The members of an object that is used as a map from small whole numbers.
     pub(crate) fn numbered(&self) -> Vec<(u32, JsValue)> {
         let mut members = Vec::new();
-        for name in sys::items(&Object::keys(self.0.unchecked_ref::<Object>())) {
+        for name in sys::items(&sys::call_of("Object", "keys", &[&self.0]).unwrap_or_default()) {
             let name = name.as_string().unwrap_or_default();
             if let Ok(number) = name.parse() {
                 members.push((number, self.get(&name)));
@@ -96,7 +95,7 @@ pub(crate) fn as_whole(value: &JsValue) -> Option<u64> {
 }
 
 pub(crate) fn bytes(value: &[u8]) -> JsValue {
-    Uint8Array::from(value).into()
+    Uint8Array::new(value).into()
 }
 
 pub(crate) fn as_bytes(value: &JsValue) -> Option<Vec<u8>> {

@@ -9,11 +9,13 @@ use super::health::{self, Health};
 use super::values::{self, NoticeOut};
 use super::{errors, records};
 use crate::browser::lock::{Claim, Lock, LockChange};
-use crate::browser::promise::{Outcome, Waiter, outcome, spawn};
+use crate::browser::promise::{Outcome, Waiter, ended, outcome};
 use crate::browser::store::Store;
+use crate::browser::sys::{self, Function, Promise};
 use crate::browser::value::Value;
 use crate::browser::wakes::{Wake, Wakes, is_visible};
-use crate::browser::{clock, fetch, sys};
+use crate::browser::work::spawn;
+use crate::browser::{clock, fetch};
 use crate::event::EventId;
 use crate::outbox::Engine;
 use crate::outbox::engine::{Final, Hint, Input, Notice, Output, Request, Ticket};
@@ -22,7 +24,6 @@ use crate::outbox::port::{Batch, StoreFault};
 use crate::outbox::record::Status;
 use crate::pace::{Link, Now, Watched};
 use crate::wire::Reply;
-use js_sys::{Function, Promise};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
@@ -438,7 +439,7 @@ impl Driver {
         }
         let Some(value) = value() else { return };
         for call in calls {
-            if let Err(thrown) = call.call1(&JsValue::UNDEFINED, &value) {
+            if let Err(thrown) = sys::call_back(&call, &[&value]) {
                 report(&thrown);
             }
         }
@@ -577,8 +578,8 @@ fn with(weak: &Weak<Driver>, call: impl FnOnce(&Rc<Driver>)) {
 }
 
 async fn ask_token(ask: &Function) -> Option<String> {
-    let answer = ask.call0(&JsValue::UNDEFINED).ok()?;
-    outcome(&Promise::resolve(&answer)).await.ok()?.as_string().filter(|token| !token.is_empty())
+    let answer = ended(&Ok(sys::call_back(ask, &[]).ok()?));
+    outcome(&answer).await.ok()?.as_string().filter(|token| !token.is_empty())
 }
 
 /// Whether other contexts must look again after this write.

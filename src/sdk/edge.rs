@@ -5,15 +5,14 @@ use super::errors::{self, Retry, error};
 use super::records::{self, CommitIn, Records};
 use super::values;
 use crate::browser::entropy;
-use crate::browser::promise::{Outcome, promise};
+use crate::browser::promise::{Outcome, ended, promise};
 use crate::browser::store::Store;
-use crate::browser::sys::{self, get};
+use crate::browser::sys::{self, Function, Promise, get};
 use crate::event::{Device, EventId, Identity, Key, Sequence, Stored};
 use crate::limits::SAFE_INTEGER_MAX;
 use crate::outbox::Engine;
 use crate::outbox::engine::Input;
 use crate::outbox::record::DeadLetter;
-use js_sys::{Function, Promise};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
@@ -106,7 +105,7 @@ impl Edge {
     pub fn subscribe(&self, listener: Function) -> Result<Function, JsValue> {
         self.check_open()?;
         let number = self.driver.listen(Told::Snapshots, listener.clone());
-        listener.call1(&JsValue::UNDEFINED, &self.driver.snapshot())?;
+        sys::call_back(&listener, &[&self.driver.snapshot()])?;
         Ok(self.stop(number))
     }
 
@@ -275,7 +274,7 @@ impl Edge {
 
 /// A mistake of the caller rejects the promise; nothing is thrown past it.
 fn rejecting(work: impl FnOnce() -> Result<Promise, JsValue>) -> Promise {
-    work().unwrap_or_else(|error| Promise::reject(&error))
+    work().unwrap_or_else(|error| ended(&Err(error)))
 }
 
 /// What a person decides about a dead letter.

@@ -8,7 +8,6 @@ use crate::limits::EVENT_BYTES_MAX;
 use crate::outbox::engine::EmitFault;
 use crate::outbox::port::StoreFault;
 use crate::outbox::transact::Refusal;
-use js_sys::Error;
 use wasm_bindgen::JsValue;
 
 /// Whether the same call may succeed later without a change.
@@ -22,7 +21,7 @@ pub(super) enum Retry {
 
 /// Makes the error.
 pub(super) fn error(code: &str, message: &str, retry: Retry) -> JsValue {
-    let error = JsValue::from(Error::new(message));
+    let error = sys::make("Error", &[&sys::text(message)]).unwrap_or_default();
     sys::set(&error, "name", &sys::text("ConchError"));
     sys::set(&error, "code", &sys::text(code));
     sys::set(&error, "retryable", &(retry == Retry::Helps).into());

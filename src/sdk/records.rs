@@ -4,14 +4,13 @@ use super::driver::Driver;
 use super::errors::{self, Retry, error};
 use super::values;
 use crate::browser::promise::promise;
-use crate::browser::sys::{self, get};
+use crate::browser::sys::{self, Array, Function, Promise, get};
 use crate::browser::value::Value;
 use crate::event::fingerprint::canonical;
 use crate::event::json::Json;
 use crate::event::{Collection, Emit, Key, RecordName};
 use crate::limits::{COMMIT_EVENTS_MAX, COMMIT_RECORDS_MAX, RECORD_BYTES_MAX, RECORDS_PAGE_MAX};
 use crate::outbox::append::{Guard, Put};
-use js_sys::{Array, Function, JSON, Promise};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
@@ -61,12 +60,12 @@ fn read_puts(given: &JsValue) -> Result<Vec<Put>, JsValue> {
 
 /// Asks the page what an event of the feed does to its records.
 pub(super) fn effects(apply: &Function, event: &JsValue) -> Result<Vec<Put>, JsValue> {
-    let effect = apply.call1(&JsValue::UNDEFINED, event)?;
+    let effect = sys::call_back(apply, &[event])?;
     if effect.is_undefined() || effect.is_null() {
         return Ok(Vec::new());
     }
     // A promise comes too late: the effect must be known in the transaction that remembers the event.
-    if !effect.is_object() || effect.is_instance_of::<Promise>() {
+    if !effect.is_object() || get(&effect, "then").is_function() {
         return Err(wrong("`apply` answers { put, remove } or nothing, at once."));
     }
     read_puts(&effect)
@@ -147,7 +146,7 @@ impl Records {
         promise(Box::pin(async move {
             let found = driver.store.record(RecordName { collection, key: key? }).await;
             let found = found.map_err(|fault| errors::of_store(&fault))?;
-            Ok(found.and_then(|text| JSON::parse(&text).ok()).unwrap_or_default())
+            Ok(found.and_then(|text| sys::parse(&text)).unwrap_or_default())
         }))
     }
 
@@ -178,6 +177,6 @@ fn read_page(value: &JsValue) -> Result<(Option<Key>, u32), JsValue> {
 fn entry((key, text): &(String, String)) -> Option<JsValue> {
     let plain = Value::new();
     plain.set_text("key", key);
-    plain.set("value", &JSON::parse(text).ok()?);
+    plain.set("value", &sys::parse(text)?);
     Some(plain.into_js())
 }

@@ -1,14 +1,13 @@
 //! Values that cross the boundary: what comes in is read member by member, what goes out is serialized once.
 
 use super::errors::{Retry, error, error_caused};
-use crate::browser::sys::{self, get};
+use crate::browser::sys::{self, Array, Function, get};
 use crate::browser::value::{Value, whole};
 use crate::event::json::Json;
 use crate::event::{Emit, EventId, Stored};
 use crate::outbox::engine::{Final, Receipt, Snapshot};
 use crate::outbox::record::DeadLetter;
 use crate::wire::Problem;
-use js_sys::{Array, Function, JSON};
 use wasm_bindgen::prelude::*;
 
 /// A callback among options: a function, or left out.
@@ -17,8 +16,8 @@ pub(super) fn callback(options: &JsValue, name: &str) -> Result<Option<Function>
     if value.is_undefined() || value.is_null() {
         return Ok(None);
     }
-    let wrong = |_| error("bad-option", &format!("`{name}` must be a function."), Retry::IsVain);
-    value.dyn_into::<Function>().map(Some).map_err(wrong)
+    let wrong = || error("bad-option", &format!("`{name}` must be a function."), Retry::IsVain);
+    if value.is_function() { Ok(Some(value.unchecked_into())) } else { Err(wrong()) }
 }
 
 /// Reads what `emit` was given.
@@ -65,7 +64,7 @@ fn read_attempt(value: &JsValue) -> Result<Option<u32>, JsValue> {
 
 /// The payload as one JSON text, made by the browser.
 pub(super) fn read_payload(value: &JsValue) -> Result<String, JsValue> {
-    match JSON::stringify(value) {
+    match sys::call_of("JSON", "stringify", &[value]) {
         Ok(text) => match text.as_string() {
             Some(text) => Ok(text),
             None => Err(error(
@@ -187,7 +186,7 @@ pub(super) fn dead_letter(letter: &DeadLetter) -> Option<JsValue> {
     plain.set_text("reason", letter.reason.as_str());
     let reason = letter.problem.as_deref().and_then(problem_of);
     plain.set_or_null("problem", reason.map(|reason| problem(&reason)));
-    plain.set("payload", &JSON::parse(&emit.payload).ok()?);
+    plain.set("payload", &sys::parse(&emit.payload)?);
     Some(plain.into_js())
 }
 
@@ -203,7 +202,7 @@ pub(super) fn outcome(body: &str) -> Option<JsValue> {
     plain.set_text("type", &emit.kind);
     plain.set_text("key", &emit.key);
     plain.set_or_null("time", text(time));
-    plain.set("payload", &JSON::parse(&emit.payload).ok()?);
+    plain.set("payload", &sys::parse(&emit.payload)?);
     Some(plain.into_js())
 }
 

@@ -6,9 +6,9 @@ use super::layout::{
     AGES, BEAT, BODIES, COUNTER, CURSOR, DEAD, EPOCH, HOLDER, INBOX, INTENTS, LANES, MARKS, META, OFFER,
     PACE, PAUSED, STATE, TOMBSTONES,
 };
-use super::requests::{self, delete, get, put, result};
-use super::{records, requests::store};
-use crate::browser::sys::{items, text};
+use super::records;
+use super::requests::{self, delete, get, put, result, store};
+use crate::browser::sys::{IdbRequest, IdbTransaction, items, text};
 use crate::browser::value;
 use crate::event::Sequence;
 use crate::flat::FlatMap;
@@ -16,7 +16,6 @@ use crate::outbox::port::Batch;
 use crate::outbox::record::{Intents, Marks};
 use crate::outbox::transact::{Done, Found, Read, Refusal, Step, Transaction, Write};
 use wasm_bindgen::JsValue;
-use web_sys::{IdbRequest, IdbTransaction};
 
 /// The stores a batch touches: the fewer, the sooner its transaction may begin.
 pub(super) fn stores(batch: &Batch) -> &'static [&'static str] {

@@ -6,14 +6,14 @@
 use super::fault::Fault;
 use super::layout::{META, VERSION};
 use super::query::{self, Question};
+
 use super::upgrade::upgrade;
 use crate::browser::ending::Ending;
-use crate::browser::sys::{self, Handler};
+use crate::browser::sys::{self, Handler, IdbDatabase, IdbTransaction};
 use crate::outbox::port::StoreFault;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::{IdbDatabase, IdbTransaction};
 
 /// One database by name, connected or not.
 pub(super) struct Connection {

@@ -6,14 +6,13 @@
 //! must never become durable.
 
 use super::fault::Fault;
+
 use crate::browser::ending::Ending;
-use crate::browser::sys::{self, Handler};
+use crate::browser::sys::{self, Array, Handler, IdbDatabase, IdbRequest, IdbTransaction};
 use crate::outbox::port::Durability;
-use js_sys::Array;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::{IdbDatabase, IdbRequest, IdbTransaction};
 
 /// What a script wants next.
 pub(super) enum Next {

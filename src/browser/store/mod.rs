@@ -24,6 +24,7 @@ mod records;
 mod requests;
 mod upgrade;
 
+use crate::browser::sys::IdbDatabase;
 use crate::event::{Collection, EventId, Key, RecordName, Sequence};
 use crate::outbox::port::{Applied, Batch, Load, Opened, Page, StoreFault};
 use crate::outbox::record::DeadLetter;
@@ -35,7 +36,6 @@ use fault::Fault;
 use query::{Answers, Question};
 use std::cell::RefCell;
 use std::rc::Rc;
-use web_sys::IdbDatabase;
 
 pub use query::Fate;
 

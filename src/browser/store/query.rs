@@ -9,7 +9,7 @@ use super::layout::{
 };
 use super::records;
 use super::requests::{self, get, request, store};
-use crate::browser::sys::{items, text};
+use crate::browser::sys::{IdbDatabase, IdbRequest, IdbTransaction, items, text};
 use crate::browser::value::{self, Value};
 use crate::event::{Collection, EventId, Key, RecordName, Sequence};
 use crate::limits::{BATCH_EVENTS_MAX, BLOCKED_LANES_MAX, LOAD_SEGMENTS_MAX};
@@ -19,7 +19,6 @@ use crate::outbox::transact::Kept;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
-use web_sys::{IdbDatabase, IdbRequest, IdbTransaction};
 
 /// A question that can be asked again on another connection. What its answers mean is told by the function of the
 /// same name.

@@ -1,7 +1,7 @@
 //! Each record of `outbox::record` as a stored value and back. The members are listed in `layout`.
 
 use super::requests;
-use crate::browser::sys::{items, list, text};
+use crate::browser::sys::{self, Array, items, list, text};
 use crate::browser::value::{self, Value};
 use crate::event::{Collection, EventId, Key, LaneHash, RecordName, Sequence, UnixMillis};
 use crate::flat::FlatMap;
@@ -9,7 +9,6 @@ use crate::outbox::record::{
     AgeMark, Closing, Counter, DeadLetter, DeadReason, Intents, LaneRecord, Marks, PaceRecord, RowRef,
 };
 use crate::wire::EdgeConfig;
-use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
 
 pub(super) fn intents_to(record: &Intents) -> JsValue {
@@ -197,7 +196,7 @@ pub(super) fn lane_to(record: &LaneRecord) -> JsValue {
 
 /// A lane's key is bytes; read from the database it may come as a bare buffer.
 pub(super) fn lane_of_key(key: &JsValue) -> Option<LaneHash> {
-    let bytes = Uint8Array::new(key).to_vec();
+    let bytes = value::as_bytes(&sys::make("Uint8Array", &[key]).ok()?)?;
     Some(LaneHash(u64::from_be_bytes(bytes.try_into().ok()?)))
 }
 

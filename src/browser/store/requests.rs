@@ -1,8 +1,7 @@
 //! Requests of one transaction to its stores.
 
-use crate::browser::sys;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbRequest, IdbTransaction};
+use crate::browser::sys::{self, IdbRequest, IdbTransaction};
+use wasm_bindgen::prelude::*;
 
 /// The store of a name.
 pub(super) fn store(transaction: &IdbTransaction, name: &str) -> Result<JsValue, JsValue> {

@@ -3,8 +3,8 @@
 
 mod to_v1;
 
+use crate::browser::sys::{IdbDatabase, IdbTransaction};
 use wasm_bindgen::JsValue;
-use web_sys::{IdbDatabase, IdbTransaction};
 
 /// Brings a database of version `from` (0 when it is new) to the current version.
 pub(super) fn upgrade(

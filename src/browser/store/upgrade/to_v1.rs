@@ -4,11 +4,11 @@ use crate::browser::store::layout::{
     BODIES, DEAD, HOLDER, INBOX, INTENTS, LANES, LIFE, MARKS, META, OWED, STATE,
 };
 use crate::browser::store::requests::put;
+use crate::browser::sys::{self, IdbDatabase, IdbTransaction};
 use crate::browser::value::Value;
-use crate::browser::{clock, entropy, sys};
+use crate::browser::{clock, entropy};
 use uuid::Builder;
 use wasm_bindgen::JsValue;
-use web_sys::{IdbDatabase, IdbTransaction};
 
 pub(super) fn step(database: &IdbDatabase, transaction: &IdbTransaction) -> Result<(), JsValue> {
     let create = |name: &str| sys::call(database, "createObjectStore", &[&sys::text(name)]);

@@ -1,0 +1,71 @@
+//! Work that goes on by itself, in a microtask whenever there is something new for it.
+
+use super::sys::{self, Handler};
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+/// It is boxed, so that what runs it is compiled once and not for each piece of work.
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T>>>;
+
+thread_local! {
+    static UNDER_WAY: RefCell<UnderWay> = const {
+        RefCell::new(UnderWay { begun: 0, waiting: Vec::new(), ready: Vec::new(), runs: None })
+    };
+}
+
+struct UnderWay {
+    /// Numbers the pieces.
+    begun: u64,
+    waiting: Vec<(u64, Work<()>)>,
+    /// Who has something new, each with a microtask of its own that is still to come.
+    ready: Vec<u64>,
+    /// What those microtasks call.
+    runs: Option<Handler>,
+}
+
+/// Begins it at the end of this turn.
+pub(crate) fn spawn(work: Work<()>) {
+    let number = UNDER_WAY.with_borrow_mut(|own| {
+        own.begun += 1;
+        own.waiting.push((own.begun, work));
+        own.begun
+    });
+    make_ready(number);
+}
+
+fn make_ready(number: u64) {
+    UNDER_WAY.with_borrow_mut(|own| {
+        if own.ready.contains(&number) {
+            return;
+        }
+        own.ready.push(number);
+        let runs = own.runs.get_or_insert_with(|| sys::handler(|_| run()));
+        // Every scope has microtasks.
+        let _ = sys::call(&sys::scope(), "queueMicrotask", &[runs.as_ref()]);
+    });
+}
+
+/// Lets the first of the ready go on. It is out of the list meanwhile, because it may begin other work.
+fn run() {
+    let next = UNDER_WAY.with_borrow_mut(|own| {
+        let number = (!own.ready.is_empty()).then(|| own.ready.remove(0))?;
+        let place = own.waiting.iter().position(|(one, _)| *one == number)?;
+        Some(own.waiting.swap_remove(place))
+    });
+    let Some((number, mut work)) = next else { return };
+    let waker = Waker::from(Arc::new(Number(number)));
+    if work.as_mut().poll(&mut Context::from_waker(&waker)) == Poll::Pending {
+        UNDER_WAY.with_borrow_mut(|own| own.waiting.push((number, work)));
+    }
+}
+
+struct Number(u64);
+
+impl Wake for Number {
+    fn wake(self: Arc<Self>) {
+        make_ready(self.0);
+    }
+}
