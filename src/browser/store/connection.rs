@@ -77,11 +77,22 @@ impl Connection {
     }
 
     /// Lets a connection go that has failed, unless it was replaced already. What runs on it may still end well.
-    pub(super) fn abandon(&self, failed: &IdbDatabase) {
+    fn abandon(&self, failed: &IdbDatabase) {
         let mut state = self.state.borrow_mut();
         if matches!(&*state, State::Open(handle) if handle.database == *failed) {
             close(failed);
             *state = State::Dropped;
+        }
+    }
+
+    /// After a failure: a full disk stays full, but anything else may be a dead connection, which is let go.
+    pub(super) fn survive(&self, database: &IdbDatabase, fault: Fault) -> Result<Fault, StoreFault> {
+        match fault.into_known() {
+            Ok(known) => Err(known),
+            Err(fault) => {
+                self.abandon(database);
+                Ok(fault)
+            }
         }
     }
 

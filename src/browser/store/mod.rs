@@ -24,7 +24,7 @@ mod records;
 mod requests;
 mod upgrade;
 
-use crate::browser::sys::IdbDatabase;
+use crate::browser::work::Work;
 use crate::event::{Collection, EventId, Key, RecordName, Sequence};
 use crate::outbox::port::{Applied, Batch, Load, Opened, Page, StoreFault};
 use crate::outbox::record::DeadLetter;
@@ -86,7 +86,7 @@ impl Store {
                 }
                 (Ok(()), Some(Ok(done))) => return Ok(done),
                 (Ok(()), None) => return Err(StoreFault::Refused(Refusal::Broken)),
-                (Err(fault), _) => self.survive(&database, fault)?,
+                (Err(fault), _) => self.connection.survive(&database, fault)?,
             };
             if first_fault.is_some() {
                 return Err(fault.into_lost());
@@ -142,27 +142,20 @@ impl Store {
         self.connection.close();
     }
 
-    async fn ask(&self, question: Question) -> Result<Answers, StoreFault> {
-        let question = Rc::new(question);
-        let database = self.connection.database().await?;
-        match query::ask(&database, Rc::clone(&question)).await {
-            Ok(answers) => Ok(answers),
-            Err(fault) => {
-                self.survive(&database, fault)?;
-                let database = self.connection.database().await?;
-                query::ask(&database, question).await.map_err(Fault::into_lost)
+    /// Boxed, so that whoever asks holds no more than that.
+    fn ask(&self, question: Question) -> Work<Result<Answers, StoreFault>> {
+        let (connection, question) = (Rc::clone(&self.connection), Rc::new(question));
+        Box::pin(async move {
+            let mut failed = false;
+            loop {
+                let database = connection.database().await?;
+                match query::ask(&database, Rc::clone(&question)).await {
+                    Ok(answers) => return Ok(answers),
+                    Err(fault) if failed => return Err(fault.into_lost()),
+                    Err(fault) => connection.survive(&database, fault)?,
+                };
+                failed = true;
             }
-        }
-    }
-
-    /// After a failure: a full disk stays full, but anything else may be a dead connection, which is let go.
-    fn survive(&self, database: &IdbDatabase, fault: Fault) -> Result<Fault, StoreFault> {
-        match fault.into_known() {
-            Ok(known) => Err(known),
-            Err(fault) => {
-                self.connection.abandon(database);
-                Ok(fault)
-            }
-        }
+        })
     }
 }
