@@ -127,5 +127,14 @@ async fn body(response: &JsValue) -> Result<String, JsValue> {
     }
     bytes.truncate(ANSWER_BYTES_MAX);
     // What is no text, or was cut inside a character, is no JSON either, and an empty answer says as little.
-    Ok(String::from_utf8(bytes).unwrap_or_default())
+    Ok(text_of(&bytes).unwrap_or_default())
+}
+
+/// The browser's own decoder: a second one is half a kilobyte.
+fn text_of(bytes: &[u8]) -> Option<String> {
+    let strict = sys::object();
+    sys::set(&strict, "fatal", &JsValue::TRUE);
+    sys::set(&strict, "ignoreBOM", &JsValue::TRUE);
+    let decoder = sys::make("TextDecoder", &[&sys::text("utf-8"), &strict]).ok()?;
+    sys::call(&decoder, "decode", &[&value::bytes(bytes)]).ok()?.as_string()
 }
