@@ -77,16 +77,21 @@ impl Drop for AbortOnDrop {
 async fn exchange(request: &Request, abort: &Abort) -> Result<Reply, JsValue> {
     let sent = sys::call(&sys::scope(), "fetch", &[&sys::text(&request.url), &options(request, abort)])?;
     let response = outcome(&sent).await?;
-    let found = sys::get(&response, "headers");
+    let body = body(&response).await?;
+    Ok(read(&response, body))
+}
+
+fn read(response: &JsValue, body: String) -> Reply {
+    let found = sys::get(response, "headers");
     let header = |name: &str| sys::call(&found, "get", &[&sys::text(name)]).ok()?.as_string();
-    Ok(Reply::Http {
+    Reply::Http {
         // The cast saturates, and a status has three digits.
-        status: sys::get(&response, "status").as_f64().unwrap_or_default() as u16,
+        status: sys::get(response, "status").as_f64().unwrap_or_default() as u16,
         city: header(headers::CITY),
         retry_after: header(headers::RETRY_AFTER),
         date: header("date").and_then(|value| retry_after::http_date(&value)),
-        body: body(&response).await?,
-    })
+        body,
+    }
 }
 
 fn options(request: &Request, abort: &Abort) -> JsValue {
