@@ -377,16 +377,21 @@ impl Driver {
 
     /// Ends a wait, if it has not ended yet.
     pub(super) fn end_wait(&self, number: u64, told: &Outcome) {
-        self.end_waits(|waiting| waiting.number == number, told);
+        if let Some(waiter) = self.take_wait(|waiting| waiting.number == number) {
+            waiter.end(told);
+        }
     }
 
     fn end_waits(&self, ends: impl Fn(&Waiting) -> bool, told: &Outcome) {
-        let (ended, rest) = self.waiting.take().into_iter().partition(|waiting| ends(waiting));
-        self.waiting.replace(rest);
-        let ended: Vec<Waiting> = ended;
-        for waiting in ended {
-            waiting.waiter.end(told);
+        while let Some(waiter) = self.take_wait(&ends) {
+            waiter.end(told);
         }
+    }
+
+    fn take_wait(&self, ends: impl Fn(&Waiting) -> bool) -> Option<Waiter> {
+        let mut waiting = self.waiting.borrow_mut();
+        let place = waiting.iter().position(ends)?;
+        Some(waiting.swap_remove(place).waiter)
     }
 
     /// Looks on disk for the verdict of an event someone waits for.

@@ -158,14 +158,11 @@ impl Edge {
 
     /// Gives a dead letter up for good. Its intent stays closed.
     pub fn discard(&self, sequence: f64, reason: String) -> Promise {
-        let vain = "Say why it is discarded: the reason is kept.";
-        self.decide(
-            sequence,
-            match reason.trim() {
-                "" => Err(error("bad-option", vain, Retry::IsVain)),
-                reason => Ok(Decision::Discard(reason.to_owned())),
-            },
-        )
+        let decision = match reason.trim() {
+            "" => Err(error("bad-option", "Say why it is discarded: the reason is kept.", Retry::IsVain)),
+            reason => Ok(Decision::Discard(reason.to_owned())),
+        };
+        self.decide(sequence, decision)
     }
 
     /// Stops sending, also across reloads.
@@ -187,14 +184,14 @@ impl Edge {
     #[wasm_bindgen(js_name = newKey)]
     pub fn new_key(&self, prefix: &str) -> Result<String, JsValue> {
         let mut key = format!("{prefix}-");
-        while key.len() < prefix.len() + 1 + KEY_RANDOM_LETTERS {
+        let length = key.len() + KEY_RANDOM_LETTERS;
+        while key.len() < length {
             let bytes: [u8; 32] = entropy::bytes().map_err(|_| no_entropy())?;
             // 240 is the highest multiple of 30 in a byte: beyond it letters would not be equally likely.
-            for byte in bytes.iter().filter(|byte| **byte < 240) {
+            for byte in bytes.iter().filter(|byte| **byte < 240).take(length - key.len()) {
                 let letter = KEY_LETTERS.get(usize::from(*byte % 30)).copied().unwrap_or(b'2');
                 key.push(char::from(letter));
             }
-            key.truncate(prefix.len() + 1 + KEY_RANDOM_LETTERS);
         }
         match Key::parse(&key) {
             Ok(_) => Ok(key),
@@ -263,7 +260,7 @@ impl Edge {
 
     fn stop(&self, number: u64) -> Function {
         let driver = Rc::downgrade(&self.driver);
-        let stop = Closure::<dyn Fn()>::new(move || {
+        let stop = sys::handler(move |_| {
             if let Some(driver) = driver.upgrade() {
                 driver.forget_listener(number);
             }
