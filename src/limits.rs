@@ -71,7 +71,7 @@ pub const ANSWER_BYTES_MAX: usize = 512 * 1024;
 pub const SINGLE_REQUESTS_MAX: usize = 4;
 /// How long opening the database may take, in ms, before another tab is held to be in the way. An upgrade that has begun
 /// may take longer.
-pub const OPEN_TIMEOUT_MS: u32 = 20_000;
+pub const OPEN_TIMEOUT_MS: u64 = 20_000;
 /// How long one request may take, in ms, before its outcome counts as unknown.
 pub const REQUEST_TIMEOUT_MS: u64 = 20_000;
 /// How long the city's offer (batch size) is trusted before it is asked for again, in ms.

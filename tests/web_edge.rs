@@ -5,6 +5,7 @@
 
 use conch::sdk::edge::Edge;
 use js_sys::{Array, Function, JSON, Object, Promise, Reflect};
+use wasm_bindgen::convert::TryFromJsValue;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -120,10 +121,15 @@ fn text(value: &JsValue, name: &str) -> String {
     get(value, name).as_string().unwrap_or_default()
 }
 
+/// What a promise of the face comes to.
+async fn outcome(promise: impl Into<JsValue>) -> Result<JsValue, JsValue> {
+    JsFuture::from(promise.into().unchecked_into::<Promise>()).await
+}
+
 async fn open(database: &str) -> Edge {
     let options = object(r#"{"city":"/","device":"till-1"}"#);
     Reflect::set(&options, &"database".into(), &database.into()).unwrap();
-    Edge::open(options).await.unwrap()
+    Edge::try_from_js_value(outcome(Edge::open(options)).await.unwrap()).unwrap()
 }
 
 fn pay(key: &str, amount: u64) -> JsValue {
@@ -133,11 +139,11 @@ fn pay(key: &str, amount: u64) -> JsValue {
 }
 
 async fn emit(edge: &Edge, event: &JsValue) -> Result<JsValue, JsValue> {
-    JsFuture::from(edge.emit(event)?).await
+    outcome(edge.emit(event)).await
 }
 
 async fn settled(edge: &Edge, receipt: &JsValue) -> JsValue {
-    JsFuture::from(edge.settled(&text(receipt, "id"), &JsValue::UNDEFINED).unwrap()).await.unwrap()
+    outcome(edge.settled(&text(receipt, "id"), &JsValue::UNDEFINED)).await.unwrap()
 }
 
 /// Waits until a snapshot is as wanted.
@@ -150,9 +156,9 @@ async fn until(edge: &Edge, wanted: impl Fn(&JsValue) -> bool + 'static) {
             done.call0(&JsValue::UNDEFINED).unwrap();
         }
     });
-    let stop = edge.subscribe(listener.as_ref().unchecked_ref::<Function>().clone()).unwrap();
+    let stop = edge.subscribe(listener.as_ref().clone().unchecked_into()).unwrap();
     JsFuture::from(promise).await.unwrap();
-    stop.call0(&JsValue::UNDEFINED).unwrap();
+    stop.unchecked_ref::<Function>().call0(&JsValue::UNDEFINED).unwrap();
 }
 
 fn why_is(word: &'static str) -> impl Fn(&JsValue) -> bool {
@@ -177,7 +183,7 @@ async fn an_emit_is_on_disk_and_its_verdict_arrives() {
     assert_eq!(get(&receipt, "sequence").as_f64(), Some(1.0));
     assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
     assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(0.0));
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -190,22 +196,22 @@ async fn reload_in_flight_sends_the_same_bytes_again_and_settles_once() {
     let receipt = emit(&edge, &pay("o-1", 500)).await.unwrap();
     JsFuture::from(requested()).await.unwrap();
     let first = sent().get(0).as_string().unwrap();
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
 
     let edge = open(name).await;
     until(&edge, |snapshot| get(snapshot, "unknown").as_f64() == Some(1.0)).await;
     city("accept");
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     let edge = open(name).await;
     assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
     assert!(sent().iter().any(|body| body.as_string().as_deref() == Some(&first)), "the bytes changed");
 
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     let edge = open(name).await;
     assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted", "also after another reload");
     let again = emit(&edge, &pay("o-1", 500)).await.unwrap();
     assert_eq!((text(&again, "id"), get(&again, "replayed").as_bool()), (text(&receipt, "id"), Some(true)));
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -216,7 +222,7 @@ async fn two_taps_in_one_turn_are_one_sale_and_spoil_no_neighbour() {
     city("silent");
     let edge = open(name).await;
     let taps = [pay("o-1", 5), pay("o-1", 5), pay("o-1", 6), object(r#"{"topic":"Bad"}"#), pay("o-2", 7)];
-    let promises: Array = taps.iter().map(|tap| JsValue::from(edge.emit(tap).unwrap())).collect();
+    let promises: Array = taps.iter().map(|tap| JsValue::from(edge.emit(tap))).collect();
     let outcomes: Array = JsFuture::from(Promise::all_settled(&promises)).await.unwrap().unchecked_into();
     let value = |index: u32| get(&outcomes.get(index), "value");
     let code = |index: u32| text(&get(&outcomes.get(index), "reason"), "code");
@@ -225,7 +231,7 @@ async fn two_taps_in_one_turn_are_one_sale_and_spoil_no_neighbour() {
     assert_eq!((code(2).as_str(), code(3).as_str()), ("conflict", "bad-type"));
     assert_eq!(get(&value(4), "sequence").as_f64(), Some(2.0));
     assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(2.0));
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -271,10 +277,10 @@ async fn every_mistake_has_its_code_and_says_what_to_do() {
         r#"{"city":"/","device":"Gate"}"#,
         r#"{"city":"/","device":"g","credentials":1}"#,
     ] {
-        let error = Edge::open(object(options)).await.err().unwrap();
+        let error = outcome(Edge::open(object(options))).await.err().unwrap();
         assert_eq!(text(&error, "code"), "bad-option", "{options}");
     }
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     assert_eq!(text(&emit(&edge, &pay("o-1", 1)).await.unwrap_err(), "code"), "closed");
     assert_eq!(text(&edge.snapshot(), "whyNotSending"), "closed");
     clean(name).await;
@@ -296,7 +302,7 @@ async fn a_portal_settles_nothing_and_a_refusal_becomes_a_dead_letter() {
         (text(&verdict, "verdict"), text(&get(&verdict, "problem"), "type")),
         ("refused".into(), "urn:conch:problem:no".into())
     );
-    let letters = edge.dead_letters(None).await.unwrap();
+    let letters: Array = outcome(edge.dead_letters(None)).await.unwrap().unchecked_into();
     assert_eq!(
         (letters.length(), text(&letters.get(0), "key"), text(&letters.get(0), "reason")),
         (1, "o-1".into(), "refused".into())
@@ -304,19 +310,23 @@ async fn a_portal_settles_nothing_and_a_refusal_becomes_a_dead_letter() {
 
     city("accept");
     let payload = get(&pay("o-1", 6), "payload");
-    let again = edge.redrive(1.0, payload).await.unwrap();
+    let again = outcome(edge.redrive(1.0, payload)).await.unwrap();
     assert_ne!(text(&again, "intent"), text(&receipt, "intent"));
     assert_eq!(text(&settled(&edge, &again).await, "verdict"), "accepted");
-    assert_eq!(text(&edge.redrive(1.0, JsValue::UNDEFINED).await.unwrap_err(), "code"), "not-redrivable");
+    assert_eq!(
+        text(&outcome(edge.redrive(1.0, JsValue::UNDEFINED)).await.unwrap_err(), "code"),
+        "not-redrivable"
+    );
 
     city("refuse");
     let other = emit(&edge, &pay("o-2", 5)).await.unwrap();
     settled(&edge, &other).await;
-    let sequence = get(&edge.dead_letters(None).await.unwrap().get(0), "sequence").as_f64().unwrap();
-    edge.discard(sequence, "the buyer left".into()).await.unwrap();
+    let letters: Array = outcome(edge.dead_letters(None)).await.unwrap().unchecked_into();
+    let sequence = get(&letters.get(0), "sequence").as_f64().unwrap();
+    outcome(edge.discard(sequence, "the buyer left".into())).await.unwrap();
     assert_eq!(text(&emit(&edge, &pay("o-2", 5)).await.unwrap_err(), "code"), "intent-closed");
     assert_eq!(get(&edge.snapshot(), "dead").as_f64(), Some(0.0));
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -332,9 +342,9 @@ async fn a_second_tab_does_not_send_but_its_events_are_delivered() {
     assert_eq!(text(&settled(&second, &receipt).await, "verdict"), "accepted");
     assert_eq!(get(&second.snapshot(), "leader").as_bool(), Some(false));
     assert_eq!(sent().length(), 1);
-    first.close().await.unwrap();
+    outcome(first.close()).await.unwrap();
     until(&second, |snapshot| get(snapshot, "leader").as_bool() == Some(true)).await;
-    second.close().await.unwrap();
+    outcome(second.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -344,15 +354,15 @@ async fn a_pause_is_on_disk_once_told() {
     clean(name).await;
     city("accept");
     let edge = open(name).await;
-    JsFuture::from(edge.pause().unwrap()).await.unwrap();
+    outcome(edge.pause()).await.unwrap();
     let receipt = emit(&edge, &pay("o-1", 5)).await.unwrap();
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     let edge = open(name).await;
     until(&edge, why_is("paused")).await;
     assert_eq!(sent().length(), 0);
-    JsFuture::from(edge.resume().unwrap()).await.unwrap();
+    outcome(edge.resume()).await.unwrap();
     assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -366,16 +376,16 @@ async fn a_wait_for_a_verdict_can_be_given_up_and_an_unknown_id_is_told() {
     let controller = controller();
     let options = Object::new();
     Reflect::set(&options, &"signal".into(), &controller.signal()).unwrap();
-    let wait = edge.settled(&text(&receipt, "id"), &options).unwrap();
+    let wait = edge.settled(&text(&receipt, "id"), &options);
     controller.abort();
-    assert_eq!(text(&JsFuture::from(wait).await.unwrap_err(), "code"), "aborted");
+    assert_eq!(text(&outcome(wait).await.unwrap_err(), "code"), "aborted");
     for id in ["0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a11", "junk"] {
-        let wait = edge.settled(id, &JsValue::UNDEFINED).unwrap();
-        assert_eq!(text(&JsFuture::from(wait).await.unwrap_err(), "code"), "not-found");
+        let wait = edge.settled(id, &JsValue::UNDEFINED);
+        assert_eq!(text(&outcome(wait).await.unwrap_err(), "code"), "not-found");
     }
     let key = edge.new_key("order").unwrap();
     assert!(key.len() == 32 && key.starts_with("order-") && key != edge.new_key("order").unwrap());
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -392,7 +402,7 @@ async fn a_leader_that_is_never_heard_is_replaced() {
     assert_eq!(get(&edge.snapshot(), "leader").as_bool(), Some(false));
     later(2_000);
     assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -409,7 +419,7 @@ async fn a_leader_whose_lock_was_stolen_sends_no_more_until_it_has_it_back() {
     assert_eq!((text(&edge.snapshot(), "whyNotSending"), sent().length()), ("not-leader".into(), 0));
     release.call0(&JsValue::UNDEFINED).unwrap();
     assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -426,11 +436,11 @@ async fn without_locks_one_leads_and_the_next_follows_its_silence() {
     until(&first, why_is("sending")).await;
     let second = open(name).await;
     assert_eq!(text(&second.snapshot(), "whyNotSending"), "not-leader", "the first leads");
-    first.close().await.unwrap();
+    outcome(first.close()).await.unwrap();
     city("accept");
     later(31_000);
     assert_eq!(text(&settled(&second, &receipt).await, "verdict"), "accepted");
-    second.close().await.unwrap();
+    outcome(second.close()).await.unwrap();
     without_locks(false);
     clean(name).await;
 }
@@ -441,19 +451,19 @@ async fn closing_lets_what_was_begun_on_disk_end() {
     clean(name).await;
     city("silent");
     let edge = open(name).await;
-    let promise = edge.emit(&pay("o-1", 5)).unwrap();
+    let promise = edge.emit(&pay("o-1", 5));
     let closed = edge.close();
-    let receipt = JsFuture::from(promise).await.unwrap();
-    closed.await.unwrap();
+    let receipt = outcome(promise).await.unwrap();
+    outcome(closed).await.unwrap();
     let edge = open(name).await;
     let again = emit(&edge, &pay("o-1", 5)).await.unwrap();
     assert_eq!((text(&again, "id"), get(&again, "replayed").as_bool()), (text(&receipt, "id"), Some(true)));
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
 async fn commit(edge: &Edge, text: &str) -> Result<JsValue, JsValue> {
-    JsFuture::from(edge.commit(&object(text))?).await
+    outcome(edge.commit(&object(text))).await
 }
 
 /// state-with-event, in a real database.
@@ -470,21 +480,21 @@ async fn records_go_in_with_their_events_or_not_at_all() {
                  "emit":[{{"topic":"a.b.v1","type":"scanned","key":"{key}","payload":{{}}}}]}}"#
         )
     };
-    let first = edge.commit(&object(&scanned("t-1", "n1"))).unwrap();
-    let second = edge.commit(&object(&scanned("t-1", "n2"))).unwrap();
-    let third = edge.commit(&object(&scanned("t-2", "n1"))).unwrap();
-    let receipts: Array = JsFuture::from(first).await.unwrap().unchecked_into();
+    let first = edge.commit(&object(&scanned("t-1", "n1")));
+    let second = edge.commit(&object(&scanned("t-1", "n2")));
+    let third = edge.commit(&object(&scanned("t-2", "n1")));
+    let receipts: Array = outcome(first).await.unwrap().unchecked_into();
     assert_eq!(get(&receipts.get(0), "sequence").as_f64(), Some(1.0));
-    assert_eq!(text(&JsFuture::from(second).await.unwrap_err(), "code"), "guard-failed");
-    JsFuture::from(third).await.unwrap();
-    edge.close().await.unwrap();
+    assert_eq!(text(&outcome(second).await.unwrap_err(), "code"), "guard-failed");
+    outcome(third).await.unwrap();
+    outcome(edge.close()).await.unwrap();
 
     let edge = open(name).await;
     let tickets = edge.records(&"tickets".into()).unwrap();
-    let one = JsFuture::from(tickets.get(&"t-1".into())).await.unwrap();
+    let one = outcome(tickets.get(&"t-1".into())).await.unwrap();
     assert_eq!((get(&one, "used").as_bool(), text(&one, "gate")), (Some(true), "n1".into()));
     let list = async |page: &str| -> Vec<String> {
-        let found: Array = JsFuture::from(tickets.list(&object(page))).await.unwrap().unchecked_into();
+        let found: Array = outcome(tickets.list(&object(page))).await.unwrap().unchecked_into();
         found.iter().map(|own| text(&own, "key")).collect()
     };
     assert_eq!(list("null").await, ["t-1", "t-2"]);
@@ -496,7 +506,7 @@ async fn records_go_in_with_their_events_or_not_at_all() {
         "remove":[{"collection":"tickets","key":"t-1"}],
         "emit":[{"topic":"a.b.v1","type":"freed","key":"t-1","payload":{}}]}"#;
     commit(&edge, moved).await.unwrap();
-    assert!(JsFuture::from(tickets.get(&"t-1".into())).await.unwrap().is_undefined());
+    assert!(outcome(tickets.get(&"t-1".into())).await.unwrap().is_undefined());
     for (bad, code) in [
         ("{}", "bad-option"),
         (r#"{"emit":[]}"#, "bad-option"),
@@ -509,7 +519,7 @@ async fn records_go_in_with_their_events_or_not_at_all() {
         assert_eq!(text(&commit(&edge, bad).await.unwrap_err(), "code"), code, "{bad}");
     }
     assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(3.0));
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -517,7 +527,7 @@ async fn open_with(database: &str, apply: &Function) -> Edge {
     let options = object(r#"{"city":"/","device":"till-1"}"#);
     Reflect::set(&options, &"database".into(), &database.into()).unwrap();
     Reflect::set(&options, &"apply".into(), apply).unwrap();
-    Edge::open(options).await.unwrap()
+    Edge::try_from_js_value(outcome(Edge::open(options)).await.unwrap()).unwrap()
 }
 
 /// Collects what a listener hears.
@@ -554,9 +564,9 @@ async fn what_the_city_says_is_applied_once_and_told_in_every_tab() {
     let other = open(name).await;
     let (receipt, (listener, heard), (beside, elsewhere), (watcher, notices)) =
         (emit(&edge, &pay("o-1", 5)).await.unwrap(), ear(), ear(), ear());
-    edge.outcomes(listener).unwrap();
-    edge.notices(watcher).unwrap();
-    other.outcomes(beside).unwrap();
+    edge.outcomes(listener.unchecked_into()).unwrap();
+    edge.notices(watcher.unchecked_into()).unwrap();
+    other.outcomes(beside.unchecked_into()).unwrap();
     let own = text(&receipt, "id");
     let event = |id: &str, kind: &str, cause: &str| {
         format!(
@@ -580,29 +590,29 @@ async fn what_the_city_says_is_applied_once_and_told_in_every_tab() {
     assert_eq!(failed, 2, "one threw, one was async");
 
     // After a reload it goes on where it was, and what was heard is still known.
-    other.close().await.unwrap();
-    edge.close().await.unwrap();
+    outcome(other.close()).await.unwrap();
+    outcome(edge.close()).await.unwrap();
     let edge = open_with(name, &apply).await;
     let (listener, heard) = ear();
-    edge.outcomes(listener).unwrap();
+    edge.outcomes(listener.unchecked_into()).unwrap();
     say(&format!("[{captured},{}]", event("0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a13", "refunded", &cause)));
     until_heard(&heard, 1).await;
     assert_eq!(text(&heard.get(0), "type"), "refunded", "the twin is not told again");
     assert!(feed_asked().iter().any(|url| url.as_string().unwrap().contains("after=c1.4&")));
-    let known: Array = JsFuture::from(edge.outcomes_of(&own).unwrap()).await.unwrap().unchecked_into();
+    let known: Array = outcome(edge.outcomes_of(&own)).await.unwrap().unchecked_into();
     let kinds: Vec<String> = known.iter().map(|own| text(&own, "type")).collect();
     assert_eq!(kinds, ["captured", "refunded"]);
-    let paid = JsFuture::from(edge.records(&"paid".into()).unwrap().get(&"o-1".into())).await.unwrap();
+    let paid = outcome(edge.records(&"paid".into()).unwrap().get(&"o-1".into())).await.unwrap();
     assert_eq!(text(&paid, "txnId"), "t-1");
 
     // A city that lost our place says so; the page asks how things stand.
     let (watcher, notices) = ear();
-    edge.notices(watcher).unwrap();
+    edge.notices(watcher.unchecked_into()).unwrap();
     lose_cursor();
     say("[]");
     later(1_000);
     until_heard(&notices, 1).await;
     assert_eq!(text(&notices.get(0), "code"), "resync");
-    edge.close().await.unwrap();
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }

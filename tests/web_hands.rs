@@ -52,7 +52,7 @@ export function hurry() {
   globalThis.setTimeout = (call) => real.setTimeout.call(globalThis, call, 0);
 }
 export const asked_for = () => [asked.method, asked.redirect, asked.credentials, asked.cache, asked.body ?? ""].join(" ");
-export const asked_header = (name) => asked.headers.get(name);
+export const asked_header = (name) => new Headers(asked.headers).get(name);
 export const was_aborted = () => asked !== null && asked.signal.aborted;
 export const was_asked = () => asked !== null;
 export const forget = () => { asked = null; };

@@ -981,7 +981,7 @@ async fn what_is_written_has_the_layout_of_version_1() {
             Batch::Pace(pace),
             Batch::Offer(offer, AT),
             Batch::Wait { epoch, lanes: vec![(note("waits", "{}").lane, AT)] },
-            Batch::Feed { epoch, heard: vec![Heard { event, put }], cursor: "c1.7".into(), at: AT },
+            Batch::Feed { epoch, heard: vec![Heard { event, put }].into(), cursor: "c1.7".into(), at: AT },
         ] {
             store.apply(batch).await.unwrap();
         }

@@ -3,15 +3,14 @@
 //! It never judges: a refused redirect, a broken body and a dead link are all [`Reply::NoAnswer`], and what a
 //! status means is decided by `wire::classify`. Cookies are not sent and caches are not asked.
 
-use super::sys::{self, Answer, BodyChunk, FetchOptions};
-use crate::limits::{ANSWER_BYTES_MAX, TIMER_MAX_MS};
+use super::promise::outcome;
+use super::wakes::Timer;
+use super::{sys, value};
+use crate::limits::ANSWER_BYTES_MAX;
 use crate::wire::{Reply, headers, retry_after};
-use gloo_timers::callback::Timeout;
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, Response};
 
 /// What to send.
 #[derive(Clone, Debug, Default)]
@@ -27,27 +26,40 @@ pub struct Request {
     /// Whether the page's cookies for its own origin go along.
     pub cookies: bool,
     /// Ends it from outside.
-    pub abort: Option<AbortController>,
+    pub abort: Option<Abort>,
+}
+
+/// The way to end a request from outside.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Abort(JsValue);
+
+impl Abort {
+    /// None where the browser cannot abort.
+    pub fn new() -> Option<Self> {
+        sys::make("AbortController", &[]).ok().map(Self)
+    }
+
+    /// Ends it; one that has ended hears nothing of it.
+    pub fn abort(&self) {
+        // To abort cannot fail.
+        let _ = sys::call(&self.0, "abort", &[]);
+    }
 }
 
 /// Sends it and reads the answer, all within the time a request may take. Dropping the future aborts the request.
 pub async fn send(request: &Request) -> Reply {
-    let controller = request.abort.clone().map_or_else(AbortController::new, Ok);
-    let Ok(controller) = controller else { return Reply::NoAnswer };
+    let Some(abort) = request.abort.clone().or_else(Abort::new) else { return Reply::NoAnswer };
     let timed_out = Rc::new(Cell::new(false));
-    let abort = AbortOnDrop(controller);
-    let timeout = {
-        let (timed_out, controller) = (Rc::clone(&timed_out), abort.0.clone());
-        Timeout::new(
-            u32::try_from(request.timeout_ms.min(TIMER_MAX_MS)).unwrap_or(u32::MAX >> 1),
-            move || {
-                timed_out.set(true);
-                controller.abort();
-            },
-        )
+    let timer = {
+        let (timed_out, abort) = (Rc::clone(&timed_out), abort.clone());
+        Timer::set(request.timeout_ms, move || {
+            timed_out.set(true);
+            abort.abort();
+        })
     };
+    let abort = AbortOnDrop(abort);
     let reply = exchange(request, &abort.0).await;
-    drop(timeout);
+    drop(timer);
     match reply {
         Ok(reply) => reply,
         Err(_) if timed_out.get() => Reply::Timeout,
@@ -56,7 +68,7 @@ pub async fn send(request: &Request) -> Reply {
 }
 
 /// Ends whatever is still under way: an abandoned request, or the rest of an answer that is too large.
-struct AbortOnDrop(AbortController);
+struct AbortOnDrop(Abort);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -64,53 +76,72 @@ impl Drop for AbortOnDrop {
     }
 }
 
-async fn exchange(request: &Request, controller: &AbortController) -> Result<Reply, JsValue> {
-    let sent = sys::scope().fetch(&request.url, &options(request, controller)?)?;
-    let response: Response = JsFuture::from(sent).await?.unchecked_into();
-    let found = response.headers();
-    let header = |name: &str| found.get(name).ok().flatten();
-    Ok(Reply::Http {
-        status: response.status(),
+async fn exchange(request: &Request, abort: &Abort) -> Result<Reply, JsValue> {
+    let sent = sys::call(&sys::scope(), "fetch", &[&sys::text(&request.url), &options(request, abort)])?;
+    let response = outcome(&sent).await?;
+    let body = body(&response).await?;
+    Ok(read(&response, body))
+}
+
+fn read(response: &JsValue, body: String) -> Reply {
+    let found = sys::get(response, "headers");
+    let header = |name: &str| sys::call(&found, "get", &[&sys::text(name)]).ok()?.as_string();
+    Reply::Http {
+        // The cast saturates, and a status has three digits.
+        status: sys::get(response, "status").as_f64().unwrap_or_default() as u16,
         city: header(headers::CITY),
         retry_after: header(headers::RETRY_AFTER),
         date: header("date").and_then(|value| retry_after::http_date(&value)),
-        body: body(response.unchecked_into()).await?,
-    })
+        body,
+    }
 }
 
-fn options(request: &Request, controller: &AbortController) -> Result<FetchOptions, JsValue> {
-    let headers = Headers::new()?;
+fn options(request: &Request, abort: &Abort) -> JsValue {
+    let headers = sys::object();
     for (name, value) in &request.headers {
-        headers.set(name, value)?;
+        sys::set(&headers, name, &sys::text(value));
     }
-    let options: FetchOptions = sys::options();
-    options.set_headers(&headers);
-    options.set_method(if request.body.is_some() { "POST" } else { "GET" });
+    let options = sys::object();
+    sys::set(&options, "headers", &headers);
+    sys::set(&options, "signal", &sys::get(&abort.0, "signal"));
     if let Some(body) = &request.body {
-        options.set_body(body);
+        sys::set(&options, "body", &sys::text(body));
     }
-    options.set_redirect("error");
-    options.set_credentials(if request.cookies { "same-origin" } else { "omit" });
-    options.set_cache("no-store");
-    options.set_abort(&controller.signal());
-    Ok(options)
+    for (name, value) in [
+        ("method", if request.body.is_some() { "POST" } else { "GET" }),
+        ("redirect", "error"),
+        ("credentials", if request.cookies { "same-origin" } else { "omit" }),
+        ("cache", "no-store"),
+    ] {
+        sys::set(&options, name, &sys::text(value));
+    }
+    options
 }
 
 /// At most so much of the body as an answer may have; a portal's endless page is cut off.
-async fn body(answer: Answer) -> Result<String, JsValue> {
-    let Some(stream) = answer.body() else { return Ok(String::new()) };
-    let reader = stream.reader()?;
+async fn body(response: &JsValue) -> Result<String, JsValue> {
+    let stream = sys::get(response, "body");
+    if !stream.is_object() {
+        return Ok(String::new());
+    }
+    let reader = sys::call(&stream, "getReader", &[])?;
     let mut bytes = Vec::new();
     while bytes.len() < ANSWER_BYTES_MAX {
-        let chunk: BodyChunk = JsFuture::from(reader.read()?).await?.unchecked_into();
-        if chunk.done() {
-            break;
-        }
-        if let Some(part) = chunk.value() {
-            bytes.append(&mut part.to_vec());
-        }
+        let chunk = outcome(&sys::call(&reader, "read", &[])?).await?;
+        // At its end there is no more.
+        let Some(mut part) = value::as_bytes(&sys::get(&chunk, "value")) else { break };
+        bytes.append(&mut part);
     }
     bytes.truncate(ANSWER_BYTES_MAX);
     // What is no text, or was cut inside a character, is no JSON either, and an empty answer says as little.
-    Ok(String::from_utf8(bytes).unwrap_or_default())
+    Ok(text_of(&bytes).unwrap_or_default())
+}
+
+/// The browser's own decoder: a second one is half a kilobyte.
+fn text_of(bytes: &[u8]) -> Option<String> {
+    let strict = sys::object();
+    sys::set(&strict, "fatal", &JsValue::TRUE);
+    sys::set(&strict, "ignoreBOM", &JsValue::TRUE);
+    let decoder = sys::make("TextDecoder", &[&sys::text("utf-8"), &strict]).ok()?;
+    sys::call(&decoder, "decode", &[&value::bytes(bytes)]).ok()?.as_string()
 }

@@ -3,13 +3,11 @@
 //! The lock only chooses the sender. That nothing is settled twice rests on the epoch in the database, which is
 //! checked inside each transaction.
 
-use super::sys::{self, LockManager, LockOptions};
-use js_sys::{Function, Promise};
+use super::promise::Waiter;
+use super::sys::{self, Handler};
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::AbortController;
 
 /// What happened to a requested lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +33,16 @@ pub struct NoLocks;
 
 /// A place in the queue for the lock, and then the lock. Dropping it leaves the queue or gives the lock back.
 pub struct Lock {
-    held: Rc<Cell<bool>>,
-    dropped: Rc<Cell<bool>>,
-    release: Option<Function>,
-    queue: AbortController,
-    _granted: Closure<dyn FnMut() -> Promise>,
+    state: Rc<State>,
+    release: Waiter,
+    queue: JsValue,
+    _granted: Handler,
+}
+
+#[derive(Default)]
+struct State {
+    held: Cell<bool>,
+    dropped: Cell<bool>,
 }
 
 impl Lock {
@@ -49,58 +52,57 @@ impl Lock {
         claim: Claim,
         changed: impl Fn(LockChange) + 'static,
     ) -> Result<Self, NoLocks> {
-        let locks: LockManager =
-            sys::scope().navigator().and_then(|navigator| navigator.locks()).ok_or(NoLocks)?;
-        let queue = AbortController::new().map_err(|_| NoLocks)?;
-        let (held, dropped) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
-        let changed = Rc::new(changed);
+        let locks = sys::of_scope("navigator", "locks");
+        if locks.is_undefined() {
+            return Err(NoLocks);
+        }
+        let queue = sys::make("AbortController", &[]).map_err(|_| NoLocks)?;
+        let (state, changed) = (Rc::new(State::default()), Rc::new(changed));
 
-        let mut release = None;
         // The browser holds the lock for as long as this promise is pending.
-        let holding = Promise::new(&mut |resolve, _| release = Some(resolve.unchecked_into()));
-        let (now_held, tell) = (Rc::clone(&held), Rc::clone(&changed));
-        let granted = Closure::<dyn FnMut() -> Promise>::new(move || {
-            now_held.set(true);
+        let (holding, release) = Waiter::new();
+        let (now, tell) = (Rc::clone(&state), Rc::clone(&changed));
+        let granted = Handler::new(move |_| {
+            now.held.set(true);
             tell(LockChange::Gained);
             holding.clone()
         });
 
-        let options: LockOptions = sys::options();
-        options.set_mode("exclusive");
+        let options = sys::object();
+        sys::set(&options, "mode", &sys::text("exclusive"));
         match claim {
-            Claim::Queue => options.set_signal(&queue.signal()),
+            Claim::Queue => sys::set(&options, "signal", &sys::get(&queue, "signal")),
             // The standard does not let a theft be given up.
-            Claim::Steal => options.set_steal(true),
+            Claim::Steal => sys::set(&options, "steal", &JsValue::TRUE),
         }
-        let name = format!("conch:{database}");
-        let ended = locks.request(&name, &options, granted.as_ref().unchecked_ref()).map_err(|_| NoLocks)?;
-        let (was_held, released) = (Rc::clone(&held), Rc::clone(&dropped));
-        spawn_local(async move {
-            // It ends by our own release, or rejects when stolen or never granted.
-            let _ = JsFuture::from(ended).await;
-            was_held.set(false);
-            if !released.get() {
+        let name = sys::text(&format!("conch:{database}"));
+        let ended = sys::call(&locks, "request", &[&name, &options, granted.as_ref()]);
+        let now = Rc::clone(&state);
+        // It ends by our own release, or rejects when stolen or never granted.
+        let end = sys::handler(move |_| {
+            now.held.set(false);
+            if !now.dropped.get() {
                 changed(LockChange::Lost);
             }
         });
-        Ok(Self { held, dropped, release, queue, _granted: granted })
+        let end = end.into_js_value();
+        ended.and_then(|ended| sys::call(&ended, "then", &[&end, &end])).map_err(|_| NoLocks)?;
+        Ok(Self { state, release, queue, _granted: granted })
     }
 
     /// Whether it is ours now.
     pub fn is_held(&self) -> bool {
-        self.held.get()
+        self.state.held.get()
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        self.dropped.set(true);
-        if !self.held.replace(false) {
-            self.queue.abort();
+        self.state.dropped.set(true);
+        if !self.state.held.replace(false) {
+            // Leaving a queue cannot fail.
+            let _ = sys::call(&self.queue, "abort", &[]);
         }
-        if let Some(release) = &self.release {
-            // Resolving a promise cannot fail.
-            let _ = release.call0(&JsValue::UNDEFINED);
-        }
+        self.release.end(&Ok(JsValue::UNDEFINED));
     }
 }

@@ -1,136 +1,153 @@
-//! Bindings that web-sys lacks or hides behind a configuration flag, in one file.
+//! The objects of JavaScript, by the names of their members.
 //!
-//! Only what the hands use is bound, and only its shape: no decision is made here. Every object that may be
-//! missing in some context (a worker has no document) is an `Option`.
+//! All that is outside is reached through these few bindings. A binding for each member of each object carries its own
+//! name, import and glue to every phone; together they weighed more than the outbox's own machine. What a context may
+//! lack (a worker has no document) reads as `undefined`.
 
-use js_sys::{Array, Function, Object, Promise};
 use wasm_bindgen::prelude::*;
-use web_sys::{AbortSignal, Crypto, EventTarget, Headers, IdbFactory, IdbTransaction, Performance};
 
 #[wasm_bindgen]
 extern "C" {
-    /// The global object of a window or a worker.
-    #[wasm_bindgen(extends = EventTarget)]
-    pub(super) type Scope;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn document(this: &Scope) -> Option<Document>;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn navigator(this: &Scope) -> Option<Navigator>;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn performance(this: &Scope) -> Option<Performance>;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn crypto(this: &Scope) -> Option<Crypto>;
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn fetch(this: &Scope, url: &str, options: &FetchOptions) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(thread_local_v2, js_name = globalThis)]
+    static SCOPE: JsValue;
 
+    /// Any object, as a dictionary.
+    type Members;
+    #[wasm_bindgen(method, indexing_getter)]
+    fn member(this: &Members, name: &str) -> JsValue;
+    #[wasm_bindgen(method, indexing_setter)]
+    fn set_member(this: &Members, name: &str, value: &JsValue);
     /// Reading the property itself throws where storage is forbidden.
     #[wasm_bindgen(method, getter, catch, js_name = indexedDB)]
-    pub(super) fn indexed_db(this: &Scope) -> Result<Option<IdbFactory>, JsValue>;
+    fn indexed_db(this: &Members) -> Result<JsValue, JsValue>;
 
-    /// An `IDBDatabase` whose transactions take the options of Indexed Database API 3.0.
-    #[wasm_bindgen(js_name = IDBDatabase)]
-    pub(super) type Database;
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn transaction(
-        this: &Database,
-        stores: &Array,
-        mode: &str,
-        options: &TransactionOptions,
-    ) -> Result<IdbTransaction, JsValue>;
+    #[wasm_bindgen(js_namespace = Reflect, catch)]
+    fn apply(function: &JsValue, this: &JsValue, given: &Array) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_namespace = Reflect, catch)]
+    fn construct(class: &JsValue, given: &Array) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = Object)]
+    fn new_object() -> JsValue;
 
-    #[wasm_bindgen(extends = Object)]
-    pub(super) type TransactionOptions;
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_durability(this: &TransactionOptions, durability: &str);
+    /// A function of the page.
+    #[wasm_bindgen(typescript_type = "Function")]
+    #[derive(Clone)]
+    pub type Function;
 
-    /// An `IDBTransaction` that can be told that nothing more will come.
-    #[wasm_bindgen(js_name = IDBTransaction)]
-    pub(super) type Committable;
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn commit(this: &Committable) -> Result<(), JsValue>;
+    /// A promise, of ours or of the browser's.
+    #[wasm_bindgen(typescript_type = "Promise<any>")]
+    pub type Promise;
+    #[wasm_bindgen(constructor)]
+    pub(super) fn new(begin: &mut dyn FnMut(JsValue, JsValue)) -> Promise;
 
-    /// A plain object as a dictionary.
-    #[wasm_bindgen(extends = Object)]
-    pub(super) type Members;
-    #[wasm_bindgen(method, indexing_getter)]
-    pub(super) fn get(this: &Members, name: &str) -> JsValue;
-    #[wasm_bindgen(method, indexing_setter)]
-    pub(super) fn set(this: &Members, name: &str, value: &JsValue);
+    /// Bytes.
+    pub(super) type Uint8Array;
+    #[wasm_bindgen(constructor)]
+    pub(super) fn new(bytes: &[u8]) -> Uint8Array;
+    #[wasm_bindgen(method, js_name = slice)]
+    pub(super) fn to_vec(this: &Uint8Array) -> Vec<u8>;
 
-    #[wasm_bindgen(extends = EventTarget)]
-    pub(super) type Document;
-    #[wasm_bindgen(method, getter, js_name = visibilityState)]
-    pub(super) fn visibility_state(this: &Document) -> String;
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(super) type IdbDatabase;
+    #[derive(Clone, Debug)]
+    pub(super) type IdbTransaction;
+    #[derive(Clone, Debug)]
+    pub(super) type IdbRequest;
 
-    pub(super) type Navigator;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn locks(this: &Navigator) -> Option<LockManager>;
-
-    /// Web Locks, W3C working draft.
-    pub(super) type LockManager;
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn request(
-        this: &LockManager,
-        name: &str,
-        options: &LockOptions,
-        granted: &Function,
-    ) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(extends = Object)]
-    pub(super) type LockOptions;
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_mode(this: &LockOptions, mode: &str);
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_signal(this: &LockOptions, signal: &AbortSignal);
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_steal(this: &LockOptions, steal: bool);
-
-    /// `RequestInit` with the members that web-sys offers only together with many more types.
-    #[wasm_bindgen(extends = Object)]
-    pub(super) type FetchOptions;
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_method(this: &FetchOptions, method: &str);
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_headers(this: &FetchOptions, headers: &Headers);
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_body(this: &FetchOptions, body: &str);
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_redirect(this: &FetchOptions, redirect: &str);
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_credentials(this: &FetchOptions, credentials: &str);
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_cache(this: &FetchOptions, cache: &str);
-    #[wasm_bindgen(method, setter, js_name = signal)]
-    pub(super) fn set_abort(this: &FetchOptions, signal: &AbortSignal);
-
-    /// A `Response`'s body as far as it is read here: a reader of byte chunks.
-    #[wasm_bindgen(js_name = Response)]
-    pub(super) type Answer;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn body(this: &Answer) -> Option<BodyStream>;
-
-    pub(super) type BodyStream;
-    #[wasm_bindgen(method, catch, js_name = getReader)]
-    pub(super) fn reader(this: &BodyStream) -> Result<BodyReader, JsValue>;
-
-    pub(super) type BodyReader;
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn read(this: &BodyReader) -> Result<Promise, JsValue>;
-
-    /// What a reader's promise resolves to.
-    pub(super) type BodyChunk;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn done(this: &BodyChunk) -> bool;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn value(this: &BodyChunk) -> Option<js_sys::Uint8Array>;
+    /// A list of values.
+    #[wasm_bindgen(is_type_of = Array::is_array)]
+    pub(crate) type Array;
+    #[wasm_bindgen(constructor)]
+    pub(crate) fn new() -> Array;
+    #[wasm_bindgen(method)]
+    pub(crate) fn push(this: &Array, value: &JsValue);
+    #[wasm_bindgen(method, js_name = slice)]
+    fn to_vec(this: &Array) -> Vec<JsValue>;
+    #[wasm_bindgen(static_method_of = Array, js_name = isArray)]
+    pub(crate) fn is_array(value: &JsValue) -> bool;
 }
 
-/// The global object.
-pub(super) fn scope() -> Scope {
-    js_sys::global().unchecked_into()
+/// The global object of a window or a worker.
+pub(crate) fn scope() -> JsValue {
+    SCOPE.with(Clone::clone)
 }
 
-/// An empty dictionary of some options type.
-pub(super) fn options<T: JsCast>() -> T {
-    Object::new().unchecked_into()
+/// A member of something that the scope has, `undefined` when either is missing.
+pub(crate) fn of_scope(owner: &str, name: &str) -> JsValue {
+    let owner = get(&scope(), owner);
+    if owner.is_undefined() { owner } else { get(&owner, name) }
+}
+
+/// The scope's databases, `undefined` when it has none. An error where storage is forbidden.
+pub(super) fn indexed_db() -> Result<JsValue, JsValue> {
+    scope().unchecked_ref::<Members>().indexed_db()
+}
+
+/// A member of an object.
+pub(crate) fn get(object: &JsValue, name: &str) -> JsValue {
+    object.unchecked_ref::<Members>().member(name)
+}
+
+/// Sets a member of an object.
+pub(crate) fn set(object: &JsValue, name: &str, value: &JsValue) {
+    object.unchecked_ref::<Members>().set_member(name, value);
+}
+
+/// Calls a method of an object; one that is missing is an error like any it throws.
+pub(crate) fn call(object: &JsValue, method: &str, given: &[&JsValue]) -> Result<JsValue, JsValue> {
+    apply(&get(object, method), object, &list(given))
+}
+
+/// Calls a method of something that the scope always has.
+pub(crate) fn call_of(owner: &str, method: &str, given: &[&JsValue]) -> Result<JsValue, JsValue> {
+    call(&get(&scope(), owner), method, given)
+}
+
+/// Calls a function of the page.
+pub(crate) fn call_back(function: &JsValue, given: &[&JsValue]) -> Result<JsValue, JsValue> {
+    apply(function, &JsValue::UNDEFINED, &list(given))
+}
+
+/// Makes an object of a class of the scope.
+pub(crate) fn make(class: &str, given: &[&JsValue]) -> Result<JsValue, JsValue> {
+    construct(&get(&scope(), class), &list(given))
+}
+
+/// An empty object, for options.
+pub(crate) fn object() -> JsValue {
+    new_object()
+}
+
+/// A text as JavaScript holds it.
+pub(crate) fn text(text: &str) -> JsValue {
+    JsValue::from_str(text)
+}
+
+/// What a JSON text says.
+pub(crate) fn parse(json: &str) -> Option<JsValue> {
+    call_of("JSON", "parse", &[&text(json)]).ok()
+}
+
+/// An array of these.
+pub(crate) fn list(items: &[&JsValue]) -> Array {
+    let list = Array::new();
+    for item in items {
+        list.push(item);
+    }
+    list
+}
+
+/// What an array holds; nothing, if it is none.
+pub(crate) fn items(value: &JsValue) -> Vec<JsValue> {
+    value.dyn_ref::<Array>().map(Array::to_vec).unwrap_or_default()
+}
+
+/// What the browser calls. It is valid until dropped.
+pub(crate) type Handler = Closure<dyn Fn(JsValue) -> JsValue>;
+
+/// A handler that answers nothing.
+pub(crate) fn handler(heard: impl Fn(JsValue) + 'static) -> Handler {
+    Closure::new(move |value| {
+        heard(value);
+        JsValue::UNDEFINED
+    })
 }

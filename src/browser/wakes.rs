@@ -3,13 +3,11 @@
 //! None of them is believed: `online` says nothing about the city, and hidden pages get their timers late. Each
 //! is only a reason to look again. Everything is released on drop.
 
-use super::sys;
+use super::sys::{self, Handler};
 use crate::limits::TIMER_MAX_MS;
-use gloo_timers::callback::Timeout;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::EventTarget;
 
 /// Why it woke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +38,7 @@ const EVENTS: [(&str, Wake); 4] = [
 /// One timer and the listeners. A worker's scope lacks some of the events; those never come.
 pub struct Wakes {
     woken: Rc<dyn Fn(Wake)>,
-    timer: RefCell<Option<Timeout>>,
+    timer: RefCell<Option<Timer>>,
     _listeners: Vec<Listener>,
 }
 
@@ -48,19 +46,14 @@ impl Wakes {
     /// Listens from now on. The callback may call [`Wakes::set`] and [`Wakes::clear`].
     pub fn listen(woken: impl Fn(Wake) + 'static) -> Self {
         let woken: Rc<dyn Fn(Wake)> = Rc::new(woken);
-        let scope = sys::scope();
-        let mut listeners: Vec<Listener> = EVENTS
-            .into_iter()
-            .filter_map(|(event, wake)| {
-                let woken = Rc::clone(&woken);
-                Listener::add(&scope, event, move || woken(wake))
-            })
-            .collect();
-        if let Some(document) = scope.document() {
-            let woken = Rc::clone(&woken);
-            listeners.extend(Listener::add(&document, "visibilitychange", move || {
-                woken(if is_visible() { Wake::Visible } else { Wake::Hidden });
-            }));
+        let (scope, document) = (sys::scope(), sys::get(&sys::scope(), "document"));
+        let mut listeners = Vec::new();
+        for (event, wake) in EVENTS {
+            listeners.push(Listener::add(&scope, event, &woken, move || wake));
+        }
+        if !document.is_undefined() {
+            let seen = || if is_visible() { Wake::Visible } else { Wake::Hidden };
+            listeners.push(Listener::add(&document, "visibilitychange", &woken, seen));
         }
         Self { woken, timer: RefCell::new(None), _listeners: listeners }
     }
@@ -68,9 +61,7 @@ impl Wakes {
     /// Sets the one timer; an earlier one is forgotten.
     pub fn set(&self, delay_ms: u64) {
         let woken = Rc::clone(&self.woken);
-        let delay_ms = u32::try_from(delay_ms.min(TIMER_MAX_MS)).unwrap_or(u32::MAX >> 1);
-        let timer = Timeout::new(delay_ms, move || woken(Wake::Timer));
-        self.timer.replace(Some(timer));
+        self.timer.replace(Some(Timer::set(delay_ms, move || woken(Wake::Timer))));
     }
 
     /// Forgets the timer.
@@ -81,28 +72,60 @@ impl Wakes {
 
 /// Whether a person may be looking. A worker does not know and says yes.
 pub fn is_visible() -> bool {
-    sys::scope().document().is_none_or(|document| document.visibility_state() != "hidden")
+    sys::of_scope("document", "visibilityState").as_string().as_deref() != Some("hidden")
 }
 
 /// One event listener, removed on drop.
 struct Listener {
-    target: EventTarget,
+    target: JsValue,
     event: &'static str,
-    handler: Closure<dyn Fn()>,
+    handler: Handler,
 }
 
 impl Listener {
-    fn add(target: &EventTarget, event: &'static str, handler: impl Fn() + 'static) -> Option<Self> {
-        let handler = Closure::<dyn Fn()>::new(handler);
-        target.add_event_listener_with_callback(event, handler.as_ref().unchecked_ref()).ok()?;
-        Some(Self { target: target.clone(), event, handler })
+    fn add(
+        target: &JsValue,
+        event: &'static str,
+        woken: &Rc<dyn Fn(Wake)>,
+        wake: impl Fn() -> Wake + 'static,
+    ) -> Self {
+        let woken = Rc::clone(woken);
+        let listener = Self { target: target.clone(), event, handler: sys::handler(move |_| woken(wake())) };
+        listener.tell("addEventListener");
+        listener
+    }
+
+    fn tell(&self, method: &str) {
+        // A target that takes no listener stays silent, and one that keeps it after all calls nothing.
+        let _ = sys::call(&self.target, method, &[&sys::text(self.event), self.handler.as_ref()]);
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let handler = self.handler.as_ref().unchecked_ref();
-        // A removal that fails leaves a dead listener behind, which calls nothing.
-        let _ = self.target.remove_event_listener_with_callback(self.event, handler);
+        self.tell("removeEventListener");
+    }
+}
+
+/// Rings once, unless dropped before.
+pub(super) struct Timer {
+    id: JsValue,
+    _rings: Handler,
+}
+
+impl Timer {
+    /// A wait beyond the longest timer ends early.
+    pub(super) fn set(delay_ms: u64, rings: impl Fn() + 'static) -> Self {
+        let rings = sys::handler(move |_| rings());
+        let delay = JsValue::from_f64(delay_ms.min(TIMER_MAX_MS) as f64);
+        let id = sys::call(&sys::scope(), "setTimeout", &[rings.as_ref(), &delay]);
+        Self { id: id.unwrap_or_default(), _rings: rings }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        // To clear a timer that has rung does nothing.
+        let _ = sys::call(&sys::scope(), "clearTimeout", &[&self.id]);
     }
 }

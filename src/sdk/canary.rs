@@ -4,21 +4,9 @@
 //! here and there do not fit, and the page hears of it. Only windows have `localStorage`; what the browser throws away
 //! together with the outbox is noticed by the city alone, as a device that begins a new life.
 
+use crate::browser::sys;
 use crate::outbox::record::Counter;
-use wasm_bindgen::prelude::*;
-
-#[wasm_bindgen]
-extern "C" {
-    type Scope;
-    /// Reading the property itself throws where storage is forbidden.
-    #[wasm_bindgen(method, getter, catch, js_name = localStorage)]
-    fn local_storage(this: &Scope) -> Result<Option<LocalStorage>, JsValue>;
-    type LocalStorage;
-    #[wasm_bindgen(method, catch, js_name = getItem)]
-    fn get(this: &LocalStorage, key: &str) -> Result<Option<String>, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = setItem)]
-    fn set(this: &LocalStorage, key: &str, value: &str) -> Result<(), JsValue>;
-}
+use wasm_bindgen::JsValue;
 
 /// What happened to the outbox while nobody looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +17,10 @@ pub(super) struct Alarm {
     pub(super) owed: u64,
 }
 
-fn storage() -> Option<LocalStorage> {
-    js_sys::global().unchecked_into::<Scope>().local_storage().ok().flatten()
+/// None where there is none. Reading the property itself throws where storage is forbidden.
+fn storage() -> Option<JsValue> {
+    let found = sys::call_of("Reflect", "get", &[&sys::scope(), &sys::text("localStorage")]);
+    found.ok().filter(JsValue::is_object)
 }
 
 fn name(database: &str) -> String {
@@ -39,7 +29,7 @@ fn name(database: &str) -> String {
 
 /// Compares what was found with what was last seen.
 pub(super) fn look(database: &str, life: &str, counter: &Counter) -> Option<Alarm> {
-    let seen = storage()?.get(&name(database)).ok()??;
+    let seen = sys::call(&storage()?, "getItem", &[&sys::text(&name(database))]).ok()?.as_string()?;
     let mut words = seen.split(' ');
     let (own, next, owed) = (words.next()?, words.next()?, words.next()?);
     let (next, owed) = (next.parse::<u64>().ok()?, owed.parse().ok()?);
@@ -54,6 +44,7 @@ pub(super) fn look(database: &str, life: &str, counter: &Counter) -> Option<Alar
 /// Notes what is seen. A browser that does not keep it only forgets the comparison.
 pub(super) fn note(database: &str, life: &str, counter: &Counter) {
     if let Some(storage) = storage() {
-        let _ = storage.set(&name(database), &format!("{life} {} {}", counter.next.0, counter.owed));
+        let seen = format!("{life} {} {}", counter.next.0, counter.owed);
+        let _ = sys::call(&storage, "setItem", &[&sys::text(&name(database)), &sys::text(&seen)]);
     }
 }

@@ -1,8 +1,8 @@
 //! What the contexts of an origin tell each other: that the outbox changed, and that the leader lives. Only hints:
 //! what changed is on disk.
 
+use crate::browser::sys::{self, Handler};
 use wasm_bindgen::prelude::*;
-use web_sys::{BroadcastChannel, MessageEvent};
 
 /// What is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,9 @@ const HEARD: &str = "heard ";
 impl Word {
     fn to_js(&self) -> JsValue {
         match self {
-            Self::Changed => JsValue::from_str("changed"),
-            Self::Beat => JsValue::from_str("beat"),
-            Self::Heard(body) => JsValue::from_str(&format!("{HEARD}{body}")),
+            Self::Changed => sys::text("changed"),
+            Self::Beat => sys::text("beat"),
+            Self::Heard(body) => sys::text(&format!("{HEARD}{body}")),
         }
     }
 
@@ -40,18 +40,17 @@ impl Word {
 
 /// The channel of one database; closed on drop. Without BroadcastChannel nothing is said and nothing heard.
 pub(super) struct Channel {
-    channel: Option<BroadcastChannel>,
-    _heard: Closure<dyn Fn(MessageEvent)>,
+    channel: Option<JsValue>,
+    _heard: Handler,
 }
 
 impl Channel {
     /// Listens for the other contexts.
     pub(super) fn open(database: &str, heard: impl Fn(Word) + 'static) -> Self {
-        let heard =
-            Closure::<dyn Fn(MessageEvent)>::new(move |said: MessageEvent| heard(Word::of(&said.data())));
-        let channel = BroadcastChannel::new(&format!("conch:{database}")).ok();
+        let heard = sys::handler(move |said| heard(Word::of(&sys::get(&said, "data"))));
+        let channel = sys::make("BroadcastChannel", &[&sys::text(&format!("conch:{database}"))]).ok();
         if let Some(channel) = &channel {
-            channel.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+            sys::set(channel, "onmessage", heard.as_ref());
         }
         Self { channel, _heard: heard }
     }
@@ -60,7 +59,7 @@ impl Channel {
     pub(super) fn tell(&self, word: &Word) {
         if let Some(channel) = &self.channel {
             // A hint that cannot be given is no fault: the others look again when they wake.
-            let _ = channel.post_message(&word.to_js());
+            let _ = sys::call(channel, "postMessage", &[&word.to_js()]);
         }
     }
 }
@@ -68,8 +67,9 @@ impl Channel {
 impl Drop for Channel {
     fn drop(&mut self) {
         if let Some(channel) = &self.channel {
-            channel.set_onmessage(None);
-            channel.close();
+            sys::set(channel, "onmessage", &JsValue::NULL);
+            // To close cannot fail.
+            let _ = sys::call(channel, "close", &[]);
         }
     }
 }

@@ -10,11 +10,14 @@ use super::health::{self, Health};
 use super::values::{self, NoticeOut};
 use super::{errors, fault, records};
 use crate::browser::lock::{Claim, Lock, LockChange};
+use crate::browser::promise::{Outcome, Waiter, ended, outcome};
 use crate::browser::store::Store;
+use crate::browser::sys::{self, Function, Promise};
+use crate::browser::value::Value;
 use crate::browser::wakes::{Wake, Wakes, is_visible};
+use crate::browser::work::spawn;
 use crate::browser::{clock, fetch};
 use crate::event::{EventId, Sequence};
-use crate::flat::FlatMap;
 use crate::limits::HEALTH_EVERY_WRITES;
 use crate::outbox::Engine;
 use crate::outbox::engine::{Final, Hint, Input, Notice, Output, Request, Ticket};
@@ -23,37 +26,9 @@ use crate::outbox::port::{Batch, Load, StoreFault};
 use crate::outbox::record::Status;
 use crate::pace::{Link, Now, Watched};
 use crate::wire::Reply;
-use js_sys::{Array, Function, Promise, Reflect};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::AbortController;
-
-/// A promise someone waits for.
-pub(super) struct Waiter {
-    resolve: Function,
-    reject: Function,
-}
-
-impl Waiter {
-    /// A pending promise and the way to end it.
-    pub(super) fn new() -> (Promise, Self) {
-        let mut both = None;
-        let promise = Promise::new(&mut |resolve, reject| both = Some((resolve, reject)));
-        let (resolve, reject) = both.unwrap_or_default();
-        (promise, Self { resolve: resolve.unchecked_into(), reject: reject.unchecked_into() })
-    }
-
-    pub(super) fn resolve(&self, value: &JsValue) {
-        // The functions of a promise never throw.
-        let _ = self.resolve.call1(&JsValue::UNDEFINED, value);
-    }
-
-    pub(super) fn reject(&self, error: &JsValue) {
-        let _ = self.reject.call1(&JsValue::UNDEFINED, error);
-    }
-}
 
 /// What the page set up.
 pub(super) struct Setup {
@@ -75,20 +50,18 @@ pub(super) struct Driver {
     pub(super) store: Store,
     setup: Setup,
     token: RefCell<Option<String>>,
-    next_ticket: Cell<u64>,
-    waiting: RefCell<FlatMap<Ticket, Waiter>>,
-    settling: RefCell<Vec<(EventId, u64, Waiter)>>,
-    listeners: RefCell<FlatMap<u64, Function>>,
-    notice_listeners: RefCell<FlatMap<u64, Function>>,
-    outcome_listeners: RefCell<FlatMap<u64, Function>>,
-    /// Requests under way.
-    requests: RefCell<Vec<AbortController>>,
+    /// Numbers whatever can be given up or ends later.
+    last_number: Cell<u64>,
+    waiting: RefCell<Vec<Waiting>>,
+    listeners: RefCell<Vec<Listener>>,
+    /// Requests under way, by their numbers.
+    requests: RefCell<Vec<(u64, fetch::Abort)>>,
     turn: Cell<bool>,
     /// Writes under way.
     writing: Cell<usize>,
-    /// Who waits for the end of all writes.
-    idle: RefCell<Option<(Promise, Waiter)>>,
     closing: Cell<bool>,
+    /// Who waits for the end of all writes, to be closed.
+    closers: RefCell<Vec<Waiter>>,
     closed: Cell<bool>,
     health: Cell<Health>,
     /// Turns written since the browser was asked how full it is.
@@ -97,6 +70,28 @@ pub(super) struct Driver {
     alarm: Cell<Option<Alarm>>,
     /// Everything that listens to the browser; gone once closed.
     ears: RefCell<Option<Ears>>,
+}
+
+/// A promise of this page that has not ended.
+struct Waiting {
+    number: u64,
+    /// The event whose verdict ends it; without one the engine's word does.
+    event: Option<EventId>,
+    waiter: Waiter,
+}
+
+/// What a listener hears.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    Snapshots,
+    Notices,
+    Outcomes,
+}
+
+struct Listener {
+    number: u64,
+    told: Told,
+    call: Function,
 }
 
 struct Ears {
@@ -111,23 +106,20 @@ impl Driver {
             engine: RefCell::new(engine),
             store,
             setup,
-            token: RefCell::new(None),
-            next_ticket: Cell::new(0),
+            token: RefCell::default(),
+            last_number: Cell::default(),
             waiting: RefCell::default(),
-            settling: RefCell::default(),
             listeners: RefCell::default(),
-            notice_listeners: RefCell::default(),
-            outcome_listeners: RefCell::default(),
             requests: RefCell::default(),
-            turn: Cell::new(false),
-            writing: Cell::new(0),
-            idle: RefCell::new(None),
-            closing: Cell::new(false),
-            closed: Cell::new(false),
+            turn: Cell::default(),
+            writing: Cell::default(),
+            closing: Cell::default(),
+            closers: RefCell::default(),
+            closed: Cell::default(),
             health: Cell::default(),
-            turns: Cell::new(0),
-            alarm: Cell::new(None),
-            ears: RefCell::new(None),
+            turns: Cell::default(),
+            alarm: Cell::default(),
+            ears: RefCell::default(),
         })
     }
 
@@ -145,11 +137,8 @@ impl Driver {
         self.watch();
         self.compete(Claim::Queue);
         fault::watch(self);
-        self.alarm.set(canary::look(
-            &self.setup.database,
-            self.store.life(),
-            &self.engine.borrow().counter(),
-        ));
+        let seen = canary::look(&self.setup.database, self.store.life(), &self.engine.borrow().counter());
+        self.alarm.set(seen);
         self.ask_health();
     }
 
@@ -239,7 +228,10 @@ impl Driver {
             Word::Changed => {}
         }
         self.hand(Input::Changed);
-        let ids: Vec<EventId> = self.settling.borrow().iter().map(|(id, ..)| *id).collect();
+        let mut ids = Vec::new();
+        for waiting in self.waiting.borrow().iter() {
+            ids.extend(waiting.event);
+        }
         for id in ids {
             self.look_up(id);
         }
@@ -269,7 +261,7 @@ impl Driver {
         self.set_timer();
         if changed {
             self.note();
-            self.tell_listeners();
+            self.tell(Told::Snapshots, || Some(self.snapshot()));
         }
     }
 
@@ -300,7 +292,7 @@ impl Driver {
                     let shared = concerns_others(&batch);
                     let result = driver.store.apply(batch).await;
                     driver.turns.set(driver.turns.get() + 1);
-                    if driver.turns.get() >= HEALTH_EVERY_WRITES || result == Err(StoreFault::Quota) {
+                    if driver.turns.get() >= HEALTH_EVERY_WRITES || matches!(result, Err(StoreFault::Quota)) {
                         driver.turns.set(0);
                         driver.ask_health();
                     }
@@ -330,32 +322,17 @@ impl Driver {
             Output::YieldLead => self.compete_anew(Claim::Queue),
             Output::StealLead => self.compete_anew(Claim::Steal),
             Output::Beat => self.tell_others(&Word::Beat),
-            Output::Emitted(ticket, outcome) => {
-                if let Some(waiter) = self.waiting.borrow_mut().remove(&ticket) {
-                    match outcome {
-                        Ok(receipt) => waiter.resolve(&values::receipt(&receipt)),
-                        Err(fault) => waiter.reject(&errors::of_emit(&fault)),
-                    }
-                }
+            Output::Emitted(ticket, done) => {
+                let told = done.map(|receipt| values::receipt(&receipt));
+                self.end_wait(ticket.0, &told.map_err(|fault| errors::of_emit(&fault)));
             }
-            Output::Committed(ticket, outcome) => {
-                if let Some(waiter) = self.waiting.borrow_mut().remove(&ticket) {
-                    match outcome {
-                        Ok(receipts) => {
-                            let receipts: Array = receipts.iter().map(values::receipt).collect();
-                            waiter.resolve(&receipts);
-                        }
-                        Err(fault) => waiter.reject(&errors::of_emit(&fault)),
-                    }
-                }
+            Output::Committed(ticket, done) => {
+                let told = done.map(|receipts| values::array(&receipts, |one| Some(values::receipt(one))));
+                self.end_wait(ticket.0, &told.map_err(|fault| errors::of_emit(&fault)));
             }
-            Output::Closed(ticket, outcome) => {
-                if let Some(waiter) = self.waiting.borrow_mut().remove(&ticket) {
-                    match outcome {
-                        Ok(()) => waiter.resolve(&JsValue::UNDEFINED),
-                        Err(fault) => waiter.reject(&errors::of_store(&fault)),
-                    }
-                }
+            Output::Closed(ticket, done) => {
+                let told = done.map(|()| JsValue::UNDEFINED);
+                self.end_wait(ticket.0, &told.map_err(|fault| errors::of_store(&fault)));
             }
             Output::Notice(notice) => self.notice(notice),
         }
@@ -371,7 +348,7 @@ impl Driver {
                     Ok(put) => own.put = put,
                     Err(thrown) => {
                         report(&thrown);
-                        self.tell_notice(NoticeOut {
+                        self.tell_notice(&NoticeOut {
                             kind: "feed",
                             code: "apply-failed".to_owned(),
                             detail: "`apply` threw or was async: this event changed no records.".to_owned(),
@@ -385,7 +362,7 @@ impl Driver {
     }
 
     async fn send(&self, request: Request) -> Reply {
-        let Request { path, mut headers, body, fresh_credentials, timeout_ms, .. } = request;
+        let Request { number, path, mut headers, body, fresh_credentials, timeout_ms, .. } = request;
         if let Some(ask) = &self.setup.credentials {
             if fresh_credentials {
                 self.token.replace(None);
@@ -400,155 +377,154 @@ impl Driver {
             self.token.replace(Some(token));
         }
         let url = format!("{}{path}", self.setup.city);
-        let abort = AbortController::new().ok();
-        self.requests.borrow_mut().extend(abort.clone());
-        let reply = fetch::send(&fetch::Request {
-            url,
-            headers,
-            body,
-            timeout_ms,
-            abort: abort.clone(),
-            cookies: self.setup.single,
-        })
-        .await;
-        self.requests.borrow_mut().retain(|own| Some(own) != abort.as_ref());
+        let abort = fetch::Abort::new();
+        self.requests.borrow_mut().extend(abort.clone().map(|abort| (number, abort)));
+        let cookies = self.setup.single;
+        let reply = fetch::send(&fetch::Request { url, headers, body, timeout_ms, cookies, abort }).await;
+        self.requests.borrow_mut().retain(|(own, _)| *own != number);
         reply
     }
 
     // Who waits.
 
+    fn next_number(&self) -> u64 {
+        let number = self.last_number.get() + 1;
+        self.last_number.set(number);
+        number
+    }
+
+    fn wait(&self, event: Option<EventId>) -> (u64, Promise) {
+        let number = self.next_number();
+        let (promise, waiter) = Waiter::new();
+        self.waiting.borrow_mut().push(Waiting { number, event, waiter });
+        (number, promise)
+    }
+
     /// A ticket whose promise ends with the engine's word.
     pub(super) fn ticket(&self) -> (Ticket, Promise) {
-        let number = self.next_ticket.get() + 1;
-        self.next_ticket.set(number);
-        let (promise, waiter) = Waiter::new();
-        self.waiting.borrow_mut().insert(Ticket(number), waiter);
+        let (number, promise) = self.wait(None);
         (Ticket(number), promise)
     }
 
     /// Waits for an event's verdict. Returns the number by which the wait can be given up.
     pub(super) fn await_verdict(self: &Rc<Self>, id: EventId) -> (u64, Promise) {
-        let number = self.next_ticket.get() + 1;
-        self.next_ticket.set(number);
-        let (promise, waiter) = Waiter::new();
-        self.settling.borrow_mut().push((id, number, waiter));
+        let wait = self.wait(Some(id));
         self.look_up(id);
-        (number, promise)
+        wait
     }
 
-    /// Gives a wait for a verdict up.
-    pub(super) fn give_up(&self, number: u64, error: &JsValue) {
-        let found = {
-            let mut settling = self.settling.borrow_mut();
-            let place = settling.iter().position(|(_, own, _)| *own == number);
-            place.map(|place| settling.swap_remove(place))
-        };
-        if let Some((_, _, waiter)) = found {
-            waiter.reject(error);
+    /// Ends a wait, if it has not ended yet.
+    pub(super) fn end_wait(&self, number: u64, told: &Outcome) {
+        if let Some(waiter) = self.take_wait(|waiting| waiting.number == number) {
+            waiter.end(told);
         }
+    }
+
+    fn end_waits(&self, ends: impl Fn(&Waiting) -> bool, told: &Outcome) {
+        while let Some(waiter) = self.take_wait(&ends) {
+            waiter.end(told);
+        }
+    }
+
+    fn take_wait(&self, ends: impl Fn(&Waiting) -> bool) -> Option<Waiter> {
+        let mut waiting = self.waiting.borrow_mut();
+        let place = waiting.iter().position(ends)?;
+        Some(waiting.swap_remove(place).waiter)
     }
 
     /// Looks on disk for the verdict of an event someone waits for.
     fn look_up(self: &Rc<Self>, id: EventId) {
-        self.spawn(async move |driver| match driver.store.find(id.to_bytes()).await {
-            Ok(Some(fate)) if fate.kept.id == id => {
-                if let Some(verdict) = final_of(fate.status, fate.note.as_deref()) {
-                    driver.settled(id, &verdict);
+        self.spawn(async move |driver| {
+            let told = match driver.store.find(id.to_bytes()).await {
+                Ok(Some(fate)) if fate.kept.id == id => {
+                    match final_of(fate.status, fate.note.as_deref()) {
+                        Some(verdict) => Ok(values::verdict(id, &verdict)),
+                        None => return,
+                    }
                 }
-            }
-            Ok(_) => driver.end_waits(id, |waiter| {
-                let text =
-                    "This outbox holds no event with this id: it was never stored here, or settled long ago.";
-                waiter.reject(&errors::error("not-found", text, errors::Retry::IsVain));
-            }),
-            Err(fault) => driver.end_waits(id, |waiter| waiter.reject(&errors::of_store(&fault))),
+                Ok(_) => {
+                    let text = "This outbox holds no event with this id: it was never stored here, or settled long ago.";
+                    Err(errors::error("not-found", text, errors::Retry::IsVain))
+                }
+                Err(fault) => Err(errors::of_store(&fault)),
+            };
+            driver.end_waits_for(id, &told);
         });
     }
 
-    fn settled(&self, id: EventId, verdict: &Final) {
-        self.end_waits(id, |waiter| waiter.resolve(&values::verdict(id, verdict)));
-    }
-
-    fn end_waits(&self, id: EventId, end: impl Fn(&Waiter)) {
-        let mut ended = Vec::new();
-        self.settling.borrow_mut().retain_mut(|(own, _, waiter)| {
-            if *own != id {
-                return true;
-            }
-            ended.push(Waiter { resolve: waiter.resolve.clone(), reject: waiter.reject.clone() });
-            false
-        });
-        ended.iter().for_each(end);
+    fn end_waits_for(&self, id: EventId, told: &Outcome) {
+        self.end_waits(|waiting| waiting.event == Some(id), told);
     }
 
     /// Owed events in their order, at most so many.
-    pub(super) async fn owed(&self, limit: u32) -> Result<JsValue, JsValue> {
-        let list = Array::new();
+    pub(super) async fn owed(&self, limit: u32) -> Outcome {
+        let mut rows = Vec::new();
         let mut after = Sequence(0);
         loop {
             let page = self.store.load(Load::After(after)).await.map_err(|fault| errors::of_store(&fault))?;
-            for row in &page.rows {
-                if list.length() < limit
-                    && let Some(event) = values::owed(row)
-                {
-                    list.push(&event);
-                }
-            }
+            rows.extend(page.rows);
             match page.last {
-                Some(last) if page.more && list.length() < limit => after = last,
-                _ => return Ok(list.into()),
+                Some(last) if page.more && rows.len() < limit as usize => after = last,
+                _ => {
+                    rows.truncate(limit as usize);
+                    return Ok(values::array(&rows, values::owed));
+                }
             }
         }
     }
 
     // Who listens.
 
-    pub(super) fn listen(&self, listener: Function) -> u64 {
-        self.add_listener(&self.listeners, listener)
-    }
-
-    pub(super) fn listen_notices(&self, listener: Function) -> u64 {
-        if let Some(alarm) = self.alarm.take() {
-            call_all(core::slice::from_ref(&listener), &values::notice(alarm_notice(alarm)));
-            self.note();
-        }
-        self.add_listener(&self.notice_listeners, listener)
-    }
-
-    pub(super) fn listen_outcomes(&self, listener: Function) -> u64 {
-        self.add_listener(&self.outcome_listeners, listener)
-    }
-
-    fn add_listener(&self, list: &RefCell<FlatMap<u64, Function>>, listener: Function) -> u64 {
-        let number = self.next_ticket.get() + 1;
-        self.next_ticket.set(number);
-        list.borrow_mut().insert(number, listener);
+    /// Tells a function from now on. Returns the number by which it is forgotten.
+    pub(super) fn listen(&self, told: Told, call: Function) -> u64 {
+        let number = self.next_number();
+        self.listeners.borrow_mut().push(Listener { number, told, call });
         number
     }
 
+    /// Tells what was found when the database was opened, until somebody has heard it.
+    pub(super) fn tell_alarm(&self) {
+        if let Some(alarm) = self.alarm.take() {
+            self.tell_notice(&alarm_notice(alarm));
+            self.note();
+        }
+    }
+
     pub(super) fn forget_listener(&self, number: u64) {
-        self.listeners.borrow_mut().remove(&number);
-        self.notice_listeners.borrow_mut().remove(&number);
-        self.outcome_listeners.borrow_mut().remove(&number);
+        self.listeners.borrow_mut().retain(|listener| listener.number != number);
+    }
+
+    /// Calls every listener; one that throws is the page's fault and reported as such, and spoils no other.
+    fn tell(&self, told: Told, value: impl FnOnce() -> Option<JsValue>) {
+        let mut calls = Vec::new();
+        for listener in self.listeners.borrow().iter() {
+            if listener.told == told {
+                calls.push(listener.call.clone());
+            }
+        }
+        if calls.is_empty() {
+            return;
+        }
+        let Some(value) = value() else { return };
+        for call in calls {
+            if let Err(thrown) = sys::call_back(&call, &[&value]) {
+                report(&thrown);
+            }
+        }
     }
 
     pub(super) fn snapshot(&self) -> JsValue {
         let now = now();
-        let storage = self.health.get().to_plain(self.alarm.get().map(|alarm| alarm.code));
-        values::snapshot(&self.engine.borrow().snapshot(now), now.wall.0, storage)
-    }
-
-    fn tell_listeners(&self) {
-        let listeners: Vec<Function> = self.listeners.borrow().values().cloned().collect();
-        if !listeners.is_empty() {
-            call_all(&listeners, &self.snapshot());
-        }
+        let storage = self.health.get().to_js(self.alarm.get().map(|alarm| alarm.code));
+        values::snapshot(&self.engine.borrow().snapshot(now), now.wall.0, &storage)
     }
 
     fn notice(self: &Rc<Self>, notice: Notice) {
         let told = match notice {
             Notice::Changed => return,
-            Notice::Settled { id, verdict } => return self.settled(id, &verdict),
+            Notice::Settled { id, verdict } => {
+                return self.end_waits_for(id, &Ok(values::verdict(id, &verdict)));
+            }
             Notice::DeadLetter { id, sequence, reason, problem } => NoticeOut {
                 kind: "dead-letter",
                 code: problem
@@ -579,21 +555,15 @@ impl Driver {
             },
             Notice::Storage(fault) => storage_notice(&fault),
         };
-        self.tell_notice(told);
+        self.tell_notice(&told);
     }
 
-    fn tell_notice(&self, told: NoticeOut) {
-        let listeners: Vec<Function> = self.notice_listeners.borrow().values().cloned().collect();
-        if !listeners.is_empty() {
-            call_all(&listeners, &values::notice(told));
-        }
+    fn tell_notice(&self, told: &NoticeOut) {
+        self.tell(Told::Notices, || Some(values::notice(told)));
     }
 
     fn tell_outcome(&self, body: &str) {
-        let listeners: Vec<Function> = self.outcome_listeners.borrow().values().cloned().collect();
-        if let (false, Some(outcome)) = (listeners.is_empty(), values::outcome(body)) {
-            call_all(&listeners, &outcome);
-        }
+        self.tell(Told::Outcomes, || values::outcome(body));
     }
 
     fn tell_others(&self, word: &Word) {
@@ -606,19 +576,34 @@ impl Driver {
 
     /// Stops everything of this context. What was begun on disk ends first, and its callers hear how; what is owed
     /// stays on disk.
-    pub(super) async fn close(self: &Rc<Self>) {
-        if !self.closing.replace(true) {
-            self.hand(Input::Leaving);
+    pub(super) fn close(self: &Rc<Self>) -> Promise {
+        let (promise, waiter) = Waiter::new();
+        self.spawn(async move |driver| {
+            if !driver.closing.replace(true) {
+                driver.hand(Input::Leaving);
+            }
+            driver.closers.borrow_mut().push(waiter);
+            driver.end_if_idle();
+        });
+        promise
+    }
+
+    /// One write less is under way.
+    fn written(&self) {
+        self.writing.set(self.writing.get() - 1);
+        if self.closing.get() {
+            self.end_if_idle();
         }
-        let idle = {
-            let mut idle = self.idle.borrow_mut();
-            (self.writing.get() > 0).then(|| idle.get_or_insert_with(Waiter::new).0.clone())
-        };
-        if let Some(idle) = idle {
-            // It only ever resolves.
-            let _ = JsFuture::from(idle).await;
+    }
+
+    fn end_if_idle(&self) {
+        if self.writing.get() > 0 {
+            return;
         }
         self.end(&errors::closed());
+        for waiter in self.closers.take() {
+            waiter.end(&Ok(JsValue::UNDEFINED));
+        }
     }
 
     /// After a panic anything may be borrowed, so nothing here insists on its turn.
@@ -629,19 +614,14 @@ impl Driver {
         if let Ok(mut engine) = self.engine.try_borrow_mut() {
             engine.handle(Input::Closed, now());
         }
-        taken(&self.ears);
-        for request in taken(&self.requests) {
+        drop(taken(&self.ears));
+        for (_, request) in taken(&self.requests) {
             request.abort();
         }
-        for waiter in taken(&self.waiting).into_values() {
-            waiter.reject(error);
+        for waiting in taken(&self.waiting) {
+            waiting.waiter.end(&Err(error.clone()));
         }
-        for (_, _, waiter) in taken(&self.settling) {
-            waiter.reject(error);
-        }
-        taken(&self.listeners);
-        taken(&self.notice_listeners);
-        taken(&self.outcome_listeners);
+        drop(taken(&self.listeners));
         self.store.close();
     }
 
@@ -650,28 +630,21 @@ impl Driver {
         let detail =
             format!("Conch stopped at {place}. What is owed is safe on disk: go on with edge.reopen().");
         let error = errors::error("fault", &detail, errors::Retry::Helps);
-        let listeners: Vec<Function> = taken(&self.notice_listeners).into_values().collect();
+        let listeners = taken(&self.listeners);
         self.closing.set(true);
         self.end(&error);
-        call_all(
-            &listeners,
-            &values::notice(NoticeOut { kind: "fault", code: "fault".to_owned(), detail, id: None }),
-        );
-    }
-
-    /// One write less is under way.
-    fn written(&self) {
-        self.writing.set(self.writing.get() - 1);
-        if self.writing.get() == 0
-            && let Some((_, waiter)) = self.idle.take()
-        {
-            waiter.resolve(&JsValue::UNDEFINED);
+        let told = values::notice(&NoticeOut { kind: "fault", code: "fault".to_owned(), detail, id: None });
+        for listener in listeners {
+            if listener.told == Told::Notices {
+                // Whatever it throws, there is nobody left to report it.
+                let _ = sys::call_back(&listener.call, &[&told]);
+            }
         }
     }
 
-    /// Whether it takes nothing new any more.
-    pub(super) fn is_closed(&self) -> bool {
-        self.closing.get()
+    /// Whether it takes anything new.
+    pub(super) fn check_open(&self) -> Result<(), JsValue> {
+        if self.closing.get() { Err(errors::closed()) } else { Ok(()) }
     }
 
     pub(super) fn spawn<F>(self: &Rc<Self>, work: F)
@@ -679,7 +652,7 @@ impl Driver {
         F: AsyncFnOnce(Rc<Self>) + 'static,
     {
         let driver = Rc::clone(self);
-        spawn_local(async move { work(driver).await });
+        spawn(Box::pin(async move { work(driver).await }));
     }
 }
 
@@ -700,8 +673,8 @@ fn with(weak: &Weak<Driver>, call: impl FnOnce(&Rc<Driver>)) {
 }
 
 async fn ask_token(ask: &Function) -> Option<String> {
-    let answer = ask.call0(&JsValue::UNDEFINED).ok()?;
-    JsFuture::from(Promise::resolve(&answer)).await.ok()?.as_string().filter(|token| !token.is_empty())
+    let answer = ended(&Ok(sys::call_back(ask, &[]).ok()?));
+    outcome(&answer).await.ok()?.as_string().filter(|token| !token.is_empty())
 }
 
 /// Whether other contexts must look again after this write.
@@ -752,25 +725,12 @@ fn alarm_notice(alarm: Alarm) -> NoticeOut {
 }
 
 fn storage_notice(fault: &StoreFault) -> NoticeOut {
-    let error = errors::of_store(fault);
-    let text = |name: &str| {
-        Reflect::get(&error, &name.into()).ok().and_then(|value| value.as_string()).unwrap_or_default()
-    };
+    let error = Value::of(&errors::of_store(fault));
+    let text = |name: &str| error.as_ref().and_then(|error| error.text(name)).unwrap_or_default();
     NoticeOut { kind: "storage", code: text("code"), detail: text("message"), id: None }
 }
 
-/// Calls every listener; one that throws is the page's fault and reported as such, and spoils no other.
-fn call_all(listeners: &[Function], value: &JsValue) {
-    for listener in listeners {
-        if let Err(thrown) = listener.call1(&JsValue::UNDEFINED, value) {
-            report(&thrown);
-        }
-    }
-}
-
 fn report(thrown: &JsValue) {
-    let report = Reflect::get(&js_sys::global(), &"reportError".into()).ok();
-    if let Some(report) = report.and_then(|value| value.dyn_into::<Function>().ok()) {
-        let _ = report.apply(&JsValue::UNDEFINED, &Array::of1(thrown));
-    }
+    // Where nothing takes reports there is nobody to tell.
+    let _ = sys::call(&sys::scope(), "reportError", &[thrown]);
 }

@@ -1,21 +1,21 @@
 //! `Edge`: the outbox as JavaScript sees it. Its types for TypeScript stand in `npm/index.d.ts`.
 
-use super::driver::{Driver, Setup, now};
+use super::driver::{Driver, Setup, Told, now};
 use super::errors::{self, Retry, error};
 use super::records::{self, CommitIn, Records};
-use super::values::{self, Options};
+use super::values;
 use crate::browser::entropy;
+use crate::browser::promise::{Outcome, ended, promise};
 use crate::browser::store::Store;
+use crate::browser::sys::{self, Function, Promise, get};
 use crate::event::{Device, EventId, Identity, Key, Sequence, Stored};
 use crate::limits::SAFE_INTEGER_MAX;
 use crate::outbox::Engine;
 use crate::outbox::engine::Input;
 use crate::outbox::record::DeadLetter;
 use crate::wire::single::REFUSED;
-use js_sys::{Array, Function, Promise, Reflect};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 /// Letters of a made key: no 0, 1, I, L, O and U, which people mix up or misread.
 const KEY_LETTERS: &[u8; 30] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -31,26 +31,13 @@ pub struct Edge {
 #[wasm_bindgen]
 impl Edge {
     /// Opens the outbox, creating it the first time, and starts to deliver what it owes.
-    pub async fn open(options: JsValue) -> Result<Edge, JsValue> {
-        let Choice { setup, device, feed, refused } = read_options(&options)?;
-        let fault = |fault| errors::of_store(&fault);
-        let (store, opened) = Store::open(&setup.database, &device).await.map_err(fault)?;
-        let identity = Identity { device, incarnation: store.life().to_owned() };
-        let seed = entropy::bytes().map_err(|_| no_entropy())?;
-        let mut engine = Engine::new(identity, u64::from_be_bytes(seed));
-        match refused {
-            Some(refused) => engine.speak_single(refused),
-            None if feed => engine.listen(),
-            None => {}
-        }
-        let driver = Driver::new(engine, store, setup);
-        driver.hand(Input::Opened(opened));
-        driver.start();
-        Ok(Self { driver })
+    #[wasm_bindgen(unchecked_return_type = "Promise<Edge>")]
+    pub fn open(options: JsValue) -> Promise {
+        promise(Box::pin(async move { Ok(Self::opened(&options).await?.into()) }))
     }
 
     /// Takes an event; resolves once it is safely on disk.
-    pub fn emit(&self, event: &JsValue) -> Result<Promise, JsValue> {
+    pub fn emit(&self, event: &JsValue) -> Promise {
         rejecting(|| {
             self.check_open()?;
             let emit = values::read_emit(event)?;
@@ -63,7 +50,7 @@ impl Edge {
     }
 
     /// Takes events together with records of the application, all of it or nothing.
-    pub fn commit(&self, commit: &JsValue) -> Result<Promise, JsValue> {
+    pub fn commit(&self, commit: &JsValue) -> Promise {
         rejecting(|| {
             self.check_open()?;
             let CommitIn { emits, expect, put } = records::read_commit(commit)?;
@@ -85,28 +72,25 @@ impl Edge {
     }
 
     /// Resolves with the city's verdict for an event, also after a reload.
-    pub fn settled(&self, id: &str, options: &JsValue) -> Result<Promise, JsValue> {
+    pub fn settled(&self, id: &str, options: &JsValue) -> Promise {
         rejecting(|| {
             self.check_open()?;
             let id = read_id(id)?;
-            let signal = Reflect::get(options, &"signal".into()).unwrap_or(JsValue::UNDEFINED);
-            let aborted = |signal: &web_sys::AbortSignal| {
-                errors::error_caused("aborted", "The wait was given up.", Retry::Helps, &signal.reason())
-            };
-            let signal = signal.dyn_into::<web_sys::AbortSignal>().ok();
-            if let Some(signal) = signal.as_ref().filter(|signal| signal.aborted()) {
-                return Err(aborted(signal));
+            let signal = if options.is_object() { get(options, "signal") } else { JsValue::UNDEFINED };
+            let aborted = if signal.is_object() { get(&signal, "aborted").as_bool() } else { None };
+            if aborted == Some(true) {
+                return Err(given_up(&signal));
             }
             let (number, promise) = self.driver.await_verdict(id);
-            if let Some(signal) = signal {
+            if aborted.is_some() {
                 let (driver, own) = (Rc::downgrade(&self.driver), signal.clone());
                 // Freed by the browser with the signal; a wait that has ended ignores it.
-                let given_up = Closure::once_into_js(move || {
+                let aborts = sys::handler(move |_| {
                     if let Some(driver) = driver.upgrade() {
-                        driver.give_up(number, &aborted(&own));
+                        driver.end_wait(number, &Err(given_up(&own)));
                     }
                 });
-                signal.add_event_listener_with_callback("abort", given_up.unchecked_ref())?;
+                sys::call(&signal, "addEventListener", &[&sys::text("abort"), &aborts.into_js_value()])?;
             }
             Ok(promise)
         })
@@ -121,8 +105,8 @@ impl Edge {
     #[wasm_bindgen(unchecked_return_type = "() => void")]
     pub fn subscribe(&self, listener: Function) -> Result<Function, JsValue> {
         self.check_open()?;
-        let number = self.driver.listen(listener.clone());
-        listener.call1(&JsValue::UNDEFINED, &self.driver.snapshot())?;
+        let number = self.driver.listen(Told::Snapshots, listener.clone());
+        sys::call_back(&listener, &[&self.driver.snapshot()])?;
         Ok(self.stop(number))
     }
 
@@ -130,7 +114,8 @@ impl Edge {
     #[wasm_bindgen(unchecked_return_type = "() => void")]
     pub fn notices(&self, listener: Function) -> Result<Function, JsValue> {
         self.check_open()?;
-        let number = self.driver.listen_notices(listener);
+        let number = self.driver.listen(Told::Notices, listener);
+        self.driver.tell_alarm();
         Ok(self.stop(number))
     }
 
@@ -138,90 +123,65 @@ impl Edge {
     #[wasm_bindgen(unchecked_return_type = "() => void")]
     pub fn outcomes(&self, listener: Function) -> Result<Function, JsValue> {
         self.check_open()?;
-        let number = self.driver.listen_outcomes(listener);
+        let number = self.driver.listen(Told::Outcomes, listener);
         Ok(self.stop(number))
     }
 
     /// What the city said about one event, also after a reload.
     #[wasm_bindgen(js_name = outcomesOf)]
-    pub fn outcomes_of(&self, id: &str) -> Result<Promise, JsValue> {
+    pub fn outcomes_of(&self, id: &str) -> Promise {
         rejecting(|| {
             self.check_open()?;
-            let (driver, id) = (Rc::clone(&self.driver), read_id(id)?);
-            Ok(future_to_promise(async move {
+            let id = read_id(id)?;
+            Ok(self.later(async move |driver| {
                 let bodies = driver.store.answers_to(id).await.map_err(|fault| errors::of_store(&fault))?;
-                Ok(bodies.iter().filter_map(|body| values::outcome(body)).collect::<Array>().into())
+                Ok(values::array(&bodies, |body| values::outcome(body)))
             }))
         })
     }
 
     /// Events that are owed, in their order.
-    pub fn owed(&self, limit: Option<u32>) -> Result<Promise, JsValue> {
-        rejecting(|| {
-            self.check_open()?;
-            let driver = Rc::clone(&self.driver);
-            Ok(future_to_promise(async move { driver.owed(limit.unwrap_or(100)).await }))
+    pub fn owed(&self, limit: Option<u32>) -> Promise {
+        self.later(async move |driver| {
+            driver.check_open()?;
+            driver.owed(limit.unwrap_or(100)).await
         })
     }
 
     /// Dead letters that wait for a person, oldest first.
     #[wasm_bindgen(js_name = deadLetters)]
-    pub async fn dead_letters(&self, limit: Option<u32>) -> Result<Array, JsValue> {
-        self.check_open()?;
-        let driver = Rc::clone(&self.driver);
-        let letters = driver
-            .store
-            .dead_letters(limit.unwrap_or(100))
-            .await
-            .map_err(|fault| errors::of_store(&fault))?;
-        Ok(letters.iter().filter_map(values::dead_letter).collect())
+    pub fn dead_letters(&self, limit: Option<u32>) -> Promise {
+        self.later(async move |driver| {
+            driver.check_open()?;
+            let letters = driver.store.dead_letters(limit.unwrap_or(100)).await;
+            let letters = letters.map_err(|fault| errors::of_store(&fault))?;
+            Ok(values::array(&letters, values::dead_letter))
+        })
     }
 
     /// Sends a dead letter again as a new event, which `payload` may correct.
-    pub async fn redrive(&self, sequence: f64, payload: JsValue) -> Result<JsValue, JsValue> {
-        self.check_open()?;
-        let payload = if payload.is_undefined() { None } else { Some(values::read_payload(&payload)?) };
-        let driver = Rc::clone(&self.driver);
-        let letter = open_letter(&driver, sequence).await?;
-        // It may have been closed while we looked.
-        if driver.is_closed() {
-            return Err(errors::closed());
-        }
-        let bytes = entropy::bytes().map_err(|_| no_entropy())?;
-        let (ticket, promise) = driver.ticket();
-        driver.engine.borrow_mut().redrive(ticket, &letter, payload, now(), bytes);
-        driver.drain_later();
-        wasm_bindgen_futures::JsFuture::from(promise).await
+    pub fn redrive(&self, sequence: f64, payload: JsValue) -> Promise {
+        let payload =
+            if payload.is_undefined() { Ok(None) } else { values::read_payload(&payload).map(Some) };
+        self.decide(sequence, payload.map(Decision::Redrive))
     }
 
     /// Gives a dead letter up for good. Its intent stays closed.
-    pub async fn discard(&self, sequence: f64, reason: String) -> Result<JsValue, JsValue> {
-        self.check_open()?;
-        if reason.trim().is_empty() {
-            return Err(error("bad-option", "Say why it is discarded: the reason is kept.", Retry::IsVain));
-        }
-        let driver = Rc::clone(&self.driver);
-        let letter = open_letter(&driver, sequence).await?;
-        // It may have been closed while we looked.
-        if driver.is_closed() {
-            return Err(errors::closed());
-        }
-        let id = Stored::read(&letter.body).map(|event| event.id).ok_or_else(|| {
-            error("not-redrivable", "This dead letter cannot be read any more.", Retry::IsVain)
-        })?;
-        let (ticket, promise) = driver.ticket();
-        driver.engine.borrow_mut().discard(ticket, letter.row.sequence, id, reason.trim(), now());
-        driver.drain_later();
-        wasm_bindgen_futures::JsFuture::from(promise).await
+    pub fn discard(&self, sequence: f64, reason: String) -> Promise {
+        let decision = match reason.trim() {
+            "" => Err(error("bad-option", "Say why it is discarded: the reason is kept.", Retry::IsVain)),
+            reason => Ok(Decision::Discard(reason.to_owned())),
+        };
+        self.decide(sequence, decision)
     }
 
     /// Stops sending, also across reloads.
-    pub fn pause(&self) -> Result<Promise, JsValue> {
+    pub fn pause(&self) -> Promise {
         rejecting(|| self.set_paused(true))
     }
 
     /// Goes on sending.
-    pub fn resume(&self) -> Result<Promise, JsValue> {
+    pub fn resume(&self) -> Promise {
         rejecting(|| self.set_paused(false))
     }
 
@@ -234,14 +194,14 @@ impl Edge {
     #[wasm_bindgen(js_name = newKey)]
     pub fn new_key(&self, prefix: &str) -> Result<String, JsValue> {
         let mut key = format!("{prefix}-");
-        while key.len() < prefix.len() + 1 + KEY_RANDOM_LETTERS {
+        let length = key.len() + KEY_RANDOM_LETTERS;
+        while key.len() < length {
             let bytes: [u8; 32] = entropy::bytes().map_err(|_| no_entropy())?;
             // 240 is the highest multiple of 30 in a byte: beyond it letters would not be equally likely.
-            for byte in bytes.iter().filter(|byte| **byte < 240) {
+            for byte in bytes.iter().filter(|byte| **byte < 240).take(length - key.len()) {
                 let letter = KEY_LETTERS.get(usize::from(*byte % 30)).copied().unwrap_or(b'2');
                 key.push(char::from(letter));
             }
-            key.truncate(prefix.len() + 1 + KEY_RANDOM_LETTERS);
         }
         match Key::parse(&key) {
             Ok(_) => Ok(key),
@@ -254,16 +214,52 @@ impl Edge {
     }
 
     /// Stops everything of this page, once what was begun on disk has ended. What is owed stays there.
-    pub async fn close(&self) -> Result<(), JsValue> {
-        let driver = Rc::clone(&self.driver);
-        driver.close().await;
-        Ok(())
+    pub fn close(&self) -> Promise {
+        self.driver.close()
     }
 }
 
 impl Edge {
+    async fn opened(options: &JsValue) -> Result<Self, JsValue> {
+        let Choice { setup, device, feed, refused } = read_options(options)?;
+        let opened = Store::open(&setup.database, &device).await;
+        let (store, opened) = opened.map_err(|fault| errors::of_store(&fault))?;
+        let identity = Identity { device, incarnation: store.life().to_owned() };
+        let seed = entropy::bytes().map_err(|_| no_entropy())?;
+        let mut engine = Engine::new(identity, u64::from_be_bytes(seed));
+        match refused {
+            Some(refused) => engine.speak_single(refused),
+            None if feed => engine.listen(),
+            None => {}
+        }
+        let driver = Driver::new(engine, store, setup);
+        driver.hand(Input::Opened(opened));
+        driver.start();
+        Ok(Self { driver })
+    }
+
     fn check_open(&self) -> Result<(), JsValue> {
-        if self.driver.is_closed() { Err(errors::closed()) } else { Ok(()) }
+        self.driver.check_open()
+    }
+
+    /// The promise of work that begins at the end of this turn.
+    fn later<F>(&self, work: F) -> Promise
+    where
+        F: AsyncFnOnce(Rc<Driver>) -> Outcome + 'static,
+    {
+        let driver = Rc::clone(&self.driver);
+        promise(Box::pin(async move { work(driver).await }))
+    }
+
+    fn decide(&self, sequence: f64, decision: Result<Decision, JsValue>) -> Promise {
+        self.later(async move |driver| {
+            driver.check_open()?;
+            let decision = decision?;
+            let letter = open_letter(&driver, sequence).await?;
+            // It may have been closed while we looked.
+            driver.check_open()?;
+            decision.take(&driver, &letter)
+        })
     }
 
     fn set_paused(&self, paused: bool) -> Result<Promise, JsValue> {
@@ -276,7 +272,7 @@ impl Edge {
 
     fn stop(&self, number: u64) -> Function {
         let driver = Rc::downgrade(&self.driver);
-        let stop = Closure::<dyn Fn()>::new(move || {
+        let stop = sys::handler(move |_| {
             if let Some(driver) = driver.upgrade() {
                 driver.forget_listener(number);
             }
@@ -286,8 +282,43 @@ impl Edge {
 }
 
 /// A mistake of the caller rejects the promise; nothing is thrown past it.
-fn rejecting(work: impl FnOnce() -> Result<Promise, JsValue>) -> Result<Promise, JsValue> {
-    Ok(work().unwrap_or_else(|error| Promise::reject(&error)))
+fn rejecting(work: impl FnOnce() -> Result<Promise, JsValue>) -> Promise {
+    work().unwrap_or_else(|error| ended(&Err(error)))
+}
+
+/// What a person decides about a dead letter.
+enum Decision {
+    /// Send it again, perhaps with this payload.
+    Redrive(Option<String>),
+    /// Give it up, for this reason.
+    Discard(String),
+}
+
+impl Decision {
+    fn take(self, driver: &Rc<Driver>, letter: &DeadLetter) -> Outcome {
+        let promise = match self {
+            Self::Redrive(payload) => {
+                let bytes = entropy::bytes().map_err(|_| no_entropy())?;
+                let (ticket, promise) = driver.ticket();
+                driver.engine.borrow_mut().redrive(ticket, letter, payload, now(), bytes);
+                promise
+            }
+            Self::Discard(reason) => {
+                let id = Stored::read(&letter.body).map(|event| event.id).ok_or_else(|| {
+                    error("not-redrivable", "This dead letter cannot be read any more.", Retry::IsVain)
+                })?;
+                let (ticket, promise) = driver.ticket();
+                driver.engine.borrow_mut().discard(ticket, letter.row.sequence, id, &reason, now());
+                promise
+            }
+        };
+        driver.drain_later();
+        Ok(promise.into())
+    }
+}
+
+fn given_up(signal: &JsValue) -> JsValue {
+    errors::error_caused("aborted", "The wait was given up.", Retry::Helps, &get(signal, "reason"))
 }
 
 fn read_id(id: &str) -> Result<EventId, JsValue> {
@@ -327,38 +358,41 @@ fn read_options(value: &JsValue) -> Result<Choice, JsValue> {
     if !value.is_object() {
         return Err(wrong("Edge.open takes one object: { city, device, credentials }."));
     }
-    let options: &Options = value.unchecked_ref();
-    let (city, single) = match (options.city().as_string(), options.single().as_string()) {
+    let (city, single) = match (get(value, "city").as_string(), get(value, "single").as_string()) {
         (Some(city), None) => (city.trim_end_matches('/').to_owned(), false),
         (None, Some(single)) => (single, true),
         _ => return Err(wrong("`city` or `single` must be an address, \"/\" for a city at this origin.")),
     };
-    let refused = if single { Some(read_refused(options.refused())?) } else { None };
-    let device = options.device().as_string().ok_or_else(|| wrong("`device` must be this device's name."))?;
+    let refused = if single { Some(read_refused(&get(value, "refused"))?) } else { None };
+    let device =
+        get(value, "device").as_string().ok_or_else(|| wrong("`device` must be this device's name."))?;
     let device = Device::parse(&device)
         .map_err(|_| wrong("`device` is 1 to 64 of a-z, 0-9 and -, for example \"gate-n1\"."))?;
-    let database = match options.database() {
+    let database = match get(value, "database") {
         name if name.is_undefined() => format!("conch-{device}"),
         name => name
             .as_string()
             .filter(|name| !name.is_empty())
             .ok_or_else(|| wrong("`database` must be a name."))?,
     };
-    let credentials = values::callback(options.credentials(), "credentials")?;
-    let apply = values::callback(options.apply(), "apply")?;
-    let feed = options.feed();
+    let credentials = values::callback(value, "credentials")?;
+    let apply = values::callback(value, "apply")?;
+    let feed = get(value, "feed");
     let feed = feed.is_undefined() || feed.is_truthy();
     Ok(Choice { setup: Setup { city, single, credentials, database, apply }, device, feed, refused })
 }
 
-fn read_refused(value: JsValue) -> Result<Vec<u16>, JsValue> {
+fn read_refused(value: &JsValue) -> Result<Vec<u16>, JsValue> {
     if value.is_undefined() {
         return Ok(REFUSED.to_vec());
     }
     let wrong =
         || error("bad-option", "`refused` must be a list of statuses from 400 to 499.", Retry::IsVain);
+    if !sys::Array::is_array(value) {
+        return Err(wrong());
+    }
     let mut refused = Vec::new();
-    for status in value.dyn_into::<Array>().map_err(|_| wrong())?.iter() {
+    for status in sys::items(value) {
         let status =
             status.as_f64().filter(|status| status.fract() == 0.0 && (400.0..500.0).contains(status));
         refused.push(status.ok_or_else(wrong)? as u16);

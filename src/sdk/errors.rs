@@ -1,5 +1,6 @@
 //! `ConchError`: a real JavaScript `Error` with a `code`, and whether the same call may succeed later.
 
+use crate::browser::sys;
 use crate::event::contract::TermsProblem;
 use crate::event::names::NameProblem;
 use crate::event::{EmitProblem, pii};
@@ -7,7 +8,6 @@ use crate::limits::EVENT_BYTES_MAX;
 use crate::outbox::engine::EmitFault;
 use crate::outbox::port::StoreFault;
 use crate::outbox::transact::Refusal;
-use js_sys::{Error, Reflect};
 use wasm_bindgen::JsValue;
 
 /// Whether the same call may succeed later without a change.
@@ -21,18 +21,17 @@ pub(super) enum Retry {
 
 /// Makes the error.
 pub(super) fn error(code: &str, message: &str, retry: Retry) -> JsValue {
-    let error = Error::new(message);
-    error.set_name("ConchError");
-    // Setting a property of a fresh error cannot fail.
-    let _ = Reflect::set(&error, &"code".into(), &code.into());
-    let _ = Reflect::set(&error, &"retryable".into(), &(retry == Retry::Helps).into());
-    error.into()
+    let error = sys::make("Error", &[&sys::text(message)]).unwrap_or_default();
+    sys::set(&error, "name", &sys::text("ConchError"));
+    sys::set(&error, "code", &sys::text(code));
+    sys::set(&error, "retryable", &(retry == Retry::Helps).into());
+    error
 }
 
 /// The same with what caused it.
 pub(super) fn error_caused(code: &str, message: &str, retry: Retry, cause: &JsValue) -> JsValue {
     let error = error(code, message, retry);
-    let _ = Reflect::set(&error, &"cause".into(), cause);
+    sys::set(&error, "cause", cause);
     error
 }
 

@@ -3,46 +3,16 @@
 use super::driver::Driver;
 use super::errors::{self, Retry, error};
 use super::values;
+use crate::browser::promise::promise;
+use crate::browser::sys::{self, Array, Function, Promise, get};
+use crate::browser::value::Value;
 use crate::event::fingerprint::canonical;
 use crate::event::json::Json;
 use crate::event::{Collection, Emit, Key, RecordName};
 use crate::limits::{COMMIT_EVENTS_MAX, COMMIT_RECORDS_MAX, RECORD_BYTES_MAX, RECORDS_PAGE_MAX};
 use crate::outbox::append::{Guard, Put};
-use js_sys::{Array, Function, JSON, Object, Promise, Reflect};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
-
-#[wasm_bindgen]
-extern "C" {
-    type CommitShape;
-    #[wasm_bindgen(method, getter)]
-    fn expect(this: &CommitShape) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn put(this: &CommitShape) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn remove(this: &CommitShape) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn emit(this: &CommitShape) -> JsValue;
-
-    type RecordShape;
-    #[wasm_bindgen(method, getter)]
-    fn collection(this: &RecordShape) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn key(this: &RecordShape) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn value(this: &RecordShape) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn equals(this: &RecordShape) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn absent(this: &RecordShape) -> JsValue;
-
-    type PageShape;
-    #[wasm_bindgen(method, getter)]
-    fn after(this: &PageShape) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn limit(this: &PageShape) -> JsValue;
-}
 
 /// What `commit` was given.
 pub(super) struct CommitIn {
@@ -60,11 +30,14 @@ pub(super) fn read_commit(value: &JsValue) -> Result<CommitIn, JsValue> {
     if !value.is_object() {
         return Err(wrong("commit takes one object: { expect, put, remove, emit }."));
     }
-    let shape: &CommitShape = value.unchecked_ref();
-    let events = list(shape.emit(), "emit")?;
-    let emits = events.iter().map(values::read_emit).collect::<Result<Vec<_>, _>>()?;
-    let expect = list(shape.expect(), "expect")?.iter().map(read_guard).collect::<Result<Vec<_>, _>>()?;
-    let put = read_puts(shape)?;
+    let (mut emits, mut expect) = (Vec::new(), Vec::new());
+    for event in list(value, "emit")? {
+        emits.push(values::read_emit(&event)?);
+    }
+    for guard in list(value, "expect")? {
+        expect.push(read_guard(&guard)?);
+    }
+    let put = read_puts(value)?;
     let fits =
         (1..=COMMIT_EVENTS_MAX).contains(&emits.len()) && expect.len() + put.len() <= COMMIT_RECORDS_MAX;
     if !fits {
@@ -73,13 +46,13 @@ pub(super) fn read_commit(value: &JsValue) -> Result<CommitIn, JsValue> {
     Ok(CommitIn { emits, expect, put })
 }
 
-fn read_puts(shape: &CommitShape) -> Result<Vec<Put>, JsValue> {
+fn read_puts(given: &JsValue) -> Result<Vec<Put>, JsValue> {
     let mut put = Vec::new();
-    for one in list(shape.put(), "put")? {
-        let value = Some(read_value(&one.unchecked_ref::<RecordShape>().value())?);
+    for one in list(given, "put")? {
+        let value = Some(read_value(&get(&one, "value"))?);
         put.push(Put { record: read_name(&one)?, value });
     }
-    for one in list(shape.remove(), "remove")? {
+    for one in list(given, "remove")? {
         put.push(Put { record: read_name(&one)?, value: None });
     }
     Ok(put)
@@ -87,31 +60,31 @@ fn read_puts(shape: &CommitShape) -> Result<Vec<Put>, JsValue> {
 
 /// Asks the page what an event of the feed does to its records.
 pub(super) fn effects(apply: &Function, event: &JsValue) -> Result<Vec<Put>, JsValue> {
-    let effect = apply.call1(&JsValue::UNDEFINED, event)?;
+    let effect = sys::call_back(apply, &[event])?;
     if effect.is_undefined() || effect.is_null() {
         return Ok(Vec::new());
     }
     // A promise comes too late: the effect must be known in the transaction that remembers the event.
-    if !effect.is_object() || effect.is_instance_of::<Promise>() {
+    if !effect.is_object() || get(&effect, "then").is_function() {
         return Err(wrong("`apply` answers { put, remove } or nothing, at once."));
     }
-    read_puts(effect.unchecked_ref())
+    read_puts(&effect)
 }
 
-fn list(value: JsValue, name: &str) -> Result<Vec<JsValue>, JsValue> {
-    if value.is_undefined() {
-        return Ok(Vec::new());
+fn list(given: &JsValue, name: &str) -> Result<Vec<JsValue>, JsValue> {
+    let value = get(given, name);
+    if value.is_undefined() || Array::is_array(&value) {
+        return Ok(sys::items(&value));
     }
-    let array = value.dyn_into::<Array>().map_err(|_| wrong(&format!("`{name}` must be an array.")))?;
-    Ok(array.to_vec())
+    Err(wrong(&format!("`{name}` must be an array.")))
 }
 
 fn read_guard(value: &JsValue) -> Result<Guard, JsValue> {
     let record = read_name(value)?;
-    let shape: &RecordShape = value.unchecked_ref();
-    let expected = match (shape.absent().is_truthy(), shape.equals()) {
-        (true, equals) if equals.is_undefined() => None,
-        (false, equals) if !equals.is_undefined() => Some(read_value(&equals)?),
+    let equals = get(value, "equals");
+    let expected = match (get(value, "absent").is_truthy(), equals.is_undefined()) {
+        (true, true) => None,
+        (false, false) => Some(read_value(&equals)?),
         _ => return Err(wrong("An expectation says `absent: true` or `equals`.")),
     };
     Ok(Guard { record, expected })
@@ -121,8 +94,10 @@ fn read_name(value: &JsValue) -> Result<RecordName, JsValue> {
     if !value.is_object() {
         return Err(wrong("A record is named by { collection, key }."));
     }
-    let shape: &RecordShape = value.unchecked_ref();
-    Ok(RecordName { collection: read_collection(&shape.collection())?, key: read_key(&shape.key())? })
+    Ok(RecordName {
+        collection: read_collection(&get(value, "collection"))?,
+        key: read_key(&get(value, "key"))?,
+    })
 }
 
 fn read_collection(value: &JsValue) -> Result<Collection, JsValue> {
@@ -168,24 +143,23 @@ impl Records {
     /// The record of a key, `undefined` when there is none.
     pub fn get(&self, key: &JsValue) -> Promise {
         let (driver, collection, key) = (Rc::clone(&self.driver), self.collection.clone(), read_key(key));
-        future_to_promise(async move {
+        promise(Box::pin(async move {
             let found = driver.store.record(RecordName { collection, key: key? }).await;
             let found = found.map_err(|fault| errors::of_store(&fault))?;
-            Ok(found.and_then(|text| JSON::parse(&text).ok()).unwrap_or(JsValue::UNDEFINED))
-        })
+            Ok(found.and_then(|text| sys::parse(&text)).unwrap_or_default())
+        }))
     }
 
     /// Records in the order of their keys, as `{ key, value }`.
     pub fn list(&self, page: &JsValue) -> Promise {
         let (driver, collection) = (Rc::clone(&self.driver), self.collection.clone());
         let page = read_page(page);
-        future_to_promise(async move {
+        promise(Box::pin(async move {
             let (after, limit) = page?;
             let found = driver.store.records(collection, after, limit).await;
             let found = found.map_err(|fault| errors::of_store(&fault))?;
-            let list: Array = found.iter().filter_map(|(key, text)| entry(key, text)).collect();
-            Ok(list.into())
-        })
+            Ok(values::array(&found, entry))
+        }))
     }
 }
 
@@ -193,17 +167,16 @@ fn read_page(value: &JsValue) -> Result<(Option<Key>, u32), JsValue> {
     if !value.is_object() {
         return Ok((None, RECORDS_PAGE_MAX));
     }
-    let shape: &PageShape = value.unchecked_ref();
-    let after = shape.after();
+    let after = get(value, "after");
     let after = if after.is_undefined() { None } else { Some(read_key(&after)?) };
     // The cast saturates, and a limit that is none reads as the highest.
-    let limit = shape.limit().as_f64().map_or(RECORDS_PAGE_MAX, |limit| limit as u32);
+    let limit = get(value, "limit").as_f64().map_or(RECORDS_PAGE_MAX, |limit| limit as u32);
     Ok((after, limit.clamp(1, RECORDS_PAGE_MAX)))
 }
 
-fn entry(key: &str, text: &str) -> Option<JsValue> {
-    let entry = Object::new();
-    Reflect::set(&entry, &"key".into(), &key.into()).ok()?;
-    Reflect::set(&entry, &"value".into(), &JSON::parse(text).ok()?).ok()?;
-    Some(entry.into())
+fn entry((key, text): &(String, String)) -> Option<JsValue> {
+    let plain = Value::new();
+    plain.set_text("key", key);
+    plain.set("value", &sys::parse(text)?);
+    Some(plain.into_js())
 }

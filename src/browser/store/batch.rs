@@ -1,18 +1,21 @@
 //! Runs the outbox's own machine inside one transaction: its reads, additions and writes as requests.
 
 use super::conversation::{Next, Script};
+use super::fault::Fault;
 use super::layout::{
     AGES, BEAT, BODIES, COUNTER, CURSOR, DEAD, EPOCH, HOLDER, INBOX, INTENTS, LANES, MARKS, META, OFFER,
     PACE, PAUSED, STATE, TOMBSTONES,
 };
-use super::{records, value};
+use super::records;
+use super::requests::{self, delete, get, put, result, store};
+use crate::browser::sys::{IdbRequest, IdbTransaction, items, text};
+use crate::browser::value;
 use crate::event::Sequence;
 use crate::flat::FlatMap;
 use crate::outbox::port::Batch;
 use crate::outbox::record::{Intents, Marks};
 use crate::outbox::transact::{Done, Found, Read, Refusal, Step, Transaction, Write};
 use wasm_bindgen::JsValue;
-use web_sys::{IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction};
 
 /// The stores a batch touches: the fewer, the sooner its transaction may begin.
 pub(super) fn stores(batch: &Batch) -> &'static [&'static str] {
@@ -77,7 +80,7 @@ impl Running {
         Ok(match core::mem::replace(&mut self.asked, Asked::Nothing) {
             Asked::Nothing => Ok(Vec::new()),
             Asked::Reads(reads) => {
-                let holders = holders(&reads, answered)?;
+                let holders = holders(&reads, answered);
                 if holders.is_empty() {
                     Ok(found(&reads, answered, &FlatMap::new())?)
                 } else {
@@ -87,8 +90,7 @@ impl Running {
                 }
             }
             Asked::Holders(reads, answers, holders) => {
-                let results = answered.iter().map(IdbRequest::result).collect::<Result<Vec<_>, _>>()?;
-                Ok(found(&reads, &answers, &held(&holders, &results))?)
+                Ok(found(&reads, &answers, &held(&holders, &results(answered)))?)
             }
             Asked::Additions(firsts) => Ok(vec![Found::Added(added(transaction, &firsts, answered)?)]),
         })
@@ -103,22 +105,28 @@ impl Script for Running {
         };
         match self.machine.step(found) {
             Step::Read(reads) => {
-                let requests = reads.iter().map(|read| request(transaction, read));
-                let requests = requests.collect::<Result<Vec<_>, _>>()?;
+                let mut requests = Vec::new();
+                for read in &reads {
+                    requests.push(request(transaction, read)?);
+                }
                 self.asked = Asked::Reads(reads);
                 Ok(Next::Ask(requests))
             }
             Step::Add(additions) => {
-                let store = transaction.object_store(INTENTS)?;
-                let requests = additions.iter().map(|intents| {
-                    store.add_with_key(records::intents_to(intents).as_js(), &key(intents.first))
-                });
-                let requests = requests.collect::<Result<Vec<_>, _>>()?;
-                self.asked = Asked::Additions(additions.iter().map(|intents| intents.first).collect());
+                let store = store(transaction, INTENTS)?;
+                let (mut requests, mut firsts) = (Vec::new(), Vec::new());
+                for intents in &additions {
+                    let given = [&records::intents_to(intents), &key(intents.first)];
+                    requests.push(requests::request(&store, "add", &given)?);
+                    firsts.push(intents.first);
+                }
+                self.asked = Asked::Additions(firsts);
                 Ok(Next::Attempt(requests))
             }
             Step::Finish(writes, done) => {
-                writes.iter().try_for_each(|one| write(transaction, one))?;
+                for one in &writes {
+                    write(transaction, one)?;
+                }
                 self.result = Some(Ok(done));
                 Ok(Next::Complete)
             }
@@ -135,35 +143,41 @@ fn key(sequence: Sequence) -> JsValue {
 }
 
 fn request(transaction: &IdbTransaction, read: &Read) -> Result<IdbRequest, JsValue> {
-    let store = |name| transaction.object_store(name);
-    match read {
-        Read::Counter => store(META)?.get(&JsValue::from_str(COUNTER)),
-        Read::Epoch => store(META)?.get(&JsValue::from_str(EPOCH)),
-        Read::Beat => store(META)?.get(&JsValue::from_str(BEAT)),
-        Read::Tombstones => store(META)?.get(&JsValue::from_str(TOMBSTONES)),
-        Read::Marks(first) => store(MARKS)?.get(&key(*first)),
-        Read::Dead(sequence) => store(DEAD)?.get(&records::dead_key(false, *sequence)),
-        Read::Lane(lane) => store(LANES)?.get(&records::lane_key(*lane)),
-        Read::Holder(identity) => store(INTENTS)?.index(HOLDER)?.get_key(&value::bytes(identity)),
-        Read::Record(name) => store(STATE)?.get(&records::record_key(name)),
-        Read::Body(first) => store(BODIES)?.get(&key(*first)),
-        Read::Inbox(cause, id) => store(INBOX)?.get_key(&records::inbox_key(*cause, *id)),
+    let (name, key) = match read {
+        Read::Counter => (META, text(COUNTER)),
+        Read::Epoch => (META, text(EPOCH)),
+        Read::Beat => (META, text(BEAT)),
+        Read::Tombstones => (META, text(TOMBSTONES)),
+        Read::Marks(first) => (MARKS, key(*first)),
+        Read::Dead(sequence) => (DEAD, records::dead_key(false, *sequence)),
+        Read::Lane(lane) => (LANES, records::lane_key(*lane)),
+        Read::Record(name) => (STATE, records::record_key(name)),
+        Read::Body(first) => (BODIES, key(*first)),
+        Read::Inbox(cause, id) => (INBOX, records::inbox_key(*cause, *id)),
+        Read::Holder(identity) => return holder(transaction, identity),
         Read::MarksAfter(after, limit) => {
-            let range = IdbKeyRange::lower_bound_with_open(&key(*after), true)?;
-            store(MARKS)?.get_all_with_key_and_limit(&range, *limit)
+            let given = [&requests::after(&key(*after))?, &(*limit).into()];
+            return requests::request(&store(transaction, MARKS)?, "getAll", &given);
         }
-    }
+    };
+    get(transaction, name, &key)
+}
+
+/// Asks for the segment that holds an id or intent.
+pub(super) fn holder(transaction: &IdbTransaction, identity: &[u8]) -> Result<IdbRequest, JsValue> {
+    let index = requests::index(transaction, INTENTS, HOLDER)?;
+    requests::request(&index, "getKey", &[&value::bytes(identity)])
 }
 
 /// The distinct segments that hold what was looked for, in order.
-fn holders(reads: &[Read], answered: &[IdbRequest]) -> Result<Vec<Sequence>, JsValue> {
+fn holders(reads: &[Read], answered: &[IdbRequest]) -> Vec<Sequence> {
     let mut firsts = FlatMap::new();
     for (read, request) in reads.iter().zip(answered) {
-        if let (Read::Holder(_), Some(first)) = (read, value::as_whole(&request.result()?)) {
-            firsts.insert(Sequence(first), Sequence(first));
+        if let (Read::Holder(_), Some(first)) = (read, value::as_whole(&result(request))) {
+            firsts.insert(Sequence(first), ());
         }
     }
-    Ok(firsts.into_values())
+    firsts.into_keys()
 }
 
 /// Asks for intents and marks of each segment, in turns.
@@ -171,22 +185,35 @@ pub(super) fn segments(
     transaction: &IdbTransaction,
     firsts: &[Sequence],
 ) -> Result<Vec<IdbRequest>, JsValue> {
-    let (intents, marks) = (transaction.object_store(INTENTS)?, transaction.object_store(MARKS)?);
     let mut requests = Vec::new();
     for first in firsts {
-        requests.push(intents.get(&key(*first))?);
-        requests.push(marks.get(&key(*first))?);
+        requests.push(get(transaction, INTENTS, &key(*first))?);
+        requests.push(get(transaction, MARKS, &key(*first))?);
     }
     Ok(requests)
 }
 
+/// What answered requests found, in order.
+pub(super) fn results(answered: &[IdbRequest]) -> Vec<JsValue> {
+    let mut results = Vec::new();
+    for request in answered {
+        results.push(result(request));
+    }
+    results
+}
+
 /// What [`segments`] found.
 pub(super) fn held(firsts: &[Sequence], results: &[JsValue]) -> FlatMap<Sequence, (Intents, Marks)> {
-    let pairs = firsts.iter().zip(results.chunks_exact(2)).filter_map(|(first, pair)| {
-        let [intents, marks] = pair else { return None };
-        Some((*first, (records::intents_of(*first, intents)?, records::marks_of(marks)?)))
-    });
-    pairs.collect()
+    let mut held = FlatMap::new();
+    for (first, pair) in firsts.iter().zip(results.chunks_exact(2)) {
+        if let [intents, marks] = pair
+            && let (Some(intents), Some(marks)) =
+                (records::intents_of(*first, intents), records::marks_of(marks))
+        {
+            held.insert(*first, (intents, marks));
+        }
+    }
+    held
 }
 
 fn found(
@@ -194,7 +221,11 @@ fn found(
     answered: &[IdbRequest],
     held: &FlatMap<Sequence, (Intents, Marks)>,
 ) -> Result<Vec<Found>, JsValue> {
-    reads.iter().zip(answered).map(|(read, request)| one_found(read, &request.result()?, held)).collect()
+    let mut found = Vec::new();
+    for (read, request) in reads.iter().zip(answered) {
+        found.push(one_found(read, &result(request), held)?);
+    }
+    Ok(found)
 }
 
 fn one_found(
@@ -232,9 +263,7 @@ fn one_found(
         }
         Read::Body(_) => Found::Body(result.as_string()),
         Read::Inbox(..) => Found::Inbox(!result.is_undefined()),
-        Read::MarksAfter(..) => Found::MarksList(
-            js_sys::Array::from(result).iter().filter_map(|one| records::marks_of(&one)).collect(),
-        ),
+        Read::MarksAfter(..) => Found::MarksList(records::marks_in(&items(result))),
     })
 }
 
@@ -246,61 +275,57 @@ fn added(
 ) -> Result<bool, JsValue> {
     let mut went_in = Vec::new();
     for (first, request) in firsts.iter().zip(answered) {
-        if request.error()?.is_none() {
+        if Fault::in_error_of(request).is_none() {
             went_in.push(*first);
         }
     }
     if went_in.len() == firsts.len() {
         return Ok(true);
     }
-    let store = transaction.object_store(INTENTS)?;
-    went_in.iter().try_for_each(|first| store.delete(&key(*first)).map(drop))?;
+    for first in went_in {
+        delete(transaction, INTENTS, &key(first))?;
+    }
     Ok(false)
 }
 
 fn write(transaction: &IdbTransaction, write: &Write) -> Result<(), JsValue> {
-    let store = |name| transaction.object_store(name);
-    let put =
-        |store: IdbObjectStore, value: &JsValue, key: &JsValue| store.put_with_key(value, key).map(drop);
-    let put_meta = |name: &str, value: &JsValue| put(store(META)?, value, &JsValue::from_str(name));
-    let delete = |store: IdbObjectStore, key: &JsValue| store.delete(key).map(drop);
-    match write {
-        Write::Counter(counter) => put_meta(COUNTER, records::counter_to(counter).as_js()),
-        Write::Epoch(epoch) => put_meta(EPOCH, &value::whole(*epoch)),
-        Write::Ages(ages) => put_meta(AGES, &records::ages_to(ages)),
-        Write::Beat(beat) => put_meta(BEAT, &value::whole(*beat)),
-        Write::Tombstones(list) => put_meta(TOMBSTONES, &records::tombstones_to(list)),
-        Write::Paused(paused) => put_meta(PAUSED, &JsValue::from_bool(*paused)),
-        Write::Pace(pace) => put_meta(PACE, records::pace_to(*pace).as_js()),
-        Write::Offer(offer, at) => put_meta(OFFER, records::offer_to(offer, *at).as_js()),
-        Write::Marks(marks) => put(store(MARKS)?, records::marks_to(marks).as_js(), &key(marks.first)),
-        Write::Body(first, body) => put(store(BODIES)?, &JsValue::from_str(body), &key(*first)),
-        Write::DeleteBody(first) => delete(store(BODIES)?, &key(*first)),
-        Write::Dead(letter) => put(
-            store(DEAD)?,
-            records::dead_to(letter).as_js(),
-            &records::dead_key(letter.closed.is_some(), letter.row.sequence),
-        ),
-        Write::DeleteOpenDead(sequence) => delete(store(DEAD)?, &records::dead_key(false, *sequence)),
-        Write::Lane(lane) => {
-            put(store(LANES)?, records::lane_to(lane).as_js(), &records::lane_key(lane.lane))
+    let (name, key, value) = match write {
+        Write::Counter(counter) => (META, text(COUNTER), Some(records::counter_to(counter))),
+        Write::Epoch(epoch) => (META, text(EPOCH), Some(value::whole(*epoch))),
+        Write::Ages(ages) => (META, text(AGES), Some(records::ages_to(ages))),
+        Write::Beat(beat) => (META, text(BEAT), Some(value::whole(*beat))),
+        Write::Tombstones(list) => (META, text(TOMBSTONES), Some(records::tombstones_to(list))),
+        Write::Paused(paused) => (META, text(PAUSED), Some(JsValue::from_bool(*paused))),
+        Write::Pace(pace) => (META, text(PACE), Some(records::pace_to(*pace))),
+        Write::Offer(offer, at) => (META, text(OFFER), Some(records::offer_to(offer, *at))),
+        Write::Cursor(cursor) => (META, text(CURSOR), Some(text(cursor))),
+        Write::Marks(marks) => (MARKS, key(marks.first), Some(records::marks_to(marks))),
+        Write::Body(first, body) => (BODIES, key(*first), Some(text(body))),
+        Write::DeleteBody(first) => (BODIES, key(*first), None),
+        Write::Dead(letter) => {
+            let key = records::dead_key(letter.closed.is_some(), letter.row.sequence);
+            (DEAD, key, Some(records::dead_to(letter)))
         }
-        Write::DeleteLane(lane) => delete(store(LANES)?, &records::lane_key(*lane)),
-        Write::Inbox(event) => {
-            put(store(INBOX)?, &JsValue::from_str(&event.body), &records::inbox_key(event.cause, event.id))
-        }
+        Write::DeleteOpenDead(sequence) => (DEAD, records::dead_key(false, *sequence), None),
+        Write::Lane(lane) => (LANES, records::lane_key(lane.lane), Some(records::lane_to(lane))),
+        Write::DeleteLane(lane) => (LANES, records::lane_key(*lane), None),
+        Write::Inbox(event) => (INBOX, records::inbox_key(event.cause, event.id), Some(text(&event.body))),
+        Write::Record(name, value) => (STATE, records::record_key(name), value.as_deref().map(text)),
         Write::ForgetInbox(before) => {
-            let inbox = store(INBOX)?;
-            let ranges = records::inbox_before(*before)?;
-            ranges.iter().try_for_each(|range| delete(inbox.clone(), range))
+            for range in records::inbox_before(*before)? {
+                delete(transaction, INBOX, &range)?;
+            }
+            return Ok(());
         }
-        Write::Cursor(cursor) => put_meta(CURSOR, &JsValue::from_str(cursor)),
-        Write::Record(name, Some(value)) => {
-            put(store(STATE)?, &JsValue::from_str(value), &records::record_key(name))
-        }
-        Write::Record(name, None) => delete(store(STATE)?, &records::record_key(name)),
         Write::DeleteSegment(first) => {
-            [INTENTS, MARKS, BODIES].into_iter().try_for_each(|name| delete(store(name)?, &key(*first)))
+            for name in [INTENTS, MARKS, BODIES] {
+                delete(transaction, name, &key(*first))?;
+            }
+            return Ok(());
         }
+    };
+    match value {
+        Some(value) => put(transaction, name, &value, &key),
+        None => delete(transaction, name, &key),
     }
 }

@@ -3,20 +3,19 @@
 //! A database is created only by the first opening. One that has vanished since, or that lives another life, is
 //! lost: writing on as if nothing had happened would give its sequences out twice.
 
-use super::ending::Ending;
 use super::fault::{BLOCKED, Fault};
 use super::layout::{META, VERSION};
-use super::query::{self, Life, WhichLife};
+use super::query::{self, Life, Question};
 use super::upgrade::upgrade;
-use crate::browser::sys;
+use crate::browser::ending::Ending;
+use crate::browser::sys::{self, Handler, IdbDatabase, IdbTransaction};
+use crate::browser::wakes::Timer;
 use crate::event::Device;
 use crate::limits::OPEN_TIMEOUT_MS;
 use crate::outbox::port::StoreFault;
-use gloo_timers::callback::Timeout;
 use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::{Event, IdbDatabase, IdbOpenDbRequest, IdbVersionChangeEvent};
 
 /// One database by name, connected or not.
 pub(super) struct Connection {
@@ -36,7 +35,7 @@ enum State {
 /// An open database that listens for its own end.
 struct Handle {
     database: IdbDatabase,
-    _ended: Closure<dyn Fn(Event)>,
+    _ended: Handler,
 }
 
 impl Connection {
@@ -44,14 +43,19 @@ impl Connection {
     /// created for, so no other one may speak from it.
     pub(super) async fn open(name: &str, device: &Device) -> Result<Rc<Self>, StoreFault> {
         let absent = Absent::Create(device.clone());
-        let database = opened(name, absent).await.map_err(Fault::into_unavailable)?;
-        let life = match life(&database).await {
-            Ok(Some(life)) if life.device.as_deref().is_none_or(|own| own == device.as_str()) => Ok(life),
-            Ok(Some(Life { device: other, .. })) => Err(StoreFault::OtherDevice(other.unwrap_or_default())),
-            Ok(None) => Err(StoreFault::Unavailable(format!("the database {name} is not an outbox"))),
-            Err(fault) => Err(fault.into_unavailable()),
-        };
-        let Life { incarnation, .. } = life.inspect_err(|_| database.close())?;
+        let (database, life) = living(name, absent).await.map_err(Fault::into_unavailable)?;
+        let Life { incarnation, device: own } = life.unwrap_or_default();
+        if incarnation.is_empty() {
+            close(&database);
+            return Err(StoreFault::Unavailable(format!("the database \"{name}\" is not an outbox")));
+        }
+        match own {
+            Some(own) if own != device.as_str() => {
+                close(&database);
+                return Err(StoreFault::OtherDevice(own));
+            }
+            _ => {}
+        }
         let connection =
             Rc::new(Self { name: name.to_owned(), incarnation, state: RefCell::new(State::Dropped) });
         connection.adopt(database);
@@ -67,21 +71,17 @@ impl Connection {
         if let Some(current) = self.current()? {
             return Ok(current);
         }
-        let database = opened(&self.name, Absent::Refuse).await.map_err(Fault::into_lost)?;
-        match life(&database).await {
-            Ok(Some(life)) if life.incarnation == self.incarnation => {}
-            found => {
-                database.close();
-                let another = || StoreFault::Lost("another database has taken its place".to_owned());
-                return Err(found.map_or_else(Fault::into_lost, |_| another()));
-            }
+        let (database, life) = living(&self.name, Absent::Refuse).await.map_err(Fault::into_lost)?;
+        if life.map(|life| life.incarnation).as_ref() != Some(&self.incarnation) {
+            close(&database);
+            return Err(StoreFault::Lost("another database has taken the place of this one".to_owned()));
         }
         // Somebody else may have opened it, or closed it for good, while we waited.
         match self.current() {
             Ok(None) => self.adopt(database.clone()),
-            Ok(Some(_)) => database.close(),
+            Ok(Some(_)) => close(&database),
             Err(closed) => {
-                database.close();
+                close(&database);
                 return Err(closed);
             }
         }
@@ -89,11 +89,22 @@ impl Connection {
     }
 
     /// Lets a connection go that has failed, unless it was replaced already. What runs on it may still end well.
-    pub(super) fn abandon(&self, failed: &IdbDatabase) {
+    fn abandon(&self, failed: &IdbDatabase) {
         let mut state = self.state.borrow_mut();
         if matches!(&*state, State::Open(handle) if handle.database == *failed) {
-            failed.close();
+            close(failed);
             *state = State::Dropped;
+        }
+    }
+
+    /// After a failure: a full disk stays full, but anything else may be a dead connection, which is let go.
+    pub(super) fn survive(&self, database: &IdbDatabase, fault: Fault) -> Result<Fault, StoreFault> {
+        match fault.into_known() {
+            Ok(known) => Err(known),
+            Err(fault) => {
+                self.abandon(database);
+                Ok(fault)
+            }
         }
     }
 
@@ -103,7 +114,7 @@ impl Connection {
         if let Ok(mut state) = self.state.try_borrow_mut()
             && let State::Open(handle) = core::mem::replace(&mut *state, State::Closed)
         {
-            handle.database.close();
+            close(&handle.database);
         }
     }
 
@@ -116,19 +127,35 @@ impl Connection {
     }
 
     fn adopt(self: &Rc<Self>, database: IdbDatabase) {
-        let (connection, own): (Weak<Self>, _) = (Rc::downgrade(self), database.clone());
+        let (connection, own) = (Rc::downgrade(self), database.clone());
         // `close` comes when the browser ends the connection. `versionchange` comes when a newer release wants to
         // upgrade, or somebody to delete: both wait until we have let go.
-        let ended = Closure::<dyn Fn(Event)>::new(move |_| {
-            own.close();
+        let ended = sys::handler(move |_| {
+            close(&own);
             if let Some(connection) = connection.upgrade() {
                 connection.abandon(&own);
             }
         });
-        database.set_onclose(Some(ended.as_ref().unchecked_ref()));
-        database.set_onversionchange(Some(ended.as_ref().unchecked_ref()));
+        listen(&database, &ENDS, ended.as_ref());
         self.state.replace(State::Open(Handle { database, _ended: ended }));
     }
+}
+
+/// What tells that an open database ends.
+const ENDS: [&str; 2] = ["onclose", "onversionchange"];
+/// How an opening goes on.
+const OPENS: [&str; 3] = ["onupgradeneeded", "onsuccess", "onerror"];
+
+fn listen(target: &JsValue, events: &[&str], handler: &JsValue) {
+    for event in events {
+        sys::set(target, event, handler);
+    }
+}
+
+/// Closes it; what is under way still ends.
+fn close(database: &IdbDatabase) {
+    // To close cannot fail.
+    let _ = sys::call(database, "close", &[]);
 }
 
 impl Drop for Connection {
@@ -139,17 +166,24 @@ impl Drop for Connection {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.database.set_onclose(None);
-        self.database.set_onversionchange(None);
+        listen(&self.database, &ENDS, &JsValue::NULL);
     }
 }
 
-/// Which life of which device's outbox an open database is; none when it is no outbox at all.
-async fn life(database: &IdbDatabase) -> Result<Option<Life>, Fault> {
-    if !database.object_store_names().contains(META) {
-        return Ok(None);
+/// Opens a database and reads which life it is, and whose; none when it is not an outbox at all.
+async fn living(name: &str, absent: Absent) -> Result<(IdbDatabase, Option<Life>), Fault> {
+    let database = opened(name, absent).await?;
+    let stores = sys::get(&database, "objectStoreNames");
+    if sys::call(&stores, "contains", &[&sys::text(META)]).is_ok_and(|has| has.is_falsy()) {
+        return Ok((database, None));
     }
-    Ok(WhichLife.read(&query::ask(database, Rc::new(WhichLife)).await?))
+    match query::ask(&database, Rc::new(Question::Life)).await {
+        Ok(answers) => Ok((database, query::life(&answers))),
+        Err(fault) => {
+            close(&database);
+            Err(fault)
+        }
+    }
 }
 
 /// What to do when there is no such database.
@@ -161,22 +195,29 @@ enum Absent {
 
 /// One opening of the database on its way.
 struct Opening {
-    request: IdbOpenDbRequest,
+    request: JsValue,
     absent: Absent,
     fault: Option<Fault>,
     /// The one handler; it holds this opening, and is let go at the end.
-    handler: Option<Closure<dyn Fn(Event)>>,
+    handler: Option<Handler>,
     /// Ends the patience.
-    timeout: Option<Timeout>,
+    timeout: Option<Timer>,
     given_up: bool,
     end: Ending<Result<IdbDatabase, Fault>>,
 }
 
 /// Waits while a tab of an older release still holds the database; it lets go on `versionchange`, unless it hangs.
 async fn opened(name: &str, absent: Absent) -> Result<IdbDatabase, Fault> {
-    let factory = sys::scope().indexed_db().map_err(|thrown| Fault::of(&thrown))?;
-    let factory = factory.ok_or_else(|| Fault::new("NotSupportedError", "there is no IndexedDB here"))?;
-    let request = factory.open_with_u32(name, VERSION).map_err(|thrown| Fault::of(&thrown))?;
+    begin(name, absent)?.await
+}
+
+fn begin(name: &str, absent: Absent) -> Result<Ending<Result<IdbDatabase, Fault>>, Fault> {
+    let of = |thrown: JsValue| Fault::of(&thrown);
+    let factory = sys::indexed_db().map_err(of)?;
+    if !factory.is_object() {
+        return Err(Fault::new("NotSupportedError", "there is no IndexedDB here"));
+    }
+    let request = sys::call(&factory, "open", &[&sys::text(name), &VERSION.into()]).map_err(of)?;
     let end = Ending::new();
     let opening = Rc::new(RefCell::new(Opening {
         request,
@@ -188,37 +229,32 @@ async fn opened(name: &str, absent: Absent) -> Result<IdbDatabase, Fault> {
         end: end.clone(),
     }));
     let (heard, late) = (Rc::clone(&opening), Rc::clone(&opening));
-    let handler = Closure::<dyn Fn(Event)>::new(move |event: Event| heard.borrow_mut().hear(&event));
-    {
-        let mut begun = opening.borrow_mut();
-        let function = handler.as_ref().unchecked_ref();
-        begun.request.set_onupgradeneeded(Some(function));
-        begun.request.set_onsuccess(Some(function));
-        begun.request.set_onerror(Some(function));
-        begun.handler = Some(handler);
-        begun.timeout = Some(Timeout::new(OPEN_TIMEOUT_MS, move || late.borrow_mut().give_up()));
-    }
-    end.await
+    let handler = sys::handler(move |event| heard.borrow_mut().hear(&event));
+    let mut begun = opening.borrow_mut();
+    listen(&begun.request, &OPENS, handler.as_ref());
+    begun.handler = Some(handler);
+    begun.timeout = Some(Timer::set(OPEN_TIMEOUT_MS, move || late.borrow_mut().give_up()));
+    Ok(end)
 }
 
 impl Opening {
-    fn hear(&mut self, event: &Event) {
-        match event.type_().as_str() {
+    fn hear(&mut self, event: &JsValue) {
+        match sys::get(event, "type").as_string().unwrap_or_default().as_str() {
             "upgradeneeded" => self.upgrade(event),
-            "success" => {
-                let database = self.request.result().map(JsCast::unchecked_into::<IdbDatabase>);
-                self.finish(database.map_err(|thrown| Fault::of(&thrown)));
-            }
+            "success" => self.finish(Ok(self.database())),
             _ => {
                 // Not for the console: it is reported as a fault of the store.
-                event.prevent_default();
-                let thrown = self.request.error().ok().flatten();
-                let fault = self.fault.take().or_else(|| thrown.map(|error| Fault::of_exception(&error)));
+                let _ = sys::call(event, "preventDefault", &[]);
+                let fault = self.fault.take().or_else(|| Fault::in_error_of(&self.request));
                 self.finish(Err(
                     fault.unwrap_or_else(|| Fault::new("UnknownError", "it could not be opened"))
                 ));
             }
         }
+    }
+
+    fn database(&self) -> IdbDatabase {
+        sys::get(&self.request, "result").unchecked_into()
     }
 
     /// Nobody waits for it any more. When it comes after all, it must not stand in another one's way.
@@ -227,39 +263,33 @@ impl Opening {
         self.end.tell(Err(Fault::new(BLOCKED, "another tab does not let go")));
     }
 
-    fn upgrade(&mut self, event: &Event) {
+    fn upgrade(&mut self, event: &JsValue) {
         self.timeout = None;
-        let from = event.unchecked_ref::<IdbVersionChangeEvent>().old_version() as u32;
-        let Some(transaction) = self.request.transaction() else { return };
+        let from = sys::get(event, "oldVersion").as_f64().unwrap_or_default() as u32;
+        let transaction: IdbTransaction = sys::get(&self.request, "transaction").unchecked_into();
         let device = match &self.absent {
             Absent::Create(device) => Some(device),
             Absent::Refuse => None,
         };
         let upgraded = match (device, from) {
             (None, 0) => Err(Fault::new("NotFoundError", "the database was deleted")),
-            _ => self
-                .request
-                .result()
-                .and_then(|database| upgrade(database.unchecked_ref(), &transaction, from, device))
-                .map_err(|thrown| Fault::of(&thrown)),
+            _ => upgrade(&self.database(), &transaction, from, device).map_err(|thrown| Fault::of(&thrown)),
         };
         if let Err(fault) = upgraded {
             self.fault = Some(fault);
             // Taken back, so that no half made database stays; the request ends with an error.
-            let _ = transaction.abort();
+            let _ = sys::call(&transaction, "abort", &[]);
         }
     }
 
     fn finish(&mut self, end: Result<IdbDatabase, Fault>) {
-        self.request.set_onupgradeneeded(None);
-        self.request.set_onsuccess(None);
-        self.request.set_onerror(None);
+        listen(&self.request, &OPENS, &JsValue::NULL);
         // While the handler runs the browser's glue keeps it; it goes when this event is over.
         self.handler = None;
         self.timeout = None;
         match (self.given_up, end) {
             (false, end) => self.end.tell(end),
-            (true, Ok(database)) => database.close(),
+            (true, Ok(database)) => close(&database),
             (true, Err(_)) => {}
         }
     }

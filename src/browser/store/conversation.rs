@@ -5,14 +5,14 @@
 //! transaction and is freed when it ends. The conversation goes on when nobody waits for it any more: half of it
 //! must never become durable.
 
-use super::ending::Ending;
 use super::fault::Fault;
-use crate::browser::sys::{self, Committable, Database, TransactionOptions};
+
+use crate::browser::ending::Ending;
+use crate::browser::sys::{self, Array, Handler, IdbDatabase, IdbRequest, IdbTransaction};
 use crate::outbox::port::Durability;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::{Event, IdbDatabase, IdbRequest, IdbTransaction};
 
 /// What a script wants next.
 pub(super) enum Next {
@@ -56,19 +56,23 @@ pub(super) fn converse(
 }
 
 fn open(database: &IdbDatabase, stores: &[&str], access: Access) -> Result<IdbTransaction, JsValue> {
-    let names: js_sys::Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
-    let options: TransactionOptions = sys::options();
+    let names = Array::new();
+    for name in stores {
+        names.push(&sys::text(name));
+    }
+    let options = sys::object();
     let mode = match access {
         Access::Read => "readonly",
         Access::Write(durability) => {
-            options.set_durability(match durability {
+            let durability = match durability {
                 Durability::Strict => "strict",
                 Durability::Relaxed => "relaxed",
-            });
+            };
+            sys::set(&options, "durability", &sys::text(durability));
             "readwrite"
         }
     };
-    database.unchecked_ref::<Database>().transaction(&names, mode, &options)
+    sys::call(database, "transaction", &[&names, &sys::text(mode), &options]).map(JsCast::unchecked_into)
 }
 
 struct Conversation {
@@ -81,7 +85,7 @@ struct Conversation {
     attempted: bool,
     fault: Option<Fault>,
     /// The one handler; it holds this conversation, and is let go at the end.
-    handler: Option<Closure<dyn Fn(Event)>>,
+    handler: Option<Handler>,
     end: Ending<Result<(), Fault>>,
 }
 
@@ -97,23 +101,21 @@ fn start(transaction: IdbTransaction, script: Rc<RefCell<dyn Script>>, end: Endi
         end,
     }));
     let heard = Rc::clone(&conversation);
-    let handler = Closure::<dyn Fn(Event)>::new(move |event: Event| heard.borrow_mut().hear(&event));
+    let handler = sys::handler(move |event| heard.borrow_mut().hear(&event));
     let mut begun = conversation.borrow_mut();
-    let function = handler.as_ref().unchecked_ref();
-    begun.transaction.set_oncomplete(Some(function));
-    begun.transaction.set_onabort(Some(function));
+    sys::set(&begun.transaction, "oncomplete", handler.as_ref());
+    sys::set(&begun.transaction, "onabort", handler.as_ref());
     begun.handler = Some(handler);
     begun.go_on();
 }
 
 impl Conversation {
-    fn hear(&mut self, event: &Event) {
-        match event.type_().as_str() {
+    fn hear(&mut self, event: &JsValue) {
+        match sys::get(event, "type").as_string().unwrap_or_default().as_str() {
             "complete" => self.finish(Ok(())),
             "abort" => {
                 // The browser's own reason comes before what its abort made us stumble over.
-                let reason = self.transaction.error().map(|exception| Fault::of_exception(&exception));
-                let fault = reason.or_else(|| self.fault.take());
+                let fault = Fault::in_error_of(&self.transaction).or_else(|| self.fault.take());
                 self.finish(Err(
                     fault.unwrap_or_else(|| Fault::new("AbortError", "the transaction was aborted"))
                 ));
@@ -136,22 +138,20 @@ impl Conversation {
     fn go_on(&mut self) {
         let answered = core::mem::take(&mut self.asked);
         let next = self.script.borrow_mut().next(&self.transaction, &answered);
-        let Some(function) = self.handler.as_ref().map(|handler| handler.as_ref().unchecked_ref()) else {
-            return;
-        };
+        let Some(function) = self.handler.as_ref().map(AsRef::as_ref) else { return };
         match next {
             Ok(Next::Ask(requests)) => {
                 // Requests are answered in order, so the last answer tells that all are there.
                 if let Some(last) = requests.last() {
-                    last.set_onsuccess(Some(function));
+                    sys::set(last, "onsuccess", function);
                 }
                 self.waiting = 1;
                 self.asked = requests;
             }
             Ok(Next::Attempt(requests)) => {
                 for request in &requests {
-                    request.set_onsuccess(Some(function));
-                    request.set_onerror(Some(function));
+                    sys::set(request, "onsuccess", function);
+                    sys::set(request, "onerror", function);
                 }
                 self.waiting = requests.len();
                 self.attempted = true;
@@ -162,7 +162,7 @@ impl Conversation {
             Ok(Next::Complete) => {
                 // It would complete by itself; saying so spares a twentieth of the time. If it has ended already
                 // its event tells so.
-                let _ = self.transaction.unchecked_ref::<Committable>().commit();
+                let _ = sys::call(&self.transaction, "commit", &[]);
             }
             Ok(Next::Abort) => self.take_back(None),
             Err(thrown) => self.take_back(Some(Fault::of(&thrown))),
@@ -171,7 +171,8 @@ impl Conversation {
 
     fn take_back(&mut self, fault: Option<Fault>) {
         self.fault = fault;
-        if self.transaction.abort().is_err() && self.transaction.error().is_none() {
+        let taken = sys::call(&self.transaction, "abort", &[]);
+        if taken.is_err() && Fault::in_error_of(&self.transaction).is_none() {
             // It ended before we could end it, so no event may come any more.
             let fault = self.fault.take().unwrap_or_else(|| Fault::new("InvalidStateError", "it had ended"));
             self.finish(Err(fault));
@@ -179,8 +180,8 @@ impl Conversation {
     }
 
     fn finish(&mut self, end: Result<(), Fault>) {
-        self.transaction.set_oncomplete(None);
-        self.transaction.set_onabort(None);
+        sys::set(&self.transaction, "oncomplete", &JsValue::NULL);
+        sys::set(&self.transaction, "onabort", &JsValue::NULL);
         // While the handler runs the browser's glue keeps it; it goes when this event is over.
         self.handler = None;
         self.end.tell(end);
@@ -188,13 +189,14 @@ impl Conversation {
 }
 
 /// Whether a failed request is a clash that only concerns itself; then the transaction lives on.
-fn clashed(event: &Event) -> bool {
-    let request = event.target().and_then(|target| target.dyn_into::<IdbRequest>().ok());
-    let fault = request.and_then(|request| request.error().ok().flatten());
-    let clash = fault.is_some_and(|exception| Fault::of_exception(&exception).is_constraint());
+fn clashed(event: &JsValue) -> bool {
+    let fault = Fault::in_error_of(&sys::get(event, "target"));
+    let clash = fault.is_some_and(|fault| fault.is_constraint());
     if clash {
-        event.prevent_default();
-        event.stop_propagation();
+        for stop in ["preventDefault", "stopPropagation"] {
+            // Neither of them can fail.
+            let _ = sys::call(event, stop, &[]);
+        }
     }
     clash
 }

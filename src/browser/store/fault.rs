@@ -1,8 +1,8 @@
 //! What the browser throws, as far as it matters: a name to act on and a message to report.
 
+use crate::browser::sys;
 use crate::outbox::port::StoreFault;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::DomException;
+use wasm_bindgen::JsValue;
 
 /// Our own name for a database that does not open in time.
 pub(super) const BLOCKED: &str = "BlockedError";
@@ -20,17 +20,20 @@ impl Fault {
     }
 
     pub(super) fn of(thrown: &JsValue) -> Self {
-        if let Some(exception) = thrown.dyn_ref::<DomException>() {
-            return Self::of_exception(exception);
+        if !thrown.is_object() {
+            return Self::new("Error", &thrown.as_string().unwrap_or_default());
         }
-        match thrown.dyn_ref::<js_sys::Error>() {
-            Some(error) => Self { name: error.name().into(), message: error.message().into() },
-            None => Self { name: "Error".to_owned(), message: thrown.as_string().unwrap_or_default() },
+        let text = |name| sys::get(thrown, name).as_string();
+        Self {
+            name: text("name").unwrap_or_else(|| "Error".to_owned()),
+            message: text("message").unwrap_or_default(),
         }
     }
 
-    pub(super) fn of_exception(exception: &DomException) -> Self {
-        Self { name: exception.name(), message: exception.message() }
+    /// The error that a request or a transaction ended with, if it did.
+    pub(super) fn in_error_of(ended: &JsValue) -> Option<Self> {
+        let error = sys::get(ended, "error");
+        error.is_object().then(|| Self::of(&error))
     }
 
     /// A unique index or a key refused an addition.
@@ -40,12 +43,12 @@ impl Fault {
 
     /// The first opening failed.
     pub(super) fn into_unavailable(self) -> StoreFault {
-        self.into_known().unwrap_or_else(|fault| StoreFault::Unavailable(fault.to_string()))
+        self.into_known().unwrap_or_else(|fault| StoreFault::Unavailable(fault.text()))
     }
 
     /// A database that was open before cannot be used any more.
     pub(super) fn into_lost(self) -> StoreFault {
-        self.into_known().unwrap_or_else(|fault| StoreFault::Lost(fault.to_string()))
+        self.into_known().unwrap_or_else(|fault| StoreFault::Lost(fault.text()))
     }
 
     /// The faults that mean the same whenever they come. Opening again would not help against them.
@@ -57,10 +60,8 @@ impl Fault {
             _ => Err(self),
         }
     }
-}
 
-impl core::fmt::Display for Fault {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}: {}", self.name, self.message)
+    fn text(&self) -> String {
+        format!("{}: {}", self.name, self.message)
     }
 }

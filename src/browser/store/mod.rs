@@ -17,28 +17,25 @@
 mod batch;
 mod connection;
 mod conversation;
-mod ending;
 mod fault;
 mod layout;
 mod query;
 mod records;
+mod requests;
 mod upgrade;
-mod value;
 
+use crate::browser::work::Work;
 use crate::event::{Collection, Device, EventId, Key, RecordName, Sequence};
 use crate::outbox::port::{Applied, Batch, Load, Opened, Page, StoreFault};
 use crate::outbox::record::DeadLetter;
-use crate::outbox::transact::{Done, Refusal};
+use crate::outbox::transact::Refusal;
 use batch::Running;
 use connection::Connection;
 use conversation::{Access, Script, converse};
 use fault::Fault;
-use query::{
-    Answers, AnswersTo, Beginning, DeadLetters, FateOf, OneDeadLetter, OneRecord, Owed, Question, Records,
-};
+use query::{Answers, Question};
 use std::cell::RefCell;
 use std::rc::Rc;
-use web_sys::IdbDatabase;
 
 pub use query::Fate;
 
@@ -62,65 +59,72 @@ impl Store {
 
     /// What the engine needs to begin, or to see what other contexts did.
     pub async fn opened(&self) -> Result<Opened, StoreFault> {
-        Ok(Beginning.read(&self.ask(Rc::new(Beginning)).await?))
+        Ok(query::beginning(&self.ask(Question::Beginning).await?))
     }
 
     /// Applies a batch in one transaction and resolves when that has completed.
     ///
     /// On a dead connection it is tried once more on a new one, with the same ids.
-    pub async fn apply(&self, batch: Batch) -> Applied {
+    pub async fn apply(&self, mut batch: Batch) -> Applied {
         // A decision of a person is no longer open once it was taken, so a second try cannot tell whose it was.
         let once = matches!(batch, Batch::Redrive { .. } | Batch::Revive { .. } | Batch::Discard { .. });
-        let (batch, fault) = match self.attempt(batch).await? {
-            Attempt::Done(done) => return Ok(done),
-            Attempt::Dead(batch, fault) => (batch, fault),
-        };
-        match self.attempt(batch).await {
-            Ok(Attempt::Done(done)) => Ok(done),
-            Ok(Attempt::Dead(_, fault)) => Err(fault.into_lost()),
-            Err(StoreFault::Refused(Refusal::NotFound | Refusal::IntentTaken)) if once => {
-                Err(fault.into_lost())
+        let mut first_fault: Option<Fault> = None;
+        loop {
+            let database = self.connection.database().await?;
+            let (stores, access) = (batch::stores(&batch), Access::Write(batch.durability()));
+            let running = Rc::new(RefCell::new(Running::new(batch)));
+            let script = Rc::clone(&running) as Rc<RefCell<dyn Script>>;
+            let ended = converse(&database, stores, access, script).await;
+            let result = running.borrow_mut().result();
+            let fault = match (ended, result) {
+                (_, Some(Err(refusal))) => {
+                    let taken = matches!(refusal, Refusal::NotFound | Refusal::IntentTaken);
+                    return Err(match first_fault {
+                        Some(fault) if once && taken => fault.into_lost(),
+                        _ => StoreFault::Refused(refusal),
+                    });
+                }
+                (Ok(()), Some(Ok(done))) => return Ok(done),
+                (Ok(()), None) => return Err(StoreFault::Refused(Refusal::Broken)),
+                (Err(fault), _) => self.connection.survive(&database, fault)?,
+            };
+            if first_fault.is_some() {
+                return Err(fault.into_lost());
             }
-            Err(known) => Err(known),
+            first_fault = Some(fault);
+            batch = running.borrow().batch();
         }
     }
 
     /// One page of owed rows.
     pub async fn load(&self, load: Load) -> Result<Page, StoreFault> {
-        let question = Owed(load);
-        let answers = self.ask(Rc::new(question.clone())).await?;
-        Ok(question.read(&answers))
+        let answers = self.ask(Question::Owed(load.clone())).await?;
+        Ok(query::owed(&load, &answers))
     }
 
     /// The dead letters that wait for a person, oldest first, at most so many.
     pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreFault> {
-        let question = DeadLetters { limit };
-        Ok(question.read(&self.ask(Rc::new(question)).await?))
+        Ok(query::dead_letters(&self.ask(Question::DeadLetters(limit)).await?))
     }
 
     /// The dead letter of a sequence: the open one, or the record of what was decided.
     pub async fn dead_letter(&self, sequence: Sequence) -> Result<Option<DeadLetter>, StoreFault> {
-        let question = OneDeadLetter { sequence };
-        Ok(question.read(&self.ask(Rc::new(question)).await?))
+        Ok(query::dead_letter(&self.ask(Question::DeadLetter(sequence)).await?))
     }
 
     /// What became of an event, by its id (or its intent), for as long as the device remembers it.
     pub async fn find(&self, identity: [u8; 16]) -> Result<Option<Fate>, StoreFault> {
-        let question = FateOf { identity };
-        Ok(question.read(&self.ask(Rc::new(question)).await?))
+        Ok(query::fate(identity, &self.ask(Question::Fate(identity)).await?))
     }
 
     /// What the city said about an event, in the order of its ids, encoded.
     pub async fn answers_to(&self, id: EventId) -> Result<Vec<String>, StoreFault> {
-        let question = AnswersTo(id);
-        Ok(question.read(&self.ask(Rc::new(question)).await?))
+        Ok(query::answers_to(&self.ask(Question::AnswersTo(id)).await?))
     }
 
     /// One record of the application, as JSON.
     pub async fn record(&self, name: RecordName) -> Result<Option<String>, StoreFault> {
-        let question = OneRecord(name);
-        let answers = self.ask(Rc::new(question.clone())).await?;
-        Ok(question.read(&answers))
+        Ok(query::record(&self.ask(Question::Record(name)).await?))
     }
 
     /// Keys and values of a collection after a key, in the order of their keys, at most so many.
@@ -130,9 +134,7 @@ impl Store {
         after: Option<Key>,
         limit: u32,
     ) -> Result<Vec<(String, String)>, StoreFault> {
-        let question = Records { collection, after, limit };
-        let answers = self.ask(Rc::new(question.clone())).await?;
-        Ok(question.read(&answers))
+        Ok(query::records(&self.ask(Question::Records(collection, after, limit)).await?))
     }
 
     /// Closes the database for good; what is under way still ends.
@@ -140,51 +142,20 @@ impl Store {
         self.connection.close();
     }
 
-    async fn attempt(&self, batch: Batch) -> Result<Attempt, StoreFault> {
-        let database = self.connection.database().await?;
-        let (stores, access) = (batch::stores(&batch), Access::Write(batch.durability()));
-        let running = Rc::new(RefCell::new(Running::new(batch)));
-        let ended = converse(&database, stores, access, Rc::clone(&running) as Rc<RefCell<dyn Script>>).await;
-        let result = running.borrow_mut().result();
-        match (ended, result) {
-            (_, Some(Err(refusal))) => Err(StoreFault::Refused(refusal)),
-            (Ok(()), Some(Ok(done))) => Ok(Attempt::Done(done)),
-            (Ok(()), None) => Err(StoreFault::Refused(Refusal::Broken)),
-            (Err(fault), _) => {
-                let fault = self.survive(&database, fault)?;
-                let batch = running.borrow().batch();
-                Ok(Attempt::Dead(batch, fault))
+    /// Boxed, so that whoever asks holds no more than that.
+    fn ask(&self, question: Question) -> Work<Result<Answers, StoreFault>> {
+        let (connection, question) = (Rc::clone(&self.connection), Rc::new(question));
+        Box::pin(async move {
+            let mut failed = false;
+            loop {
+                let database = connection.database().await?;
+                match query::ask(&database, Rc::clone(&question)).await {
+                    Ok(answers) => return Ok(answers),
+                    Err(fault) if failed => return Err(fault.into_lost()),
+                    Err(fault) => connection.survive(&database, fault)?,
+                };
+                failed = true;
             }
-        }
+        })
     }
-
-    async fn ask(&self, question: Rc<dyn Question>) -> Result<[Answers; 2], StoreFault> {
-        let database = self.connection.database().await?;
-        match query::ask(&database, Rc::clone(&question)).await {
-            Ok(answers) => Ok(answers),
-            Err(fault) => {
-                self.survive(&database, fault)?;
-                let database = self.connection.database().await?;
-                query::ask(&database, question).await.map_err(Fault::into_lost)
-            }
-        }
-    }
-
-    /// After a failure: a full disk stays full, but anything else may be a dead connection, which is let go.
-    fn survive(&self, database: &IdbDatabase, fault: Fault) -> Result<Fault, StoreFault> {
-        match fault.into_known() {
-            Ok(known) => Err(known),
-            Err(fault) => {
-                self.connection.abandon(database);
-                Ok(fault)
-            }
-        }
-    }
-}
-
-/// How one try at a batch ended.
-enum Attempt {
-    Done(Done),
-    /// The connection failed under it; the batch may be tried again.
-    Dead(Batch, Fault),
 }

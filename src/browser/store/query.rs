@@ -1,356 +1,289 @@
 //! Questions: each one readonly transaction of one or two rounds of requests, and what its answers mean.
 
-use super::batch::{held, segments};
+use super::batch::{held, holder, results, segments};
 use super::conversation::{Access, Next, Script, converse};
 use super::fault::Fault;
 use super::layout::{
-    AGES, BEAT, BODIES, COUNTER, CURSOR, DEAD, EPOCH, HOLDER, INBOX, INTENTS, LANES, LIFE, MARKS, META,
-    OFFER, OWED, PACE, PAUSED, STATE, TOMBSTONES,
+    AGES, BEAT, BODIES, COUNTER, CURSOR, DEAD, EPOCH, INBOX, INTENTS, LANES, LIFE, MARKS, META, OFFER, OWED,
+    PACE, PAUSED, STATE, TOMBSTONES,
 };
 use super::records;
-use super::value::{self, Value};
+use super::requests::{self, get, request, store};
+use crate::browser::sys::{IdbDatabase, IdbRequest, IdbTransaction, items, text};
+use crate::browser::value::{self, Value};
 use crate::event::{Collection, EventId, Key, RecordName, Sequence};
 use crate::limits::{BATCH_EVENTS_MAX, BLOCKED_LANES_MAX, LOAD_SEGMENTS_MAX};
 use crate::outbox::port::{Load, LoadedRow, Opened, Page};
 use crate::outbox::record::{DeadLetter, Intents, MAYBE_SENT, Marks, RowRef, Status};
 use crate::outbox::transact::Kept;
-use js_sys::Array;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
-use web_sys::{IdbDatabase, IdbKeyRange, IdbRequest, IdbTransaction};
 
-type Asked = Result<Vec<IdbRequest>, JsValue>;
+/// A question that can be asked again on another connection. What its answers mean is told by the function of the
+/// same name.
+pub(super) enum Question {
+    /// Which life of the database this is.
+    Life,
+    /// What the engine needs to begin.
+    Beginning,
+    /// A page of owed rows.
+    Owed(Load),
+    /// The open dead letters, oldest first, at most so many.
+    DeadLetters(u32),
+    /// The dead letter of a sequence, open or closed.
+    DeadLetter(Sequence),
+    /// What the city said about an event.
+    AnswersTo(EventId),
+    /// One record of the application.
+    Record(RecordName),
+    /// The records of a collection after a key, in the order of their keys, at most so many.
+    Records(Collection, Option<Key>, u32),
+    /// What became of an id or intent.
+    Fate([u8; 16]),
+}
 
-/// A question that can be asked again on another connection. What its answers mean is told by its own `read`, so
-/// that the asking is compiled once for all questions.
-pub(super) trait Question {
+impl Question {
     /// The stores it reads.
-    fn stores(&self) -> &'static [&'static str];
+    fn stores(&self) -> &'static [&'static str] {
+        match self {
+            Self::Life => &[META],
+            Self::Beginning => &[META, LANES],
+            Self::Owed(_) => &[MARKS, BODIES, INTENTS],
+            Self::DeadLetters(_) | Self::DeadLetter(_) => &[DEAD],
+            Self::AnswersTo(_) => &[INBOX],
+            Self::Record(_) | Self::Records(..) => &[STATE],
+            Self::Fate(_) => &[INTENTS, MARKS],
+        }
+    }
+
     /// The first requests.
-    fn ask(&self, transaction: &IdbTransaction) -> Asked;
+    fn ask(&self, transaction: &IdbTransaction) -> Result<Vec<IdbRequest>, JsValue> {
+        let all = |name: &str, range: &JsValue, limit: u32| {
+            request(&store(transaction, name)?, "getAll", &[range, &limit.into()])
+        };
+        let keys = |name: &str, range: &JsValue, limit: u32| {
+            request(&store(transaction, name)?, "getAllKeys", &[range, &limit.into()])
+        };
+        let mut asked = Vec::new();
+        match self {
+            Self::Life => asked.push(get(transaction, META, &text(LIFE))?),
+            Self::Beginning => {
+                for name in [COUNTER, EPOCH, PAUSED, PACE, OFFER, TOMBSTONES, AGES, BEAT, CURSOR] {
+                    asked.push(get(transaction, META, &text(name))?);
+                }
+                let limit = (BLOCKED_LANES_MAX + BATCH_EVENTS_MAX) as u32;
+                asked.push(keys(LANES, &JsValue::UNDEFINED, limit)?);
+                asked.push(all(LANES, &JsValue::UNDEFINED, limit)?);
+            }
+            Self::Owed(Load::After(after)) => {
+                let owed = requests::index(transaction, MARKS, OWED)?;
+                let after = requests::after(&value::whole(after.0))?;
+                asked.push(request(&owed, "getAll", &[&after, &LOAD_SEGMENTS_MAX.into()])?);
+            }
+            Self::Owed(Load::These(segments)) => {
+                for first in segments {
+                    asked.push(get(transaction, MARKS, &value::whole(first.0))?);
+                }
+            }
+            Self::DeadLetters(limit) => asked.push(all(DEAD, &records::dead_open()?, *limit)?),
+            Self::DeadLetter(sequence) => {
+                for closed in [false, true] {
+                    asked.push(get(transaction, DEAD, &records::dead_key(closed, *sequence))?);
+                }
+            }
+            Self::AnswersTo(id) => {
+                asked.push(request(&store(transaction, INBOX)?, "getAll", &[&records::inbox_of(*id)?])?);
+            }
+            Self::Record(name) => asked.push(get(transaction, STATE, &records::record_key(name))?),
+            Self::Records(collection, after, limit) => {
+                let range = records::records_after(collection, after.as_ref())?;
+                asked.push(keys(STATE, &range, *limit)?);
+                asked.push(all(STATE, &range, *limit)?);
+            }
+            Self::Fate(identity) => asked.push(holder(transaction, identity)?),
+        }
+        Ok(asked)
+    }
+
     /// The requests that follow from the first answers, if any do.
-    fn ask_on(&self, _transaction: &IdbTransaction, _first: &Answers) -> Asked {
-        Ok(Vec::new())
+    fn ask_on(&self, transaction: &IdbTransaction, first: &[JsValue]) -> Result<Vec<IdbRequest>, JsValue> {
+        let mut asked = Vec::new();
+        match self {
+            Self::Owed(load) => {
+                for marks in owed_marks(load, first) {
+                    let key = value::whole(marks.first.0);
+                    asked.push(get(transaction, INTENTS, &key)?);
+                    asked.push(get(transaction, BODIES, &key)?);
+                }
+            }
+            Self::Fate(_) => {
+                if let Some(holder) = value::as_whole(&at(first, 0)) {
+                    asked = segments(transaction, &[Sequence(holder)])?;
+                }
+            }
+            _ => {}
+        }
+        Ok(asked)
     }
 }
 
-/// What one round of requests brought, in order.
+/// What the two rounds of requests brought, in order.
 #[derive(Default)]
-pub(super) struct Answers(Vec<JsValue>);
+pub(super) struct Answers {
+    first: Vec<JsValue>,
+    second: Vec<JsValue>,
+}
 
-impl Answers {
-    fn at(&self, index: usize) -> JsValue {
-        self.0.get(index).cloned().unwrap_or(JsValue::UNDEFINED)
-    }
+fn at(answers: &[JsValue], index: usize) -> JsValue {
+    answers.get(index).cloned().unwrap_or_default()
 }
 
 /// Asks in one transaction of at most two rounds.
-pub(super) async fn ask(database: &IdbDatabase, question: Rc<dyn Question>) -> Result<[Answers; 2], Fault> {
+pub(super) async fn ask(database: &IdbDatabase, question: Rc<Question>) -> Result<Answers, Fault> {
     let stores = question.stores();
-    let asking = Rc::new(RefCell::new(Asking { question, rounds: Vec::new() }));
+    let asking = Rc::new(RefCell::new(Asking { question, round: 0, answers: Answers::default() }));
     converse(database, stores, Access::Read, Rc::clone(&asking) as Rc<RefCell<dyn Script>>).await?;
-    let mut rounds = core::mem::take(&mut asking.borrow_mut().rounds).into_iter();
-    Ok([rounds.next().unwrap_or_default(), rounds.next().unwrap_or_default()])
+    let answers = core::mem::take(&mut asking.borrow_mut().answers);
+    Ok(answers)
 }
 
 struct Asking {
-    question: Rc<dyn Question>,
-    rounds: Vec<Answers>,
+    question: Rc<Question>,
+    round: u8,
+    answers: Answers,
 }
 
 impl Script for Asking {
     fn next(&mut self, transaction: &IdbTransaction, answered: &[IdbRequest]) -> Result<Next, JsValue> {
-        if answered.is_empty() {
-            return Ok(Next::Ask(self.question.ask(transaction)?));
-        }
-        self.rounds.push(Answers(answered.iter().map(IdbRequest::result).collect::<Result<_, _>>()?));
-        let more = match self.rounds.as_slice() {
-            [first] => self.question.ask_on(transaction, first)?,
-            _ => Vec::new(),
+        let more = match self.round {
+            0 => self.question.ask(transaction)?,
+            1 => {
+                self.answers.first = results(answered);
+                self.question.ask_on(transaction, &self.answers.first)?
+            }
+            _ => {
+                self.answers.second = results(answered);
+                Vec::new()
+            }
         };
+        self.round += 1;
+        // A question for nothing is answered by nothing.
         Ok(if more.is_empty() { Next::Complete } else { Next::Ask(more) })
     }
 }
 
-fn meta(transaction: &IdbTransaction, names: &[&str]) -> Asked {
-    let store = transaction.object_store(META)?;
-    names.iter().map(|name| store.get(&JsValue::from_str(name))).collect()
-}
-
-/// Which life of the database this is, and whose.
+/// Which life of the database it is, and whose.
+#[derive(Default)]
 pub(super) struct Life {
     pub(super) incarnation: String,
     pub(super) device: Option<String>,
 }
 
-/// Asks for it.
-pub(super) struct WhichLife;
+pub(super) fn life(answers: &Answers) -> Option<Life> {
+    let found = Value::of(&at(&answers.first, 0))?;
+    Some(Life { incarnation: found.text("incarnation")?, device: found.text("device") })
+}
 
-impl Question for WhichLife {
-    fn stores(&self) -> &'static [&'static str] {
-        &[META]
+pub(super) fn beginning(Answers { first, .. }: &Answers) -> Opened {
+    let mut lanes = Vec::new();
+    for (key, lane) in items(&at(first, 9)).iter().zip(&items(&at(first, 10))) {
+        lanes.extend(records::lane_of_key(key).and_then(|key| records::lane_of(key, lane)));
     }
-
-    fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        meta(transaction, &[LIFE])
+    Opened {
+        counter: records::counter_of(&at(first, 0)).unwrap_or_default(),
+        epoch: value::as_whole(&at(first, 1)).unwrap_or(0),
+        paused: at(first, 2).is_truthy(),
+        pace: records::pace_of(&at(first, 3)).unwrap_or_default(),
+        offer: records::offer_of(&at(first, 4)),
+        tombstones: records::tombstones_of(&at(first, 5)),
+        ages: records::ages_of(&at(first, 6)),
+        beat: value::as_whole(&at(first, 7)).unwrap_or(0),
+        cursor: at(first, 8).as_string().unwrap_or_default(),
+        lanes,
     }
 }
 
-impl WhichLife {
-    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Option<Life> {
-        let found = Value::of(&first.at(0))?;
-        Some(Life { incarnation: found.text("incarnation")?, device: found.text("device") })
+pub(super) fn owed(load: &Load, answers: &Answers) -> Page {
+    let marks = owed_marks(load, &answers.first);
+    let mut page = Page { rows: Vec::new(), last: marks.last().map(|marks| marks.first), more: false };
+    // Counted before reading, so that a page with an unreadable record is not taken for the last one.
+    if matches!(load, Load::After(_)) {
+        page.more = items(&at(&answers.first, 0)).len() == LOAD_SEGMENTS_MAX as usize;
     }
-}
-
-/// What the engine needs to begin.
-pub(super) struct Beginning;
-
-impl Question for Beginning {
-    fn stores(&self) -> &'static [&'static str] {
-        &[META, LANES]
-    }
-
-    fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        let mut requests =
-            meta(transaction, &[COUNTER, EPOCH, PAUSED, PACE, OFFER, TOMBSTONES, AGES, BEAT, CURSOR])?;
-        let (lanes, limit) =
-            (transaction.object_store(LANES)?, (BLOCKED_LANES_MAX + BATCH_EVENTS_MAX) as u32);
-        requests.push(lanes.get_all_keys_with_key_and_limit(&JsValue::UNDEFINED, limit)?);
-        requests.push(lanes.get_all_with_key_and_limit(&JsValue::UNDEFINED, limit)?);
-        Ok(requests)
-    }
-}
-
-impl Beginning {
-    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Opened {
-        let (keys, lanes) = (Array::from(&first.at(9)), Array::from(&first.at(10)));
-        Opened {
-            counter: records::counter_of(&first.at(0)).unwrap_or_default(),
-            epoch: value::as_whole(&first.at(1)).unwrap_or(0),
-            paused: first.at(2).is_truthy(),
-            pace: records::pace_of(&first.at(3)).unwrap_or_default(),
-            offer: records::offer_of(&first.at(4)),
-            tombstones: records::tombstones_of(&first.at(5)),
-            ages: records::ages_of(&first.at(6)),
-            beat: value::as_whole(&first.at(7)).unwrap_or(0),
-            cursor: first.at(8).as_string().unwrap_or_default(),
-            lanes: keys
-                .iter()
-                .zip(lanes.iter())
-                .filter_map(|(key, lane)| records::lane_of(records::lane_of_key(&key)?, &lane))
-                .collect(),
+    for (marks, pair) in marks.iter().zip(answers.second.chunks_exact(2)) {
+        if let [intents, body] = pair
+            && let (Some(intents), Some(body)) = (records::intents_of(marks.first, intents), body.as_string())
+        {
+            add_owed(marks, &intents, &body, &mut page.rows);
         }
     }
+    page
 }
 
-/// A page of owed rows.
-#[derive(Clone)]
-pub(super) struct Owed(pub(super) Load);
+fn owed_marks(load: &Load, first: &[JsValue]) -> Vec<Marks> {
+    let mut marks = match load {
+        Load::After(_) => records::marks_in(&items(&at(first, 0))),
+        Load::These(_) => records::marks_in(first),
+    };
+    marks.retain(Marks::owes);
+    marks
+}
 
-impl Question for Owed {
-    fn stores(&self) -> &'static [&'static str] {
-        &[MARKS, BODIES, INTENTS]
+fn add_owed(marks: &Marks, intents: &Intents, body: &str, rows: &mut Vec<LoadedRow>) {
+    for (index, body) in (0..).zip(body.split('\n')) {
+        let Some(own) = intents.get(index as usize) else { break };
+        if marks.status_of(index) != Some(Status::Owed) {
+            continue;
+        }
+        let byte = |bytes: &[u8]| bytes.get(index as usize).copied().unwrap_or(0);
+        rows.push(LoadedRow {
+            row: RowRef { segment: marks.first, sequence: Sequence(marks.first.0 + u64::from(index)) },
+            id: own.id,
+            intent: own.intent,
+            lane: own.lane,
+            on_dead: own.on_dead,
+            tries: byte(&marks.tries),
+            maybe_sent: byte(&marks.status) & MAYBE_SENT != 0,
+            place: marks.places.get(&index).copied(),
+            stored_at: intents.stored_at,
+            body: body.to_owned(),
+        });
     }
+}
 
-    fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        let marks = transaction.object_store(MARKS)?;
-        match &self.0 {
-            Load::After(after) => {
-                let after = IdbKeyRange::lower_bound_with_open(&value::whole(after.0), true)?;
-                Ok(vec![marks.index(OWED)?.get_all_with_key_and_limit(&after, LOAD_SEGMENTS_MAX)?])
-            }
-            Load::These(segments) => segments.iter().map(|first| marks.get(&value::whole(first.0))).collect(),
+pub(super) fn dead_letters(answers: &Answers) -> Vec<DeadLetter> {
+    let mut letters = Vec::new();
+    for one in items(&at(&answers.first, 0)) {
+        letters.extend(records::dead_of(&one));
+    }
+    letters
+}
+
+pub(super) fn dead_letter(answers: &Answers) -> Option<DeadLetter> {
+    answers.first.iter().find_map(records::dead_of)
+}
+
+pub(super) fn answers_to(answers: &Answers) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for one in items(&at(&answers.first, 0)) {
+        bodies.extend(one.as_string());
+    }
+    bodies
+}
+
+pub(super) fn record(answers: &Answers) -> Option<String> {
+    at(&answers.first, 0).as_string()
+}
+
+pub(super) fn records(Answers { first, .. }: &Answers) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for (key, value) in items(&at(first, 0)).iter().zip(&items(&at(first, 1))) {
+        if let (Some(key), Some(value)) = (at(&items(key), 1).as_string(), value.as_string()) {
+            pairs.push((key, value));
         }
     }
-
-    fn ask_on(&self, transaction: &IdbTransaction, first: &Answers) -> Asked {
-        let (intents, bodies) = (transaction.object_store(INTENTS)?, transaction.object_store(BODIES)?);
-        let mut requests = Vec::new();
-        for marks in self.owed_marks(first) {
-            let key = value::whole(marks.first.0);
-            requests.push(intents.get(&key)?);
-            requests.push(bodies.get(&key)?);
-        }
-        Ok(requests)
-    }
-}
-
-impl Owed {
-    pub(super) fn read(self, [first, second]: &[Answers; 2]) -> Page {
-        let marks = self.owed_marks(first);
-        let last = marks.last().map(|marks| marks.first);
-        // Counted before reading, so that a page with an unreadable record is not taken for the last one.
-        let more =
-            matches!(self.0, Load::After(_)) && Array::from(&first.at(0)).length() == LOAD_SEGMENTS_MAX;
-        let mut rows = Vec::new();
-        for (marks, pair) in marks.iter().zip(second.0.chunks_exact(2)) {
-            let [intents, body] = pair else { continue };
-            if let (Some(intents), Some(body)) = (records::intents_of(marks.first, intents), body.as_string())
-            {
-                rows.extend(owed_rows(marks, &intents, &body));
-            }
-        }
-        Page { rows, last, more }
-    }
-}
-
-impl Owed {
-    fn owed_marks(&self, first: &Answers) -> Vec<Marks> {
-        let found = match self.0 {
-            Load::After(_) => Array::from(&first.at(0)).to_vec(),
-            Load::These(_) => first.0.clone(),
-        };
-        found.iter().filter_map(records::marks_of).filter(Marks::owes).collect()
-    }
-}
-
-fn owed_rows(marks: &Marks, intents: &Intents, body: &str) -> Vec<LoadedRow> {
-    let rows = (0..).zip(body.split('\n')).zip(intents.iter()).zip(&marks.status);
-    let owed = rows.filter(|(_, status)| Status::of(**status) == Status::Owed);
-    owed.map(|(((index, body), own), status)| LoadedRow {
-        row: RowRef { segment: marks.first, sequence: Sequence(marks.first.0 + u64::from(index)) },
-        id: own.id,
-        intent: own.intent,
-        lane: own.lane,
-        on_dead: own.on_dead,
-        tries: marks.tries.get(index as usize).copied().unwrap_or(0),
-        maybe_sent: status & MAYBE_SENT != 0,
-        place: marks.places.get(&index).copied(),
-        stored_at: intents.stored_at,
-        body: body.to_owned(),
-    })
-    .collect()
-}
-
-/// The open dead letters, oldest first.
-#[derive(Clone, Copy)]
-pub(super) struct DeadLetters {
-    pub(super) limit: u32,
-}
-
-impl Question for DeadLetters {
-    fn stores(&self) -> &'static [&'static str] {
-        &[DEAD]
-    }
-
-    fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        // `[0]` sorts before and `[1]` after every `[0, sequence]`.
-        let edge = |closed: f64| Array::of1(&JsValue::from_f64(closed));
-        let open = IdbKeyRange::bound(&edge(0.0), &edge(1.0))?;
-        Ok(vec![transaction.object_store(DEAD)?.get_all_with_key_and_limit(&open, self.limit)?])
-    }
-}
-
-impl DeadLetters {
-    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Vec<DeadLetter> {
-        Array::from(&first.at(0)).iter().filter_map(|one| records::dead_of(&one)).collect()
-    }
-}
-
-/// The dead letter of a sequence, open or closed.
-#[derive(Clone, Copy)]
-pub(super) struct OneDeadLetter {
-    pub(super) sequence: Sequence,
-}
-
-impl Question for OneDeadLetter {
-    fn stores(&self) -> &'static [&'static str] {
-        &[DEAD]
-    }
-
-    fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        let store = transaction.object_store(DEAD)?;
-        [false, true].iter().map(|closed| store.get(&records::dead_key(*closed, self.sequence))).collect()
-    }
-}
-
-impl OneDeadLetter {
-    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Option<DeadLetter> {
-        first.0.iter().find_map(records::dead_of)
-    }
-}
-
-/// What the city said about an event.
-#[derive(Clone, Copy)]
-pub(super) struct AnswersTo(pub(super) EventId);
-
-impl Question for AnswersTo {
-    fn stores(&self) -> &'static [&'static str] {
-        &[INBOX]
-    }
-
-    fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        let range = records::inbox_of(self.0)?;
-        Ok(vec![transaction.object_store(INBOX)?.get_all_with_key(&range)?])
-    }
-}
-
-impl AnswersTo {
-    pub(super) fn read(self, [first, _]: &[Answers; 2]) -> Vec<String> {
-        Array::from(&first.at(0)).iter().filter_map(|one| one.as_string()).collect()
-    }
-}
-
-/// One record of the application.
-#[derive(Clone)]
-pub(super) struct OneRecord(pub(super) RecordName);
-
-impl Question for OneRecord {
-    fn stores(&self) -> &'static [&'static str] {
-        &[STATE]
-    }
-
-    fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        Ok(vec![transaction.object_store(STATE)?.get(&records::record_key(&self.0))?])
-    }
-}
-
-impl OneRecord {
-    pub(super) fn read(&self, [first, _]: &[Answers; 2]) -> Option<String> {
-        first.at(0).as_string()
-    }
-}
-
-/// The records of a collection after a key, in the order of their keys.
-#[derive(Clone)]
-pub(super) struct Records {
-    pub(super) collection: Collection,
-    pub(super) after: Option<Key>,
-    pub(super) limit: u32,
-}
-
-impl Question for Records {
-    fn stores(&self) -> &'static [&'static str] {
-        &[STATE]
-    }
-
-    fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        let collection = JsValue::from_str(self.collection.as_str());
-        let lower = match &self.after {
-            Some(key) => Array::of2(&collection, &JsValue::from_str(key.as_str())),
-            None => Array::of1(&collection),
-        };
-        // An array sorts after every text, so this is beyond every key of the collection.
-        let upper = Array::of2(&collection, &Array::new());
-        let range = IdbKeyRange::bound_with_lower_open_and_upper_open(&lower, &upper, true, true)?;
-        let state = transaction.object_store(STATE)?;
-        Ok(vec![
-            state.get_all_keys_with_key_and_limit(&range, self.limit)?,
-            state.get_all_with_key_and_limit(&range, self.limit)?,
-        ])
-    }
-}
-
-impl Records {
-    pub(super) fn read(&self, [first, _]: &[Answers; 2]) -> Vec<(String, String)> {
-        let (keys, values) = (Array::from(&first.at(0)), Array::from(&first.at(1)));
-        let pairs = keys.iter().zip(values.iter());
-        pairs
-            .filter_map(|(key, value)| Some((Array::from(&key).get(1).as_string()?, value.as_string()?)))
-            .collect()
-    }
+    pairs
 }
 
 /// What became of one event.
@@ -364,44 +297,18 @@ pub struct Fate {
     pub note: Option<String>,
 }
 
-/// What became of an id or intent.
-#[derive(Clone, Copy)]
-pub(super) struct FateOf {
-    pub(super) identity: [u8; 16],
-}
-
-impl Question for FateOf {
-    fn stores(&self) -> &'static [&'static str] {
-        &[INTENTS, MARKS]
-    }
-
-    fn ask(&self, transaction: &IdbTransaction) -> Asked {
-        let identity = value::bytes(&self.identity);
-        Ok(vec![transaction.object_store(INTENTS)?.index(HOLDER)?.get_key(&identity)?])
-    }
-
-    fn ask_on(&self, transaction: &IdbTransaction, first: &Answers) -> Asked {
-        match value::as_whole(&first.at(0)) {
-            Some(holder) => segments(transaction, &[Sequence(holder)]),
-            None => Ok(Vec::new()),
-        }
-    }
-}
-
-impl FateOf {
-    pub(super) fn read(self, [first, second]: &[Answers; 2]) -> Option<Fate> {
-        let holder = Sequence(value::as_whole(&first.at(0))?);
-        let held = held(&[holder], &second.0);
-        let (intents, marks) = held.get(&holder)?;
-        let is = |own: [u8; 16]| own == self.identity;
-        let by_id = intents.iter().position(|own| is(own.id.to_bytes()));
-        let index = by_id.or_else(|| intents.iter().position(|own| is(own.intent.to_bytes())))?;
-        let own = intents.get(index)?;
-        let row = RowRef { segment: holder, sequence: Sequence(holder.0 + index as u64) };
-        Some(Fate {
-            kept: Kept { id: own.id, intent: own.intent, row, stored_at: intents.stored_at },
-            status: marks.status_of(row.index())?,
-            note: marks.notes.get(&row.index()).cloned(),
-        })
-    }
+pub(super) fn fate(identity: [u8; 16], answers: &Answers) -> Option<Fate> {
+    let holder = Sequence(value::as_whole(&at(&answers.first, 0))?);
+    let held = held(&[holder], &answers.second);
+    let (intents, marks) = held.get(&holder)?;
+    let is = |own: [u8; 16]| own == identity;
+    let by_id = intents.iter().position(|own| is(own.id.to_bytes()));
+    let index = by_id.or_else(|| intents.iter().position(|own| is(own.intent.to_bytes())))?;
+    let own = intents.get(index)?;
+    let row = RowRef { segment: holder, sequence: Sequence(holder.0 + index as u64) };
+    Some(Fate {
+        kept: Kept { id: own.id, intent: own.intent, row, stored_at: intents.stored_at },
+        status: marks.status_of(row.index())?,
+        note: marks.notes.get(&row.index()).cloned(),
+    })
 }

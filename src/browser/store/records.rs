@@ -1,22 +1,26 @@
 //! Each record of `outbox::record` as a stored value and back. The members are listed in `layout`.
 
-use super::value::{self, Value};
-use crate::event::{EventId, LaneHash, RecordName, Sequence, UnixMillis};
+use super::requests;
+use crate::browser::sys::{self, Array, items, list, text};
+use crate::browser::value::{self, Value};
+use crate::event::{Collection, EventId, Key, LaneHash, RecordName, Sequence, UnixMillis};
+use crate::flat::FlatMap;
 use crate::outbox::record::{
     AgeMark, Closing, Counter, DeadLetter, DeadReason, Intents, LaneRecord, Marks, PaceRecord, RowRef,
 };
 use crate::wire::EdgeConfig;
-use js_sys::Array;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::IdbKeyRange;
+use wasm_bindgen::JsValue;
 
-pub(super) fn intents_to(record: &Intents) -> Value {
+pub(super) fn intents_to(record: &Intents) -> JsValue {
     let stored = Value::new();
-    let keys: Array = record.index_keys().iter().map(|key| value::bytes(key)).collect();
+    let keys = Array::new();
+    for key in record.index_keys() {
+        keys.push(&value::bytes(&key));
+    }
     stored.set("k", &keys);
     stored.set_bytes("p", &record.packed);
     stored.set_whole("t", record.stored_at.0);
-    stored
+    stored.into_js()
 }
 
 pub(super) fn intents_of(first: Sequence, found: &JsValue) -> Option<Intents> {
@@ -24,7 +28,7 @@ pub(super) fn intents_of(first: Sequence, found: &JsValue) -> Option<Intents> {
     Some(Intents { first, packed: stored.bytes("p")?, stored_at: time(&stored, "t")? })
 }
 
-pub(super) fn marks_to(record: &Marks) -> Value {
+pub(super) fn marks_to(record: &Marks) -> JsValue {
     let stored = Value::new();
     stored.set_whole("f", record.first.0);
     if record.owes() {
@@ -34,46 +38,61 @@ pub(super) fn marks_to(record: &Marks) -> Value {
     stored.set_bytes("c", &record.tries);
     if !record.places.is_empty() {
         let places = Value::new();
-        record.places.iter().for_each(|(index, place)| places.set_whole(&index.to_string(), place.0));
-        stored.set("p", places.as_js());
+        for (index, place) in record.places.iter() {
+            places.set_whole(&index.to_string(), place.0);
+        }
+        stored.set("p", &places.into_js());
     }
     if !record.notes.is_empty() {
         let notes = Value::new();
-        record.notes.iter().for_each(|(index, note)| notes.set_text(&index.to_string(), note));
-        stored.set("n", notes.as_js());
+        for (index, note) in record.notes.iter() {
+            notes.set_text(&index.to_string(), note);
+        }
+        stored.set("n", &notes.into_js());
     }
     stored.set_whole("t", record.settled_at.0);
-    stored
+    stored.into_js()
 }
 
 pub(super) fn marks_of(found: &JsValue) -> Option<Marks> {
     let stored = Value::of(found)?;
-    let places = stored.value("p").into_iter().flat_map(|places| {
-        let pairs =
-            places.numbered().filter_map(|(index, place)| Some((index, Sequence(value::as_whole(&place)?))));
-        pairs.collect::<Vec<_>>()
-    });
-    let notes = stored.value("n").into_iter().flat_map(|notes| {
-        let pairs = notes.numbered().filter_map(|(index, note)| Some((index, note.as_string()?)));
-        pairs.collect::<Vec<_>>()
-    });
+    let (mut places, mut notes) = (FlatMap::new(), FlatMap::new());
+    for (index, place) in numbered(&stored, "p") {
+        if let Some(place) = value::as_whole(&place) {
+            places.insert(index, Sequence(place));
+        }
+    }
+    for (index, note) in numbered(&stored, "n") {
+        if let Some(note) = note.as_string() {
+            notes.insert(index, note);
+        }
+    }
     Some(Marks {
         first: sequence(&stored, "f")?,
         status: stored.bytes("s")?,
         tries: stored.bytes("c")?,
-        places: places.collect(),
-        notes: notes.collect(),
+        places,
+        notes,
         settled_at: time(&stored, "t")?,
     })
 }
 
-pub(super) fn counter_to(record: &Counter) -> Value {
+/// Those of a list that can be read.
+pub(super) fn marks_in(list: &[JsValue]) -> Vec<Marks> {
+    let mut marks = Vec::new();
+    for one in list {
+        marks.extend(marks_of(one));
+    }
+    marks
+}
+
+pub(super) fn counter_to(record: &Counter) -> JsValue {
     let stored = Value::new();
     stored.set_whole("n", record.next.0);
     stored.set_whole("o", record.owed);
     stored.set_whole("b", record.bytes);
     stored.set_whole("d", record.dead);
-    stored
+    stored.into_js()
 }
 
 pub(super) fn counter_of(found: &JsValue) -> Option<Counter> {
@@ -87,57 +106,81 @@ pub(super) fn counter_of(found: &JsValue) -> Option<Counter> {
 }
 
 pub(super) fn record_key(name: &RecordName) -> JsValue {
-    Array::of2(&name.collection.as_str().into(), &name.key.as_str().into()).into()
+    list(&[&text(name.collection.as_str()), &text(name.key.as_str())]).into()
+}
+
+/// The keys of a collection's records after one of them, or all.
+pub(super) fn records_after(collection: &Collection, after: Option<&Key>) -> Result<JsValue, JsValue> {
+    let collection = text(collection.as_str());
+    let lower = match after {
+        Some(key) => list(&[&collection, &text(key.as_str())]),
+        None => list(&[&collection]),
+    };
+    // An array sorts after every text, so this is beyond every key of the collection.
+    requests::within(&lower, &list(&[&collection, &list(&[])]))
 }
 
 /// Events that answer none of ours stand under the empty text, before all others.
 pub(super) fn inbox_key(cause: Option<EventId>, id: EventId) -> JsValue {
     let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
-    Array::of2(&cause.as_str().into(), &id.to_string().as_str().into()).into()
+    list(&[&text(&cause), &text(&id.to_string())]).into()
 }
 
 /// The keys of what came, or answers what was said, before an id: ids sort by their time.
 pub(super) fn inbox_before(id: EventId) -> Result<[JsValue; 2], JsValue> {
-    let (empty, id) = (JsValue::from_str(""), JsValue::from_str(&id.to_string()));
-    let unasked = IdbKeyRange::bound(&Array::of1(&empty), &Array::of2(&empty, &id))?;
-    let asked = IdbKeyRange::bound(&Array::of1(&"0".into()), &Array::of1(&id))?;
-    Ok([unasked.into(), asked.into()])
+    let (empty, id) = (text(""), text(&id.to_string()));
+    let unasked = requests::between(&list(&[&empty]), &list(&[&empty, &id]))?;
+    let asked = requests::between(&list(&[&text("0")]), &list(&[&id]))?;
+    Ok([unasked, asked])
 }
 
 /// The keys of what answers an event.
-pub(super) fn inbox_of(cause: EventId) -> Result<IdbKeyRange, JsValue> {
-    let cause = JsValue::from_str(&cause.to_string());
-    IdbKeyRange::bound(&Array::of1(&cause), &Array::of2(&cause, &Array::new()))
+pub(super) fn inbox_of(cause: EventId) -> Result<JsValue, JsValue> {
+    let cause = text(&cause.to_string());
+    requests::between(&list(&[&cause]), &list(&[&cause, &list(&[])]))
 }
 
-pub(super) fn tombstones_to(list: &[Sequence]) -> Array {
-    list.iter().map(|sequence| value::whole(sequence.0)).collect()
+pub(super) fn tombstones_to(sequences: &[Sequence]) -> JsValue {
+    let stored = Array::new();
+    for sequence in sequences {
+        stored.push(&value::whole(sequence.0));
+    }
+    stored.into()
 }
 
 pub(super) fn tombstones_of(found: &JsValue) -> Vec<Sequence> {
-    let list = found.dyn_ref::<Array>();
-    list.into_iter().flat_map(Array::iter).filter_map(|one| value::as_whole(&one).map(Sequence)).collect()
+    let mut sequences = Vec::new();
+    for one in items(found) {
+        sequences.extend(value::as_whole(&one).map(Sequence));
+    }
+    sequences
 }
 
-pub(super) fn ages_to(ages: &[AgeMark]) -> Array {
-    ages.iter().map(|mark| Array::of2(&value::whole(mark.at.0), &value::whole(mark.next.0))).collect()
+pub(super) fn ages_to(ages: &[AgeMark]) -> JsValue {
+    let stored = Array::new();
+    for mark in ages {
+        stored.push(&list(&[&value::whole(mark.at.0), &value::whole(mark.next.0)]));
+    }
+    stored.into()
 }
 
 pub(super) fn ages_of(found: &JsValue) -> Vec<AgeMark> {
-    let list = found.dyn_ref::<Array>();
-    let marks = list.into_iter().flat_map(Array::iter).filter_map(|one| {
-        let pair = one.dyn_ref::<Array>()?;
-        let whole = |index| value::as_whole(&pair.get(index));
-        Some(AgeMark { at: UnixMillis(whole(0)?), next: Sequence(whole(1)?) })
-    });
-    marks.collect()
+    let mut ages = Vec::new();
+    for one in items(found) {
+        if let [at, next] = items(&one).as_slice()
+            && let (Some(at), Some(next)) = (value::as_whole(at), value::as_whole(next))
+        {
+            ages.push(AgeMark { at: UnixMillis(at), next: Sequence(next) });
+        }
+    }
+    ages
 }
 
 pub(super) fn lane_key(lane: LaneHash) -> JsValue {
     value::bytes(&lane.0.to_be_bytes())
 }
 
-pub(super) fn lane_to(record: &LaneRecord) -> Value {
+pub(super) fn lane_to(record: &LaneRecord) -> JsValue {
     let stored = Value::new();
     for (name, member) in [
         ("d", record.dead.map(|dead| dead.0)),
@@ -148,12 +191,12 @@ pub(super) fn lane_to(record: &LaneRecord) -> Value {
             stored.set_whole(name, member);
         }
     }
-    stored
+    stored.into_js()
 }
 
 /// A lane's key is bytes; read from the database it may come as a bare buffer.
 pub(super) fn lane_of_key(key: &JsValue) -> Option<LaneHash> {
-    let bytes = js_sys::Uint8Array::new(key).to_vec();
+    let bytes = value::as_bytes(&sys::make("Uint8Array", &[key]).ok()?)?;
     Some(LaneHash(u64::from_be_bytes(bytes.try_into().ok()?)))
 }
 
@@ -167,7 +210,7 @@ pub(super) fn lane_of(lane: LaneHash, found: &JsValue) -> Option<LaneRecord> {
     })
 }
 
-pub(super) fn pace_to(record: PaceRecord) -> Value {
+pub(super) fn pace_to(record: PaceRecord) -> JsValue {
     let stored = Value::new();
     stored.set_whole("notBefore", record.not_before.0);
     stored.set_whole("failures", u64::from(record.failures));
@@ -175,9 +218,9 @@ pub(super) fn pace_to(record: PaceRecord) -> Value {
     if let Some(since) = record.down_since {
         stored.set_whole("downSince", since.0);
     }
-    stored.set("drawn", &JsValue::from_bool(record.drawn));
-    stored.set("told", &JsValue::from_bool(record.told));
-    stored
+    stored.set_flag("drawn", record.drawn);
+    stored.set_flag("told", record.told);
+    stored.into_js()
 }
 
 pub(super) fn pace_of(found: &JsValue) -> Option<PaceRecord> {
@@ -193,7 +236,7 @@ pub(super) fn pace_of(found: &JsValue) -> Option<PaceRecord> {
     })
 }
 
-pub(super) fn offer_to(offer: &EdgeConfig, at: UnixMillis) -> Value {
+pub(super) fn offer_to(offer: &EdgeConfig, at: UnixMillis) -> JsValue {
     let stored = Value::new();
     stored.set_text("city", &offer.city);
     stored.set_whole("events", offer.batch_events_max);
@@ -202,7 +245,7 @@ pub(super) fn offer_to(offer: &EdgeConfig, at: UnixMillis) -> Value {
         stored.set_whole("windowMs", window);
     }
     stored.set_whole("at", at.0);
-    stored
+    stored.into_js()
 }
 
 pub(super) fn offer_of(found: &JsValue) -> Option<(EdgeConfig, UnixMillis)> {
@@ -218,10 +261,15 @@ pub(super) fn offer_of(found: &JsValue) -> Option<(EdgeConfig, UnixMillis)> {
 
 /// `[closed, sequence]`: the open ones lie together, oldest first.
 pub(super) fn dead_key(closed: bool, sequence: Sequence) -> JsValue {
-    Array::of2(&JsValue::from_f64(f64::from(u8::from(closed))), &value::whole(sequence.0)).into()
+    list(&[&value::whole(closed.into()), &value::whole(sequence.0)]).into()
 }
 
-pub(super) fn dead_to(record: &DeadLetter) -> Value {
+/// The keys of the open dead letters: `[0]` sorts before and `[1]` after every `[0, sequence]`.
+pub(super) fn dead_open() -> Result<JsValue, JsValue> {
+    requests::between(&list(&[&value::whole(0)]), &list(&[&value::whole(1)]))
+}
+
+pub(super) fn dead_to(record: &DeadLetter) -> JsValue {
     let stored = Value::new();
     stored.set_whole("segment", record.row.segment.0);
     stored.set_whole("sequence", record.row.sequence.0);
@@ -232,15 +280,15 @@ pub(super) fn dead_to(record: &DeadLetter) -> Value {
     }
     stored.set_text("body", &record.body);
     stored.set("lane", &lane_key(record.lane));
-    stored.set("blocks", &JsValue::from_bool(record.blocks));
+    stored.set_flag("blocks", record.blocks);
     if let Some(closing) = &record.closed {
         let closed = Value::new();
         closed.set_whole("at", closing.at.0);
         closed.set_text("note", &closing.note);
-        closed.set("redriven", &JsValue::from_bool(closing.redriven));
-        stored.set("closed", closed.as_js());
+        closed.set_flag("redriven", closing.redriven);
+        stored.set("closed", &closed.into_js());
     }
-    stored
+    stored.into_js()
 }
 
 pub(super) fn dead_of(found: &JsValue) -> Option<DeadLetter> {
@@ -262,6 +310,10 @@ pub(super) fn dead_of(found: &JsValue) -> Option<DeadLetter> {
         blocks: stored.flag("blocks")?,
         closed,
     })
+}
+
+fn numbered(stored: &Value, name: &str) -> Vec<(u32, JsValue)> {
+    stored.value(name).map(|members| members.numbered()).unwrap_or_default()
 }
 
 fn sequence(stored: &Value, name: &str) -> Option<Sequence> {

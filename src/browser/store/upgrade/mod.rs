@@ -3,9 +3,9 @@
 
 mod to_v1;
 
+use crate::browser::sys::{IdbDatabase, IdbTransaction};
 use crate::event::Device;
 use wasm_bindgen::JsValue;
-use web_sys::{IdbDatabase, IdbTransaction};
 
 /// Brings a database of version `from` (0 when it is new, and then for this device) to the current version.
 pub(super) fn upgrade(

@@ -3,28 +3,28 @@
 use crate::browser::store::layout::{
     BODIES, DEAD, HOLDER, INBOX, INTENTS, LANES, LIFE, MARKS, META, OWED, STATE,
 };
-use crate::browser::store::value::Value;
+use crate::browser::store::requests::put;
+use crate::browser::sys::{self, IdbDatabase, IdbTransaction};
+use crate::browser::value::Value;
 use crate::browser::{clock, entropy};
 use crate::event::Device;
 use uuid::Builder;
 use wasm_bindgen::JsValue;
-use web_sys::{IdbDatabase, IdbIndexParameters, IdbTransaction};
 
 pub(super) fn step(
     database: &IdbDatabase,
     transaction: &IdbTransaction,
     device: Option<&Device>,
 ) -> Result<(), JsValue> {
+    let create = |name: &str| sys::call(database, "createObjectStore", &[&sys::text(name)]);
     for name in [BODIES, LANES, DEAD, STATE, INBOX, META] {
-        database.create_object_store(name)?;
+        create(name)?;
     }
-    let holder = IdbIndexParameters::new();
-    holder.set_unique(true);
-    holder.set_multi_entry(true);
-    database
-        .create_object_store(INTENTS)?
-        .create_index_with_str_and_optional_parameters(HOLDER, "k", &holder)?;
-    database.create_object_store(MARKS)?.create_index_with_str(OWED, "o")?;
+    let every = sys::object();
+    sys::set(&every, "unique", &JsValue::TRUE);
+    sys::set(&every, "multiEntry", &JsValue::TRUE);
+    sys::call(&create(INTENTS)?, "createIndex", &[&sys::text(HOLDER), &sys::text("k"), &every])?;
+    sys::call(&create(MARKS)?, "createIndex", &[&sys::text(OWED), &sys::text("o")])?;
 
     let random = entropy::bytes::<16>().map_err(|_| JsValue::from_str("no random source"))?;
     let life = Value::new();
@@ -34,6 +34,5 @@ pub(super) fn step(
     }
     life.set_whole("created", clock::wall().0);
     life.set_whole("layout", 1);
-    transaction.object_store(META)?.put_with_key(life.as_js(), &JsValue::from_str(LIFE))?;
-    Ok(())
+    put(transaction, META, &life.into_js(), &sys::text(LIFE))
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 /// Told once, awaited once. Nobody needs to wait for what it stands for to happen.
-pub(super) struct Ending<T>(Rc<RefCell<State<T>>>);
+pub(crate) struct Ending<T>(Rc<RefCell<State<T>>>);
 
 struct State<T> {
     value: Option<T>,
@@ -15,11 +15,11 @@ struct State<T> {
 }
 
 impl<T> Ending<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Rc::new(RefCell::new(State { value: None, waiting: None })))
     }
 
-    pub(super) fn tell(&self, value: T) {
+    pub(crate) fn tell(&self, value: T) {
         let mut state = self.0.borrow_mut();
         state.value = Some(value);
         if let Some(waker) = state.waiting.take() {
