@@ -62,6 +62,23 @@ export function requested() { return new Promise((done) => (requests.length > 0 
 export function remove(name) {
   return new Promise((done) => { const r = indexedDB.deleteDatabase(name); r.onsuccess = r.onerror = r.onblocked = done; });
 }
+// Everything that lies in a database, as one text.
+export async function everything(name) {
+  const done = (request) => new Promise((ends, fails) => { request.onsuccess = () => ends(request.result); request.onerror = fails; });
+  const database = await done(indexedDB.open(name));
+  const rows = [];
+  for (const own of database.objectStoreNames) {
+    rows.push(await done(database.transaction(own).objectStore(own).getAll()));
+  }
+  database.close();
+  return JSON.stringify(rows);
+}
+export function canary(name, text) {
+  const key = `conch:${name}`;
+  const before = localStorage.getItem(key);
+  if (text !== undefined) localStorage.setItem(key, text);
+  return before;
+}
 export function controller() { return new AbortController(); }
 const locks = navigator.locks;
 export function holdLock(database) {
@@ -87,6 +104,8 @@ extern "C" {
     fn sent() -> Array;
     fn requested() -> Promise;
     fn remove(name: &str) -> Promise;
+    fn everything(name: &str) -> Promise;
+    fn canary(name: &str, text: Option<&str>) -> String;
     fn controller() -> web_sys::AbortController;
     /// The city says these events to the device.
     fn say(events: &str);
@@ -615,4 +634,83 @@ async fn what_the_city_says_is_applied_once_and_told_in_every_tab() {
     assert_eq!(text(&notices.get(0), "code"), "resync");
     outcome(edge.close()).await.unwrap();
     clean(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn what_is_owed_is_listed_and_what_may_have_reached_the_city_is_named() {
+    let name = "edge-owed";
+    clean(name).await;
+    city("silent");
+    let edge = open(name).await;
+    let first = emit(&edge, &pay("o-1", 100)).await.unwrap();
+    JsFuture::from(requested()).await.unwrap();
+    let second = emit(&edge, &pay("o-2", 200)).await.unwrap();
+    let owed = Array::from(&outcome(edge.owed(None)).await.unwrap());
+    assert_eq!(
+        [text(&owed.get(0), "id"), text(&owed.get(1), "id")],
+        [text(&first, "id"), text(&second, "id")]
+    );
+    assert_eq!(text(&owed.get(1), "key"), "o-2");
+    assert_eq!(get(&get(&owed.get(1), "payload"), "amount").as_f64(), Some(200.0));
+    assert_eq!([0, 1].map(|at| get(&owed.get(at), "unknown").as_bool()), [Some(true), Some(false)]);
+    assert_eq!([0, 1].map(|at| get(&owed.get(at), "tries").as_f64()), [Some(1.0), Some(0.0)]);
+    assert_eq!(Array::from(&outcome(edge.owed(Some(1))).await.unwrap()).length(), 1);
+    outcome(edge.close()).await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn no_token_is_ever_written() {
+    let name = "edge-secret";
+    clean(name).await;
+    city("accept");
+    let options = object(r#"{"city":"/","device":"till-1"}"#);
+    let token = Closure::<dyn Fn() -> JsValue>::new(|| "a-secret-token".into());
+    Reflect::set(&options, &"database".into(), &name.into()).unwrap();
+    Reflect::set(&options, &"credentials".into(), token.as_ref()).unwrap();
+    let edge = Edge::try_from_js_value(outcome(Edge::open(options)).await.unwrap()).unwrap();
+    let receipt = emit(&edge, &pay("o-1", 100)).await.unwrap();
+    assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
+    outcome(edge.close()).await.unwrap();
+    let rows = JsFuture::from(everything(name)).await.unwrap().as_string().unwrap();
+    assert!(rows.contains("incarnation") && !rows.contains("a-secret-token"));
+}
+
+/// What only windows have.
+pub mod page {
+    use super::*;
+
+    async fn alarm_after(name: &str, seen: &str) -> (String, Vec<String>) {
+        canary(name, Some(seen));
+        let edge = open(name).await;
+        let alarm = text(&get(&edge.snapshot(), "storage"), "alarm");
+        let (listener, heard) = ear();
+        edge.notices(listener.unchecked_into()).unwrap();
+        assert!(get(&get(&edge.snapshot(), "storage"), "alarm").is_null(), "it was told");
+        outcome(edge.close()).await.unwrap();
+        (alarm, heard.iter().map(|notice| text(&notice, "code")).collect())
+    }
+
+    #[wasm_bindgen_test]
+    async fn an_outbox_that_is_not_the_one_last_seen_raises_the_alarm_once() {
+        let name = "edge-canary";
+        clean(name).await;
+        city("silent");
+        let edge = open(name).await;
+        emit(&edge, &pay("o-1", 100)).await.unwrap();
+        outcome(edge.close()).await.unwrap();
+        let seen = canary(name, None);
+        let life = seen.split(' ').next().unwrap().to_owned();
+        assert!(seen.ends_with(" 2 1"), "one event, owed: {seen}");
+        assert_eq!(alarm_after(name, "another-life 9 3").await, ("evicted".into(), vec!["evicted".into()]));
+        assert_eq!(
+            alarm_after(name, &format!("{life} 99 3")).await,
+            ("restored".into(), vec!["restored".into()])
+        );
+        let seen = canary(name, None);
+        assert_eq!(
+            alarm_after(name, &seen).await,
+            (String::new(), Vec::new()),
+            "what was told is not told again"
+        );
+    }
 }

@@ -22,7 +22,7 @@ use crate::limits::HEALTH_EVERY_WRITES;
 use crate::outbox::Engine;
 use crate::outbox::engine::{Final, Hint, Input, Notice, Output, Request, Ticket};
 use crate::outbox::feed::Heard;
-use crate::outbox::port::{Batch, Load, StoreFault};
+use crate::outbox::port::{Batch, Load, Opened, StoreFault};
 use crate::outbox::record::Status;
 use crate::pace::{Link, Now, Watched};
 use crate::wire::Reply;
@@ -123,8 +123,12 @@ impl Driver {
         })
     }
 
-    /// Starts to listen and to compete for the lead.
-    pub(super) fn start(self: &Rc<Self>) {
+    /// Starts with what was found on disk, to listen and to compete for the lead.
+    pub(super) fn start(self: &Rc<Self>, opened: Opened) {
+        fault::watch(self);
+        // Before anything is noted anew.
+        self.alarm.set(canary::look(&self.setup.database, self.store.life(), &opened.counter));
+        self.hand(Input::Opened(opened));
         let wakes = {
             let weak = Rc::downgrade(self);
             Wakes::listen(move |wake| with(&weak, |driver| driver.woken(wake)))
@@ -136,9 +140,6 @@ impl Driver {
         self.ears.replace(Some(Ears { wakes, channel, lock: None }));
         self.watch();
         self.compete(Claim::Queue);
-        fault::watch(self);
-        let seen = canary::look(&self.setup.database, self.store.life(), &self.engine.borrow().counter());
-        self.alarm.set(seen);
         self.ask_health();
     }
 

@@ -233,8 +233,7 @@ impl Edge {
             None => {}
         }
         let driver = Driver::new(engine, store, setup);
-        driver.hand(Input::Opened(opened));
-        driver.start();
+        driver.start(opened);
         Ok(Self { driver })
     }
 
