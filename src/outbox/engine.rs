@@ -460,6 +460,8 @@ pub struct Engine {
     load_retry_ms: Option<u64>,
     fresh_credentials: bool,
     offer: Option<(EdgeConfig, u64)>,
+    /// Nobody asks for the offer before: the last answer was no offer.
+    ask_again_ms: u64,
     batch_limit: usize,
     group: Group,
     /// Dead events the city has not been told of.
@@ -516,6 +518,7 @@ impl Engine {
             load_retry_ms: None,
             fresh_credentials: false,
             offer: None,
+            ask_again_ms: 0,
             batch_limit: BATCH_EVENTS_MAX,
             group: Group::default(),
             tombstones: Vec::new(),
@@ -1330,13 +1333,14 @@ impl Engine {
     }
 
     /// The city's offer is asked for when it is unknown or old and would make a difference, or to learn whether
-    /// the city is well after it failed on the same rows again and again.
+    /// the city is well after it failed on the same rows again and again. Where no offer is to be had, things go on as
+    /// last offered, or one by one.
     fn must_ask(&self, now: Now) -> bool {
         if self.accused.is_some() {
             return true;
         }
         let known = self.offer.as_ref().is_some_and(|(_, until)| *until > now.mono_ms);
-        !known && self.counter.owed > 1 && self.has_work()
+        !known && self.counter.owed > 1 && self.has_work() && now.mono_ms >= self.ask_again_ms
     }
 
     fn ask(&mut self, now: Now) {
@@ -1466,6 +1470,12 @@ impl Engine {
             self.never_left(&refs);
         }
         self.revert(refs.iter().map(|row| row.sequence));
+        let vain = ReplyClass::Link(Unsettled::Misconfigured);
+        if refs.is_empty()
+            && (class == vain || matches!(class, ReplyClass::ServerFault | ReplyClass::Rejected(_)))
+        {
+            self.ask_again_ms = now.mono_ms + BACKOFF_CAP_HIDDEN_MS;
+        }
         match class {
             ReplyClass::Judged(answer) => {
                 self.bury(told);
