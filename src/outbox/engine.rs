@@ -433,6 +433,8 @@ pub struct Engine {
     /// Rows whose request made the city fail repeatedly; split once the city proves to be well.
     accused: Option<Vec<RowRef>>,
     server_faults: u32,
+    /// Verdicts of which nobody knows whether they are on disk.
+    unwritten: Vec<Settlement>,
     /// Failures of the store in a row; good answers of the city do not end them.
     store_failures: u32,
     failures: u32,
@@ -499,6 +501,7 @@ impl Engine {
             suspects: Vec::new(),
             accused: None,
             server_faults: 0,
+            unwritten: Vec::new(),
             store_failures: 0,
             failures: 0,
             not_before_ms: 0,
@@ -620,8 +623,8 @@ impl Engine {
         if !self.open || self.epoch.is_none() || self.paused {
             return None;
         }
-        let send =
-            (self.flight.is_none() && self.counter.owed > 0 && self.has_work()).then_some(self.not_before_ms);
+        let sends = self.flight.is_none() && self.counter.owed > 0 && self.has_work();
+        let send = (sends || !self.unwritten.is_empty()).then_some(self.not_before_ms);
         send.into_iter().chain(self.window.next_due_ms()).min()
     }
 
@@ -836,6 +839,7 @@ impl Engine {
         self.flight = None;
         self.epoch = None;
         self.elected = None;
+        self.unwritten.clear();
         self.ask_lead();
         self.tell(Notice::Changed);
     }
@@ -858,6 +862,7 @@ impl Engine {
         self.load_retry_ms = None;
         self.suspects.clear();
         self.accused = None;
+        self.unwritten.clear();
         self.ear.rest();
         self.window.forget_rows();
         self.tell(Notice::Changed);
@@ -1006,10 +1011,10 @@ impl Engine {
         self.window.wake_lanes(now.mono_ms);
         if self.lead_retry_ms.is_some_and(|at| at <= now.mono_ms) {
             self.lead_retry_ms = None;
-            if self.epoch.is_some() {
-                self.reread();
-            } else {
+            if self.locked && self.epoch.is_none() {
                 self.ask_lead();
+            } else {
+                self.reread();
             }
         }
         if self.load_retry_ms.is_some_and(|at| at <= now.mono_ms) {
@@ -1045,6 +1050,8 @@ impl Engine {
             return self.marked(result, now);
         }
         let Some(purpose) = self.pending.remove(&op) else { return };
+        // What nobody heard of may have been done.
+        self.reread_when_idle |= matches!(result, Err(StoreFault::Lost(_)));
         match purpose {
             Purpose::Append(mut own) => {
                 // One bad event never fails its neighbours: a full disk may still have room for some.
@@ -1190,6 +1197,11 @@ impl Engine {
                 self.tell(Notice::Changed);
             }
             Ok(_) => {}
+            // Perhaps they are on disk: written once more they are for certain, and nothing is told or sent before.
+            Err(fault @ StoreFault::Lost(_)) => {
+                self.unwritten.extend(rows);
+                self.storage_trouble(fault, now);
+            }
             // The verdicts are not on disk, so the rows are still owed: the same ids go again, and the city knows them.
             Err(fault) => {
                 self.revert(rows.iter().map(|settlement| settlement.row.sequence));
@@ -1285,7 +1297,12 @@ impl Engine {
             self.loading = Some(op);
             self.out.push_back(Output::Load { op, load });
         }
-        if self.flight.is_some() || now.mono_ms < self.not_before_ms {
+        if now.mono_ms < self.not_before_ms {
+            return;
+        }
+        let unwritten = core::mem::take(&mut self.unwritten);
+        self.settle(unwritten, now);
+        if self.flight.is_some() {
             return;
         }
         if self.must_ask(now) {
