@@ -13,7 +13,7 @@ use conch::event::json::Json;
 use conch::event::{Device, Emit, Identity, Sequence, UnixMillis};
 use conch::outbox::Engine;
 use conch::outbox::engine::{Input, Output, Request, Ticket, WhyNotSending};
-use conch::outbox::port::Batch;
+use conch::outbox::port::{Batch, StoreFault};
 use conch::pace::Now;
 use conch::wire::classify::Reply;
 use sim::disk::Disk;
@@ -307,4 +307,77 @@ fn without_locks_whoever_yields_does_not_take_the_lead_back_at_once() {
         }
     }
     assert!(applied > 10 && disk.now.epoch < 6, "applied {applied} times, epoch {}", disk.now.epoch);
+}
+
+/// The store does what it is asked, but the connection is lost before it can say so.
+fn unheard(context: &mut Context, disk: &mut Disk) {
+    match context.run(disk) {
+        Some(Input::Applied { op, .. }) => {
+            let result = Err(StoreFault::Lost("closed".into()));
+            context.hand(Input::Applied { op, result });
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Found by the simulator: the refused payment was held to be owed still, the city said `retry` to it, and what came
+/// after it in its lane was sent although it waited for a person.
+#[test]
+fn a_verdict_of_which_nobody_heard_that_it_was_written_counts_as_the_disk_has_it() {
+    let mut disk = Disk::default();
+    let mut leader = Context::open(&disk, 1);
+    leader.hand(Input::LeadGained);
+    leader.settle(&mut disk);
+    leader.emit_all(&[("pay.txn.v2", "requested", "o-1")]);
+    leader.settle(&mut disk);
+    leader.emit_all(&[("stall.note.v1", "written", "o-1")]);
+    leader.settle(&mut disk);
+    let request = leader.sent.pop().unwrap();
+    let event = Json::parse(request.body.as_deref().unwrap()).unwrap();
+    let id = event.get("id").and_then(Json::as_text).unwrap();
+    let body = format!(r#"{{"verdicts":[{{"id":"{id}","verdict":"refused"}}]}}"#);
+    let reply = Reply::Http { status: 200, city: Some("c".into()), retry_after: None, date: None, body };
+    leader.hand(Input::Replied { request: request.number, reply });
+    while !matches!(leader.asked.front(), Some(Output::Apply { batch: Batch::Settle { .. }, .. })) {
+        let answer = leader.run(&mut disk).unwrap();
+        leader.hand(answer);
+    }
+    unheard(&mut leader, &mut disk);
+    assert_eq!(disk.now.counter.dead, 1);
+    for _ in 0..8 {
+        leader.settle(&mut disk);
+        assert!(
+            !leader
+                .sent
+                .iter()
+                .any(|sent| sent.body.as_ref().is_some_and(|body| body.contains("stall.note")))
+        );
+        leader.answer("retry", &mut disk);
+        leader.advance(9_000, &mut disk);
+    }
+    assert_eq!(leader.engine.why_not_sending(leader.now), WhyNotSending::NeedsAttention);
+}
+
+#[test]
+fn an_event_of_which_nobody_heard_that_it_was_stored_is_sent_all_the_same() {
+    for leads in [true, false] {
+        let mut disk = Disk::default();
+        let mut context = Context::open(&disk, 1);
+        if leads {
+            context.hand(Input::LeadGained);
+        }
+        context.settle(&mut disk);
+        context.emit("a");
+        unheard(&mut context, &mut disk);
+        // The reading may fail as well.
+        if let Some(Output::Reread { op }) = context.asked.pop_front() {
+            let result = Err(StoreFault::Lost("closed".into()));
+            context.hand(Input::Reread { op, result });
+        }
+        for _ in 0..5 {
+            context.advance(10_000, &mut disk);
+        }
+        let owed = context.engine.snapshot(context.now).counter.owed;
+        assert_eq!((owed, context.sent.is_empty()), (1, !leads));
+    }
 }

@@ -253,14 +253,21 @@ pub fn told(id: EventId, verdict: &Final, disk: &Disk) -> Result<(), Broken> {
     let honest = match verdict {
         Final::Accepted => status == Some(Status::Accepted),
         Final::Duplicate => status == Some(Status::Duplicate),
-        // A person may have decided since.
-        Final::Refused(_) => matches!(status, Some(Status::Dead | Status::Discarded | Status::Redriven)),
+        // The word may come late, after a person has decided: then it was true.
+        Final::Refused(_) => {
+            status == Some(Status::Dead)
+                || disk.flushed.sequence(id).is_some_and(|own| decided(&disk.flushed, own))
+        }
         Final::Discarded => status == Some(Status::Discarded),
     };
     if honest || disk.now.forgot(id) {
         return Ok(());
     }
     Err(format!("honest-words: {id} was called {verdict:?} while it is {status:?} on disk"))
+}
+
+fn decided(tables: &Tables, sequence: Sequence) -> bool {
+    tables.dead.contains_key(&(true, sequence))
 }
 
 /// What a person types that must never be written.
@@ -438,6 +445,12 @@ impl Tables {
         let segment: &Intents = self.intents.get(self.holder(id.to_bytes())?)?;
         let index = segment.iter().position(|own| own.id == id)?;
         Some((segment.get(index)?, self.marks.get(&segment.first)?.status_of(index as u32)?))
+    }
+
+    fn sequence(&self, id: EventId) -> Option<Sequence> {
+        let segment: &Intents = self.intents.get(self.holder(id.to_bytes())?)?;
+        let index = segment.iter().position(|own| own.id == id)?;
+        Some(Sequence(segment.first.0 + index as u64))
     }
 
     /// Whether an event was here once and is pruned.

@@ -26,7 +26,13 @@ impl World {
         let device = self.device(at.device)?;
         device.disk_free_at = device.disk_free_at.max(now) + took;
         let time = device.disk_free_at;
+        let settles = matches!(&work, Work::Apply(batch) if matches!(**batch, Batch::Settle { .. }));
         self.schedule(time, at, What::StoreRuns { op, work, again });
+        // Frozen between the city's answer and the write of it: by the thaw another context may lead.
+        if settles && self.strikes(Trouble::Freeze, 20) {
+            let ms = 20_000 + self.chance.up_to(60_000);
+            return self.freezes(at.device, at.tab, ms);
+        }
         Ok(())
     }
 

@@ -438,6 +438,8 @@ pub struct Engine {
     /// Rows whose request made the city fail repeatedly; split once the city proves to be well.
     accused: Option<Vec<RowRef>>,
     server_faults: u32,
+    /// Verdicts of which nobody knows whether they are on disk.
+    unwritten: Vec<Settlement>,
     /// Failures of the store in a row; good answers of the city do not end them.
     store_failures: u32,
     failures: u32,
@@ -465,6 +467,8 @@ pub struct Engine {
     load_retry_ms: Option<u64>,
     fresh_credentials: bool,
     offer: Option<(EdgeConfig, u64)>,
+    /// Nobody asks for the offer before: the last answer was no offer.
+    ask_again_ms: u64,
     batch_limit: usize,
     group: Group,
     /// Dead events the city has not been told of.
@@ -505,6 +509,7 @@ impl Engine {
             suspects: Vec::new(),
             accused: None,
             server_faults: 0,
+            unwritten: Vec::new(),
             store_failures: 0,
             failures: 0,
             not_before_ms: 0,
@@ -524,6 +529,7 @@ impl Engine {
             load_retry_ms: None,
             fresh_credentials: false,
             offer: None,
+            ask_again_ms: 0,
             batch_limit: BATCH_EVENTS_MAX,
             group: Group::default(),
             tombstones: Vec::new(),
@@ -631,8 +637,8 @@ impl Engine {
         if !self.open || self.epoch.is_none() || self.paused {
             return None;
         }
-        let send =
-            (self.room() > 0 && self.counter.owed > 0 && self.has_work()).then_some(self.not_before_ms);
+        let sends = self.room() > 0 && self.counter.owed > 0 && self.has_work();
+        let send = (sends || !self.unwritten.is_empty()).then_some(self.not_before_ms);
         earlier(send, self.window.next_due_ms())
     }
 
@@ -860,6 +866,7 @@ impl Engine {
         self.flights.clear();
         self.epoch = None;
         self.elected = None;
+        self.unwritten.clear();
         self.ask_lead();
         self.tell(Notice::Changed);
     }
@@ -882,6 +889,7 @@ impl Engine {
         self.load_retry_ms = None;
         self.suspects.clear();
         self.accused = None;
+        self.unwritten.clear();
         self.ear.rest();
         self.window.forget_rows();
         self.tell(Notice::Changed);
@@ -1031,10 +1039,10 @@ impl Engine {
         self.window.wake_lanes(now.mono_ms);
         if self.lead_retry_ms.is_some_and(|at| at <= now.mono_ms) {
             self.lead_retry_ms = None;
-            if self.epoch.is_some() {
-                self.reread();
-            } else {
+            if self.locked && self.epoch.is_none() {
                 self.ask_lead();
+            } else {
+                self.reread();
             }
         }
         if self.load_retry_ms.is_some_and(|at| at <= now.mono_ms) {
@@ -1072,6 +1080,8 @@ impl Engine {
         }
         let Some(place) = self.pending.iter().position(|(own, _)| *own == op) else { return };
         let (_, purpose) = self.pending.swap_remove(place);
+        // What nobody heard of may have been done.
+        self.reread_when_idle |= matches!(result, Err(StoreFault::Lost(_)));
         match purpose {
             Purpose::Append(mut own) => {
                 // One bad event never fails its neighbours: a full disk may still have room for some.
@@ -1224,6 +1234,11 @@ impl Engine {
                 self.tell(Notice::Changed);
             }
             Ok(_) => {}
+            // Perhaps they are on disk: written once more they are for certain, and nothing is told or sent before.
+            Err(fault @ StoreFault::Lost(_)) => {
+                self.unwritten.extend_from_slice(rows);
+                self.storage_trouble(fault, now);
+            }
             // The verdicts are not on disk, so the rows are still owed: the same ids go again, and the city knows them.
             Err(fault) => {
                 for settlement in rows {
@@ -1322,7 +1337,12 @@ impl Engine {
             self.loading = Some(op);
             self.out.push_back(Output::Load { op, load });
         }
-        if self.room() == 0 || now.mono_ms < self.not_before_ms {
+        if now.mono_ms < self.not_before_ms {
+            return;
+        }
+        let unwritten = core::mem::take(&mut self.unwritten);
+        self.settle(unwritten, now);
+        if self.room() == 0 {
             return;
         }
         if self.must_ask(now) {
@@ -1381,13 +1401,15 @@ impl Engine {
     }
 
     /// The city's offer is asked for when it is unknown or old and would make a difference, or to learn whether
-    /// the city is well after it failed on the same rows again and again.
+    /// the city is well after it failed on the same rows again and again. Where no offer is to be had, things go on as
+    /// last offered, or one by one.
     fn must_ask(&self, now: Now) -> bool {
         if self.accused.is_some() {
             return true;
         }
         let known = self.offer.as_ref().is_some_and(|(_, until)| *until > now.mono_ms);
-        self.single.is_none() && !known && self.counter.owed > 1 && self.has_work()
+        let asks = self.single.is_none() && now.mono_ms >= self.ask_again_ms;
+        asks && !known && self.counter.owed > 1 && self.has_work()
     }
 
     fn ask(&mut self, now: Now) {
@@ -1559,6 +1581,13 @@ impl Engine {
             self.never_left(&refs);
         }
         self.revert(&refs);
+        let vain = matches!(
+            class,
+            ReplyClass::Link(Unsettled::Misconfigured) | ReplyClass::ServerFault | ReplyClass::Rejected(_)
+        );
+        if refs.is_empty() && vain {
+            self.ask_again_ms = now.mono_ms + BACKOFF_CAP_HIDDEN_MS;
+        }
         match class {
             ReplyClass::Judged(answer) => {
                 self.bury(told);

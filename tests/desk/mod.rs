@@ -260,6 +260,16 @@ impl Desk {
         self.requests.pop_front()
     }
 
+    /// Where the next request goes.
+    pub(crate) fn next_path(&self) -> Option<&str> {
+        self.requests.front().map(|request| request.path.as_str())
+    }
+
+    /// How much the engine holds, in characters of its whole state in writing.
+    pub(crate) fn memory(&self) -> usize {
+        format!("{:?}", self.engine).len()
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.engine.snapshot(self.now)
     }
