@@ -1,7 +1,7 @@
 //! The objects of JavaScript, by the names of their members.
 //!
 //! All that is outside is reached through these few bindings. A binding for each member of each object carries its own
-//! name, import and glue to every phone; together they weighed more than the outbox's own machine. What a context may
+//! name, import and glue to every phone, and two hundred of them were several kilobytes. What a context may
 //! lack (a worker has no document) reads as `undefined`.
 
 use wasm_bindgen::prelude::*;

@@ -19,6 +19,7 @@ thread_local! {
 struct UnderWay {
     /// Numbers the pieces.
     begun: u64,
+    /// Few at a time: operations of the store and requests.
     waiting: Vec<(u64, Work<()>)>,
     /// Who has something new, each with a microtask of its own that is still to come.
     ready: Vec<u64>,
