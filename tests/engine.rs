@@ -11,7 +11,7 @@
 mod desk;
 
 use conch::event::{Emit, Sequence, UnixMillis};
-use conch::limits::STORAGE_HEADROOM_BYTES;
+use conch::limits::{BACKOFF_CAP_VISIBLE_MS, STORAGE_HEADROOM_BYTES};
 use conch::outbox::engine::{EmitFault, Final, Hint, Input, Notice, WhyNotSending};
 use conch::outbox::record::DeadReason;
 use conch::pace::Link;
@@ -762,6 +762,23 @@ fn a_leader_without_locks_that_leaves_in_good_order_is_followed_at_once() {
     let mut second = first.beside();
     second.input(Input::NoLocks);
     assert_eq!(second.sent().sequences, [1]);
+}
+
+#[test]
+fn a_store_that_keeps_failing_is_asked_less_and_less_often() {
+    let mut desk = Desk::open();
+    desk.emit_all([note("a")]);
+    desk.full = true;
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        let request = desk.sent();
+        desk.reply(&request, verdicts(&request.ids, "accepted"));
+        waits.push(desk.wait_ms());
+        desk.advance(desk.wait_ms());
+    }
+    let (early, late) = (waits[..4].iter().sum::<u64>(), waits[8..].iter().sum::<u64>());
+    assert!(late > 4 * early, "{waits:?}");
+    assert!(waits.iter().all(|wait| (1..=BACKOFF_CAP_VISIBLE_MS).contains(wait)), "{waits:?}");
 }
 
 /// settle-in-one: what is not written down is not settled, and the same event goes again until it is.

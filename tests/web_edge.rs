@@ -576,6 +576,7 @@ async fn what_the_city_says_is_applied_once_and_told_in_every_tab() {
         "event",
         r#"if (event.type === "odd") throw new Error("unreadable");
            if (event.type === "late") return Promise.resolve({});
+           if (event.type === "plain") return null;
            return { put: [{ collection: "paid", key: event.key, value: event.payload }] };"#,
     );
     let edge = open_with(name, &apply).await;
@@ -596,17 +597,18 @@ async fn what_the_city_says_is_applied_once_and_told_in_every_tab() {
     let captured = event("0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a11", "captured", &cause);
     let odd = event("0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a12", "odd", "");
     let late = event("0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a14", "late", "");
-    say(&format!("[{captured},{captured},{odd},{late}]"));
-    until_heard(&elsewhere, 3).await;
+    let plain = event("0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a15", "plain", "");
+    say(&format!("[{captured},{captured},{odd},{late},{plain}]"));
+    until_heard(&elsewhere, 4).await;
     assert_eq!(
         (heard.length(), text(&heard.get(0), "type"), text(&heard.get(1), "type")),
-        (3, "captured".into(), "odd".into())
+        (4, "captured".into(), "odd".into())
     );
     let first = elsewhere.get(0);
     assert_eq!((text(&first, "topic"), text(&first, "causationId")), ("pay.txn.v2".into(), own.clone()));
     assert_eq!(text(&get(&first, "payload"), "txnId"), "t-1");
     let failed = notices.iter().filter(|own| text(own, "code") == "apply-failed").count();
-    assert_eq!(failed, 2, "one threw, one was async");
+    assert_eq!(failed, 2, "one threw, one was async; null says that nothing changes");
 
     // After a reload it goes on where it was, and what was heard is still known.
     outcome(other.close()).await.unwrap();
@@ -617,7 +619,7 @@ async fn what_the_city_says_is_applied_once_and_told_in_every_tab() {
     say(&format!("[{captured},{}]", event("0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a13", "refunded", &cause)));
     until_heard(&heard, 1).await;
     assert_eq!(text(&heard.get(0), "type"), "refunded", "the twin is not told again");
-    assert!(feed_asked().iter().any(|url| url.as_string().unwrap().contains("after=c1.4&")));
+    assert!(feed_asked().iter().any(|url| url.as_string().unwrap().contains("after=c1.5&")));
     let known: Array = outcome(edge.outcomes_of(&own)).await.unwrap().unchecked_into();
     let kinds: Vec<String> = known.iter().map(|own| text(&own, "type")).collect();
     assert_eq!(kinds, ["captured", "refunded"]);
@@ -673,6 +675,28 @@ async fn no_token_is_ever_written() {
     outcome(edge.close()).await.unwrap();
     let rows = JsFuture::from(everything(name)).await.unwrap().as_string().unwrap();
     assert!(rows.contains("incarnation") && !rows.contains("a-secret-token"));
+}
+
+#[wasm_bindgen_test]
+async fn a_decision_that_races_the_end_is_taken_or_told_but_never_half_done() {
+    let name = "edge-race";
+    clean(name).await;
+    city("refuse");
+    let edge = open(name).await;
+    let receipt = emit(&edge, &pay("o-1", 100)).await.unwrap();
+    assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "refused");
+    city("silent");
+    let (redriven, closed) = (edge.redrive(1.0, JsValue::UNDEFINED), edge.close());
+    let answer = outcome(redriven).await;
+    outcome(closed).await.unwrap();
+    let edge = open(name).await;
+    let dead = Array::from(&outcome(edge.dead_letters(None)).await.unwrap()).length();
+    let owed = Array::from(&outcome(edge.owed(None)).await.unwrap()).length();
+    match answer {
+        Ok(_) => assert_eq!((dead, owed), (0, 1)),
+        Err(error) => assert_eq!((text(&error, "code"), dead, owed), ("closed".into(), 1, 0)),
+    }
+    outcome(edge.close()).await.unwrap();
 }
 
 /// What only windows have.
