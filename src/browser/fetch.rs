@@ -11,6 +11,7 @@ use crate::wire::{Reply, headers, retry_after};
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+use web_sys::AbortController;
 
 /// What to send.
 #[derive(Clone, Debug, Default)]
@@ -31,18 +32,17 @@ pub struct Request {
 
 /// The way to end a request from outside.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Abort(JsValue);
+pub struct Abort(AbortController);
 
 impl Abort {
     /// None where the browser cannot abort.
     pub fn new() -> Option<Self> {
-        sys::make("AbortController", &[]).ok().map(Self)
+        AbortController::new().ok().map(Self)
     }
 
     /// Ends it; one that has ended hears nothing of it.
     pub fn abort(&self) {
-        // To abort cannot fail.
-        let _ = sys::call(&self.0, "abort", &[]);
+        self.0.abort();
     }
 }
 
@@ -103,7 +103,7 @@ fn options(request: &Request, abort: &Abort) -> JsValue {
     }
     let options = sys::object();
     sys::set(&options, "headers", &headers);
-    sys::set(&options, "signal", &sys::get(&abort.0, "signal"));
+    sys::set(&options, "signal", &abort.0.signal());
     if let Some(body) = &request.body {
         sys::set(&options, "body", &sys::text(body));
     }

@@ -65,7 +65,7 @@ impl Lock {
         let granted = Handler::new(move |_| {
             now.held.set(true);
             tell(LockChange::Gained);
-            holding.clone()
+            holding.clone().into()
         });
 
         let options = sys::object();

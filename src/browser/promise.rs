@@ -18,7 +18,9 @@ impl Waiter {
     /// A pending promise and the way to end it.
     pub(crate) fn new() -> (Promise, Self) {
         let (mut resolve, mut reject) = (JsValue::UNDEFINED, JsValue::UNDEFINED);
-        let promise = Promise::new(&mut |resolves, rejects| (resolve, reject) = (resolves, rejects));
+        let promise = Promise::new(&mut |resolves, rejects| {
+            (resolve, reject) = (resolves.into(), rejects.into());
+        });
         (promise, Self { resolve, reject })
     }
 

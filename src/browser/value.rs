@@ -37,10 +37,6 @@ impl Value {
         self.set(name, &JsValue::from_bool(value));
     }
 
-    pub(crate) fn set_or_null(&self, name: &str, value: Option<JsValue>) {
-        self.set(name, &value.unwrap_or(JsValue::NULL));
-    }
-
     pub(crate) fn set_bytes(&self, name: &str, value: &[u8]) {
         self.set(name, &bytes(value));
     }
@@ -95,7 +91,7 @@ pub(crate) fn as_whole(value: &JsValue) -> Option<u64> {
 }
 
 pub(crate) fn bytes(value: &[u8]) -> JsValue {
-    Uint8Array::new(value).into()
+    Uint8Array::from(value).into()
 }
 
 pub(crate) fn as_bytes(value: &JsValue) -> Option<Vec<u8>> {

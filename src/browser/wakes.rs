@@ -5,6 +5,7 @@
 
 use super::sys::{self, Handler};
 use crate::limits::TIMER_MAX_MS;
+use gloo_timers::callback::Timeout;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -109,23 +110,13 @@ impl Drop for Listener {
 
 /// Rings once, unless dropped before.
 pub(super) struct Timer {
-    id: JsValue,
-    _rings: Handler,
+    _rings: Timeout,
 }
 
 impl Timer {
     /// A wait beyond the longest timer ends early.
     pub(super) fn set(delay_ms: u64, rings: impl Fn() + 'static) -> Self {
-        let rings = sys::handler(move |_| rings());
-        let delay = JsValue::from_f64(delay_ms.min(TIMER_MAX_MS) as f64);
-        let id = sys::call(&sys::scope(), "setTimeout", &[rings.as_ref(), &delay]);
-        Self { id: id.unwrap_or_default(), _rings: rings }
-    }
-}
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        // To clear a timer that has rung does nothing.
-        let _ = sys::call(&sys::scope(), "clearTimeout", &[&self.id]);
+        let delay = u32::try_from(delay_ms.min(TIMER_MAX_MS)).unwrap_or(u32::MAX >> 1);
+        Self { _rings: Timeout::new(delay, rings) }
     }
 }

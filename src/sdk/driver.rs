@@ -516,8 +516,8 @@ impl Driver {
 
     pub(super) fn snapshot(&self) -> JsValue {
         let now = now();
-        let storage = self.health.get().to_js(self.alarm.get().map(|alarm| alarm.code));
-        values::snapshot(&self.engine.borrow().snapshot(now), now.wall.0, &storage)
+        let storage = self.health.get().to_plain(self.alarm.get().map(|alarm| alarm.code));
+        values::snapshot(&self.engine.borrow().snapshot(now), now.wall.0, storage)
     }
 
     fn notice(self: &Rc<Self>, notice: Notice) {

@@ -1,9 +1,8 @@
 //! What the browser says about the origin's storage: whether it may be evicted, and how full it is.
 
+use super::plain::{Item, Plain};
 use crate::browser::promise::outcome;
 use crate::browser::sys;
-use crate::browser::value::Value;
-use wasm_bindgen::JsValue;
 
 /// The storage part of a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,14 +19,14 @@ impl Health {
         Some((self.quota? - self.usage?) as u64)
     }
 
-    pub(super) fn to_js(self, alarm: Option<&str>) -> JsValue {
-        let plain = Value::new();
+    pub(super) fn to_plain(self, alarm: Option<&str>) -> Plain {
+        let mut plain = Plain::new();
         plain.set_text("durabilityRequested", "strict");
-        plain.set_or_null("persisted", self.persisted.map(JsValue::from));
-        plain.set_or_null("usage", self.usage.map(JsValue::from));
-        plain.set_or_null("quota", self.quota.map(JsValue::from));
-        plain.set_or_null("alarm", alarm.map(sys::text));
-        plain.into_js()
+        plain.set_or_null("persisted", self.persisted.map(Item::Flag));
+        plain.set_or_null("usage", self.usage.map(Item::Number));
+        plain.set_or_null("quota", self.quota.map(Item::Number));
+        plain.set_or_null("alarm", alarm.map(|alarm| Item::Text(alarm.to_owned())));
+        plain
     }
 }
 

@@ -8,5 +8,6 @@ pub mod edge;
 mod errors;
 pub mod fault;
 mod health;
+mod plain;
 pub mod records;
 mod values;

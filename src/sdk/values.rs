@@ -1,8 +1,9 @@
 //! Values that cross the boundary: what comes in is read member by member, what goes out is serialized once.
 
 use super::errors::{Retry, error, error_caused};
+use super::plain::{Item, Plain};
 use crate::browser::sys::{self, Array, Function, get};
-use crate::browser::value::{Value, whole};
+use crate::browser::value::Value;
 use crate::event::json::Json;
 use crate::event::{Emit, EventId, Stored};
 use crate::outbox::engine::{Final, Receipt, Snapshot};
@@ -96,7 +97,7 @@ fn mentions_bigint(cause: &JsValue) -> bool {
 
 pub(super) fn receipt(receipt: &Receipt) -> JsValue {
     let kept = &receipt.kept;
-    let plain = Value::new();
+    let mut plain = Plain::new();
     plain.set_text("id", &kept.id.to_string());
     plain.set_text("intent", &kept.intent.to_string());
     plain.set_whole("sequence", kept.row.sequence.0);
@@ -106,9 +107,9 @@ pub(super) fn receipt(receipt: &Receipt) -> JsValue {
     plain.into_js()
 }
 
-pub(super) fn snapshot(snapshot: &Snapshot, wall_ms: u64, storage: &JsValue) -> JsValue {
+pub(super) fn snapshot(snapshot: &Snapshot, wall_ms: u64, storage: Plain) -> JsValue {
     let counter = &snapshot.counter;
-    let plain = Value::new();
+    let mut plain = Plain::new();
     plain.set_whole("backlog", counter.owed);
     plain.set_whole("oldestMs", snapshot.oldest.map_or(0, |at| wall_ms.saturating_sub(at.0)));
     plain.set_whole("bytes", counter.bytes);
@@ -118,19 +119,19 @@ pub(super) fn snapshot(snapshot: &Snapshot, wall_ms: u64, storage: &JsValue) -> 
     plain.set_text("link", snapshot.link.as_str());
     plain.set_flag("leader", snapshot.leader);
     plain.set_flag("paused", snapshot.paused);
-    plain.set_or_null("nextWakeAt", snapshot.next_wake.map(|at| whole(at.0)));
+    plain.set_or_null("nextWakeAt", snapshot.next_wake.map(|at| Item::whole(at.0)));
     plain.set_text("whyNotSending", snapshot.why.as_str());
-    plain.set("storage", storage);
+    plain.set("storage", Item::Object(storage));
     plain.into_js()
 }
 
-fn problem(problem: &Problem) -> JsValue {
-    let plain = Value::new();
+fn problem(problem: &Problem) -> Item {
+    let mut plain = Plain::new();
     plain.set_text("type", &problem.kind);
     plain.set_text("title", &problem.title);
-    plain.set_or_null("status", problem.status.map(JsValue::from));
+    plain.set_or_null("status", problem.status.map(|status| Item::whole(status.into())));
     plain.set_text("detail", &problem.detail);
-    plain.into_js()
+    Item::Object(plain)
 }
 
 pub(super) fn verdict(id: EventId, verdict: &Final) -> JsValue {
@@ -140,11 +141,11 @@ pub(super) fn verdict(id: EventId, verdict: &Final) -> JsValue {
         Final::Refused(reason) => ("refused", reason.as_ref()),
         Final::Discarded => ("discarded", None),
     };
-    let plain = Value::new();
+    let mut plain = Plain::new();
     plain.set_text("id", &id.to_string());
     plain.set_text("verdict", word);
     if let Some(reason) = reason {
-        plain.set("problem", &problem(reason));
+        plain.set("problem", problem(reason));
     }
     plain.into_js()
 }
@@ -158,7 +159,7 @@ pub(super) struct NoticeOut {
 }
 
 pub(super) fn notice(notice: &NoticeOut) -> JsValue {
-    let plain = Value::new();
+    let mut plain = Plain::new();
     plain.set_text("kind", notice.kind);
     plain.set_text("code", &notice.code);
     plain.set_text("detail", &notice.detail);
@@ -175,42 +176,41 @@ pub(super) fn problem_of(note: &str) -> Option<Problem> {
 
 /// A dead letter as the page sees it. One whose body cannot be read any more is left out by `None`.
 pub(super) fn dead_letter(letter: &DeadLetter) -> Option<JsValue> {
-    let plain = event(letter.row, &letter.body)?;
+    let (mut plain, payload) = event(letter.row, &letter.body)?;
     plain.set_whole("at", letter.at.0);
     plain.set_text("reason", letter.reason.as_str());
     let reason = letter.problem.as_deref().and_then(problem_of);
     plain.set_or_null("problem", reason.map(|reason| problem(&reason)));
-    Some(plain.into_js())
+    with_payload(plain, &payload)
 }
 
 /// An owed event as the page sees it.
 pub(super) fn owed(row: &LoadedRow) -> Option<JsValue> {
-    let plain = event(row.row, &row.body)?;
+    let (mut plain, payload) = event(row.row, &row.body)?;
     plain.set_whole("storedAt", row.stored_at.0);
     plain.set_whole("tries", row.tries.into());
     plain.set_flag("unknown", row.maybe_sent);
-    Some(plain.into_js())
+    with_payload(plain, &payload)
 }
 
-/// An event of this device.
-fn event(row: RowRef, body: &str) -> Option<Value> {
+/// An event of this device, and its payload.
+fn event(row: RowRef, body: &str) -> Option<(Plain, String)> {
     let Stored { id, emit, .. } = Stored::read(body)?;
-    let plain = Value::new();
+    let mut plain = Plain::new();
     plain.set_whole("sequence", row.sequence.0);
     plain.set_text("id", &id.to_string());
     plain.set_text("topic", &emit.topic);
     plain.set_text("type", &emit.kind);
     plain.set_text("key", &emit.key);
     plain.set_whole("attempt", emit.attempt.unwrap_or(1).into());
-    plain.set("payload", &sys::parse(&emit.payload)?);
-    Some(plain)
+    Some((plain, emit.payload))
 }
 
 /// An event of the feed as the page sees it. One that cannot be read is left out by `None`.
 pub(super) fn outcome(body: &str) -> Option<JsValue> {
     let Stored { id, time, emit } = Stored::read(body)?;
-    let text = |value: Option<String>| value.map(|value| sys::text(&value));
-    let plain = Value::new();
+    let text = |value: Option<String>| value.map(Item::Text);
+    let mut plain = Plain::new();
     plain.set_text("id", &id.to_string());
     plain.set_or_null("causationId", text(emit.causation));
     plain.set_or_null("correlationId", text(emit.correlation));
@@ -218,8 +218,14 @@ pub(super) fn outcome(body: &str) -> Option<JsValue> {
     plain.set_text("type", &emit.kind);
     plain.set_text("key", &emit.key);
     plain.set_or_null("time", text(time));
-    plain.set("payload", &sys::parse(&emit.payload)?);
-    Some(plain.into_js())
+    with_payload(plain, &emit.payload)
+}
+
+/// The payload is the browser's to read, as it was the browser's to write.
+fn with_payload(plain: Plain, payload: &str) -> Option<JsValue> {
+    let (value, payload) = (plain.into_js(), sys::parse(payload)?);
+    sys::set(&value, "payload", &payload);
+    Some(value)
 }
 
 /// An array of those that can be shown.

@@ -157,7 +157,7 @@ fn request(transaction: &IdbTransaction, read: &Read) -> Result<IdbRequest, JsVa
         Read::Holder(identity) => return holder(transaction, identity),
         Read::MarksAfter(after, limit) => {
             let given = [&requests::after(&key(*after))?, &(*limit).into()];
-            return requests::request(&store(transaction, MARKS)?, "getAll", &given);
+            return requests::request(store(transaction, MARKS)?, "getAll", &given);
         }
     };
     get(transaction, name, &key)

@@ -16,6 +16,7 @@ use crate::outbox::port::StoreFault;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+use web_sys::{IdbFactory, IdbOpenDbRequest};
 
 /// One database by name, connected or not.
 pub(super) struct Connection {
@@ -46,12 +47,12 @@ impl Connection {
         let (database, life) = living(name, absent).await.map_err(Fault::into_unavailable)?;
         let Life { incarnation, device: own } = life.unwrap_or_default();
         if incarnation.is_empty() {
-            close(&database);
+            database.close();
             return Err(StoreFault::Unavailable(format!("the database \"{name}\" is not an outbox")));
         }
         match own {
             Some(own) if own != device.as_str() => {
-                close(&database);
+                database.close();
                 return Err(StoreFault::OtherDevice(own));
             }
             _ => {}
@@ -73,15 +74,15 @@ impl Connection {
         }
         let (database, life) = living(&self.name, Absent::Refuse).await.map_err(Fault::into_lost)?;
         if life.map(|life| life.incarnation).as_ref() != Some(&self.incarnation) {
-            close(&database);
+            database.close();
             return Err(StoreFault::Lost("another database has taken the place of this one".to_owned()));
         }
         // Somebody else may have opened it, or closed it for good, while we waited.
         match self.current() {
             Ok(None) => self.adopt(database.clone()),
-            Ok(Some(_)) => close(&database),
+            Ok(Some(_)) => database.close(),
             Err(closed) => {
-                close(&database);
+                database.close();
                 return Err(closed);
             }
         }
@@ -92,7 +93,7 @@ impl Connection {
     fn abandon(&self, failed: &IdbDatabase) {
         let mut state = self.state.borrow_mut();
         if matches!(&*state, State::Open(handle) if handle.database == *failed) {
-            close(failed);
+            failed.close();
             *state = State::Dropped;
         }
     }
@@ -114,7 +115,7 @@ impl Connection {
         if let Ok(mut state) = self.state.try_borrow_mut()
             && let State::Open(handle) = core::mem::replace(&mut *state, State::Closed)
         {
-            close(&handle.database);
+            handle.database.close();
         }
     }
 
@@ -131,7 +132,7 @@ impl Connection {
         // `close` comes when the browser ends the connection. `versionchange` comes when a newer release wants to
         // upgrade, or somebody to delete: both wait until we have let go.
         let ended = sys::handler(move |_| {
-            close(&own);
+            own.close();
             if let Some(connection) = connection.upgrade() {
                 connection.abandon(&own);
             }
@@ -150,12 +151,6 @@ fn listen(target: &JsValue, events: &[&str], handler: &JsValue) {
     for event in events {
         sys::set(target, event, handler);
     }
-}
-
-/// Closes it; what is under way still ends.
-fn close(database: &IdbDatabase) {
-    // To close cannot fail.
-    let _ = sys::call(database, "close", &[]);
 }
 
 impl Drop for Connection {
@@ -180,7 +175,7 @@ async fn living(name: &str, absent: Absent) -> Result<(IdbDatabase, Option<Life>
     match query::ask(&database, Rc::new(Question::Life)).await {
         Ok(answers) => Ok((database, query::life(&answers))),
         Err(fault) => {
-            close(&database);
+            database.close();
             Err(fault)
         }
     }
@@ -195,7 +190,7 @@ enum Absent {
 
 /// One opening of the database on its way.
 struct Opening {
-    request: JsValue,
+    request: IdbOpenDbRequest,
     absent: Absent,
     fault: Option<Fault>,
     /// The one handler; it holds this opening, and is let go at the end.
@@ -217,7 +212,7 @@ fn begin(name: &str, absent: Absent) -> Result<Ending<Result<IdbDatabase, Fault>
     if !factory.is_object() {
         return Err(Fault::new("NotSupportedError", "there is no IndexedDB here"));
     }
-    let request = sys::call(&factory, "open", &[&sys::text(name), &VERSION.into()]).map_err(of)?;
+    let request = factory.unchecked_ref::<IdbFactory>().open_with_u32(name, VERSION).map_err(of)?;
     let end = Ending::new();
     let opening = Rc::new(RefCell::new(Opening {
         request,
@@ -278,7 +273,7 @@ impl Opening {
         if let Err(fault) = upgraded {
             self.fault = Some(fault);
             // Taken back, so that no half made database stays; the request ends with an error.
-            let _ = sys::call(&transaction, "abort", &[]);
+            let _ = transaction.abort();
         }
     }
 
@@ -289,7 +284,7 @@ impl Opening {
         self.timeout = None;
         match (self.given_up, end) {
             (false, end) => self.end.tell(end),
-            (true, Ok(database)) => close(&database),
+            (true, Ok(database)) => database.close(),
             (true, Err(_)) => {}
         }
     }

@@ -60,10 +60,10 @@ impl Question {
     /// The first requests.
     fn ask(&self, transaction: &IdbTransaction) -> Result<Vec<IdbRequest>, JsValue> {
         let all = |name: &str, range: &JsValue, limit: u32| {
-            request(&store(transaction, name)?, "getAll", &[range, &limit.into()])
+            request(store(transaction, name)?, "getAll", &[range, &limit.into()])
         };
         let keys = |name: &str, range: &JsValue, limit: u32| {
-            request(&store(transaction, name)?, "getAllKeys", &[range, &limit.into()])
+            request(store(transaction, name)?, "getAllKeys", &[range, &limit.into()])
         };
         let mut asked = Vec::new();
         match self {
@@ -93,7 +93,7 @@ impl Question {
                 }
             }
             Self::AnswersTo(id) => {
-                asked.push(request(&store(transaction, INBOX)?, "getAll", &[&records::inbox_of(*id)?])?);
+                asked.push(request(store(transaction, INBOX)?, "getAll", &[&records::inbox_of(*id)?])?);
             }
             Self::Record(name) => asked.push(get(transaction, STATE, &records::record_key(name))?),
             Self::Records(collection, after, limit) => {
