@@ -191,3 +191,17 @@ fn after_an_outage_the_question_is_drawn_once_from_the_window() {
     drawn.sort_unstable();
     assert!(drawn[0] < 20_000 && drawn[39] > 80_000 && drawn[39] <= 100_000, "{drawn:?}");
 }
+
+#[test]
+fn what_was_written_without_anybody_hearing_of_it_is_told_once_with_its_next_saying() {
+    let mut desk = Desk::listening();
+    let first = question(&mut desk);
+    desk.mute = true;
+    desk.reply(&first, page(&[1, 1, 2], "c1.3"));
+    assert_eq!(heard(&desk), [], "nobody knows whether it is on disk");
+    desk.mute = false;
+    let again = question(&mut desk);
+    desk.reply(&again, page(&[1, 1, 2, 3], "c1.4"));
+    assert_eq!(heard(&desk), [id(1), id(2), id(3)]);
+    assert_eq!([1, 2, 3].map(|number| times(&desk, number)), [Some("1"); 3], "each has its effect once");
+}

@@ -453,6 +453,8 @@ pub struct Engine {
     /// Events with a lower sequence are too old.
     expired_below: Sequence,
     ear: Ear,
+    /// What the city said while nobody knew whether it was written, so that nobody was told.
+    untold: Vec<EventId>,
     /// Where the answer that is being applied ends.
     next_cursor: String,
     lockless: bool,
@@ -519,6 +521,7 @@ impl Engine {
             ages: Vec::new(),
             expired_below: Sequence(0),
             ear: Ear::default(),
+            untold: Vec::new(),
             next_cursor: String::new(),
             lockless: false,
             left: false,
@@ -890,6 +893,7 @@ impl Engine {
         self.suspects.clear();
         self.accused = None;
         self.unwritten.clear();
+        self.untold.clear();
         self.ear.rest();
         self.window.forget_rows();
         self.tell(Notice::Changed);
@@ -1716,13 +1720,25 @@ impl Engine {
         match result {
             Ok(Done::Heard(fresh)) => {
                 self.ear.applied(cursor, self.watched, now.mono_ms);
-                for own in fresh.iter().filter_map(|place| heard.get(*place)) {
-                    self.tell(Notice::Heard(own.event.clone()));
+                for (place, own) in heard.iter().enumerate() {
+                    let untold = self.untold.iter().position(|id| *id == own.event.id);
+                    if let Some(place) = untold {
+                        self.untold.swap_remove(place);
+                    }
+                    if untold.is_some() || fresh.contains(&place) {
+                        self.tell(Notice::Heard(own.event.clone()));
+                    }
                 }
             }
             Ok(_) => self.ear.failed(self.watched, &mut self.jitter, now.mono_ms),
             Err(StoreFault::Refused(Refusal::StaleEpoch)) => self.yield_lead(),
             Err(fault) => {
+                // Perhaps they are on disk: told again by the city they would count as heard.
+                for own in heard {
+                    if matches!(fault, StoreFault::Lost(_)) && !self.untold.contains(&own.event.id) {
+                        self.untold.push(own.event.id);
+                    }
+                }
                 self.ear.failed(self.watched, &mut self.jitter, now.mono_ms);
                 self.tell(Notice::Storage(fault));
             }

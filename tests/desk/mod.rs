@@ -53,6 +53,8 @@ pub(crate) struct Desk {
     pub(crate) lose_lead_while_settling: bool,
     /// While set, the store takes nothing of the feed.
     pub(crate) deaf: bool,
+    /// While set, the store takes what comes from the feed, but nobody hears of it.
+    pub(crate) mute: bool,
     /// The store takes no more events at once.
     pub(crate) room: usize,
     /// When it beat, monotonic.
@@ -136,6 +138,7 @@ impl Desk {
             full: false,
             lose_lead_while_settling: false,
             deaf: false,
+            mute: false,
             room: usize::MAX,
             beats: Vec::new(),
             refused: None,
@@ -300,6 +303,10 @@ impl Desk {
                 Output::Apply { op, batch } => {
                     self.appends += usize::from(matches!(batch, Batch::Append { .. }));
                     let result = match batch {
+                        Batch::Feed { .. } if self.mute => {
+                            self.disk.apply(&batch).unwrap();
+                            Err(StoreFault::Lost("closed".to_owned()))
+                        }
                         Batch::Feed { .. } if self.deaf => Err(StoreFault::Lost("closed".to_owned())),
                         Batch::Settle { .. } if self.full => Err(StoreFault::Quota),
                         Batch::Append { events, .. } if events.len() > self.room => Err(StoreFault::Quota),
