@@ -365,5 +365,4 @@ scene("100,000 events leave no memory behind", async ({ market, open }) => {
   const grown = (last.bytes - early.bytes) / 79_000;
   assert.ok(grown < 4, `${grown} bytes an event from the 21,000th to the 100,000th`);
   assert.ok(last.handles <= early.handles * 2, `${early.handles} handles, then ${last.handles}`);
-  console.log(`  memory ${early.bytes} to ${last.bytes} bytes, handles ${early.handles} to ${last.handles}`);
 });
