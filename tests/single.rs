@@ -176,3 +176,13 @@ fn a_lead_lost_with_requests_under_way_settles_nothing() {
     desk.reply(&sent[0], foreign(200, "{}"));
     assert_eq!((desk.settled.len(), desk.snapshot().counter.owed), (0, 2));
 }
+
+#[test]
+fn a_shorter_word_does_not_shorten_a_longer_one() {
+    let mut desk = Desk::single();
+    desk.emit_all([note("a"), note("b")]);
+    let sent = under_way(&mut desk);
+    desk.reply(&sent[0], told(503, "60"));
+    desk.reply(&sent[1], told(429, "2"));
+    assert!(desk.wait_ms() >= 60_000, "{}", desk.wait_ms());
+}

@@ -1264,7 +1264,9 @@ impl Engine {
             Outcome::Duplicate => Final::Duplicate,
             Outcome::Dead { reason, problem, blocks, .. } => {
                 let problem = problem.as_ref().and_then(|text| Problem::read(&Json::parse(text).ok()?));
-                self.tombstones.push(sequence);
+                if self.single.is_none() {
+                    self.tombstones.push(sequence);
+                }
                 if *blocks {
                     self.window.block(lane, |lane| lane.wait_for(sequence));
                 } else if held {
@@ -1885,7 +1887,10 @@ impl Engine {
         self.failures = 0;
         self.down_since_ms = None;
         let wait = told_ms(wait_ms, &mut self.jitter);
-        self.wait(wait, Waiting::Told, now);
+        // One that ran beside this may have been told to wait longer.
+        if self.waiting != Waiting::Told || self.not_before_ms < now.mono_ms + wait {
+            self.wait(wait, Waiting::Told, now);
+        }
     }
 
     fn hold(&mut self, now: Now) {

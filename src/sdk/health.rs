@@ -15,8 +15,8 @@ pub(super) struct Health {
 impl Health {
     /// So many bytes are free, if the browser says so.
     pub(super) fn space(self) -> Option<u64> {
-        // The cast saturates: a browser that has taken more than it promised has no room.
-        Some((self.quota? - self.usage?) as u64)
+        // A quota of nothing is no answer. The cast saturates: who has taken more than was promised has no room.
+        self.quota.filter(|quota| *quota > 0.0).zip(self.usage).map(|(quota, usage)| (quota - usage) as u64)
     }
 
     pub(super) fn to_plain(self, alarm: Option<&str>) -> Plain {
