@@ -661,12 +661,17 @@ async fn what_is_owed_is_listed_and_what_may_have_reached_the_city_is_named() {
 }
 
 #[wasm_bindgen_test]
-async fn no_token_is_ever_written() {
+async fn a_token_is_asked_for_once_and_never_written() {
     let name = "edge-secret";
     clean(name).await;
     city("accept");
     let options = object(r#"{"city":"/","device":"till-1"}"#);
-    let token = Closure::<dyn Fn() -> JsValue>::new(|| "a-secret-token".into());
+    let asked = std::rc::Rc::new(std::cell::Cell::new(0));
+    let counts = std::rc::Rc::clone(&asked);
+    let token = Closure::<dyn Fn() -> JsValue>::new(move || {
+        counts.set(counts.get() + 1);
+        Promise::resolve(&JsValue::from("a-secret-token")).into()
+    });
     Reflect::set(&options, &"database".into(), &name.into()).unwrap();
     Reflect::set(&options, &"credentials".into(), token.as_ref()).unwrap();
     let edge = Edge::try_from_js_value(outcome(Edge::open(options)).await.unwrap()).unwrap();
@@ -674,6 +679,7 @@ async fn no_token_is_ever_written() {
     assert_eq!(text(&settled(&edge, &receipt).await, "verdict"), "accepted");
     outcome(edge.close()).await.unwrap();
     let rows = JsFuture::from(everything(name)).await.unwrap().as_string().unwrap();
+    assert_eq!(asked.get(), 1, "the feed and the first event go out beside each other, with one question");
     assert!(rows.contains("incarnation") && !rows.contains("a-secret-token"));
 }
 

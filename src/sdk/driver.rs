@@ -50,6 +50,8 @@ pub(super) struct Driver {
     pub(super) store: Store,
     setup: Setup,
     token: RefCell<Option<String>>,
+    /// The page's answer that is awaited.
+    asking: RefCell<Option<Promise>>,
     /// Numbers whatever can be given up or ends later.
     last_number: Cell<u64>,
     waiting: RefCell<Vec<Waiting>>,
@@ -107,6 +109,7 @@ impl Driver {
             store,
             setup,
             token: RefCell::default(),
+            asking: RefCell::default(),
             last_number: Cell::default(),
             waiting: RefCell::default(),
             listeners: RefCell::default(),
@@ -368,14 +371,8 @@ impl Driver {
             if fresh_credentials {
                 self.token.replace(None);
             }
-            let held = self.token.borrow().clone();
-            let token = match held {
-                Some(token) => Some(token),
-                None => ask_token(ask).await,
-            };
-            let Some(token) = token else { return Reply::NoCredentials };
+            let Some(token) = self.ask_token(ask).await else { return Reply::NoCredentials };
             headers.push(("authorization", format!("Bearer {token}")));
-            self.token.replace(Some(token));
         }
         let url = format!("{}{path}", self.setup.city);
         let abort = fetch::Abort::new();
@@ -384,6 +381,22 @@ impl Driver {
         let reply = fetch::send(&fetch::Request { url, headers, body, timeout_ms, cookies, abort }).await;
         self.requests.borrow_mut().retain(|(own, _)| *own != number);
         reply
+    }
+
+    /// The token that is held, or what the page says; requests beside each other ask it once.
+    async fn ask_token(&self, ask: &Function) -> Option<String> {
+        let held = self.token.borrow().clone();
+        if held.is_some() {
+            return held;
+        }
+        let asked = self.asking.borrow().clone();
+        let answer = asked.unwrap_or_else(|| ended(&sys::call_back(ask, &[])));
+        self.asking.replace(Some(answer.clone()));
+        let told = outcome(&answer).await;
+        self.asking.replace(None);
+        let token = told.ok()?.as_string().filter(|token| !token.is_empty())?;
+        self.token.replace(Some(token.clone()));
+        Some(token)
     }
 
     // Who waits.
@@ -671,11 +684,6 @@ fn with(weak: &Weak<Driver>, call: impl FnOnce(&Rc<Driver>)) {
     if let Some(driver) = weak.upgrade() {
         call(&driver);
     }
-}
-
-async fn ask_token(ask: &Function) -> Option<String> {
-    let answer = ended(&Ok(sys::call_back(ask, &[]).ok()?));
-    outcome(&answer).await.ok()?.as_string().filter(|token| !token.is_empty())
 }
 
 /// Whether other contexts must look again after this write.
