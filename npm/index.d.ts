@@ -204,35 +204,32 @@ export interface StorageHealth {
   alarm: "evicted" | "restored" | null;
 }
 
-/** An event that is owed. */
-export interface Owed {
+/** An event of this device. */
+export interface OwnEvent {
   sequence: number;
   id: string;
   topic: string;
   type: string;
   key: string;
   attempt: number;
+  payload: Json;
+}
+
+/** An event that is owed. */
+export interface Owed extends OwnEvent {
   storedAt: UnixMillis;
   /** Deliveries begun. */
   tries: number;
   /** Whether the last one may have reached the city without an answer, or is still under way. */
   unknown: boolean;
-  payload: Json;
 }
 
 /** An event that will not be delivered as it is and waits for a person: `redrive` or `discard`. */
-export interface DeadLetter {
-  sequence: number;
-  id: string;
-  topic: string;
-  type: string;
-  key: string;
-  attempt: number;
+export interface DeadLetter extends OwnEvent {
   at: UnixMillis;
   /** `refused`: the city said no to this event. `poison`: the city could not read it. `expired`: too old, no definite answer. */
   reason: "refused" | "poison" | "expired";
   problem: Problem | null;
-  payload: Json;
 }
 
 /** Something worth telling that no call asked for. */

@@ -55,6 +55,13 @@ impl Context {
         context
     }
 
+    /// One that holds the lock.
+    fn leading(disk: &Disk, luck: u64) -> Self {
+        let mut context = Self::open(disk, luck);
+        context.hand(Input::LeadGained);
+        context
+    }
+
     fn hand(&mut self, input: Input) {
         self.engine.handle(input, self.now);
         self.drain();
@@ -102,20 +109,20 @@ impl Context {
         self.settle(disk);
     }
 
+    /// The city answers one request.
+    fn hear(&mut self, request: &Request, body: String) {
+        let reply = Reply::Http { status: 200, city: Some("c".into()), retry_after: None, date: None, body };
+        self.hand(Input::Replied { request: request.number, reply });
+    }
+
     /// The city says this to every event, one at a time.
     fn answer(&mut self, verdict: &str, disk: &mut Disk) {
         while let Some(request) = self.sent.pop() {
             let body = match request.path.as_str() {
                 "/v1/edge" => r#"{"city":"c","batch":{"maxEvents":1}}"#.to_owned(),
-                _ => {
-                    let event = Json::parse(request.body.as_deref().unwrap()).unwrap();
-                    let id = event.get("id").and_then(Json::as_text).unwrap();
-                    format!(r#"{{"verdicts":[{{"id":"{id}","verdict":"{verdict}"}}]}}"#)
-                }
+                _ => verdict_for(&request, verdict),
             };
-            let reply =
-                Reply::Http { status: 200, city: Some("c".into()), retry_after: None, date: None, body };
-            self.hand(Input::Replied { request: request.number, reply });
+            self.hear(&request, body);
             self.settle(disk);
         }
     }
@@ -141,13 +148,19 @@ impl Context {
     }
 }
 
+/// What a city says to the one event of a request.
+fn verdict_for(request: &Request, verdict: &str) -> String {
+    let event = Json::parse(request.body.as_deref().unwrap()).unwrap();
+    let id = event.get("id").and_then(Json::as_text).unwrap();
+    format!(r#"{{"verdicts":[{{"id":"{id}","verdict":"{verdict}"}}]}}"#)
+}
+
 /// Found by the simulator: a reading that our own write overtook was asked for again, together with a page, which
 /// overtook the next reading, and so on without end.
 #[test]
 fn hints_of_another_context_are_read_once_each_and_not_without_end() {
     let mut disk = Disk::default();
-    let mut leader = Context::open(&disk, 1);
-    leader.hand(Input::LeadGained);
+    let mut leader = Context::leading(&disk, 1);
     leader.settle(&mut disk);
     let mut other = Context::open(&disk, 2);
     other.emit("b");
@@ -191,24 +204,11 @@ fn a_resume_that_nobody_heard_of_is_found() {
 #[test]
 fn a_decision_that_nobody_heard_of_is_found() {
     let mut disk = Disk::default();
-    let mut leader = Context::open(&disk, 1);
-    leader.hand(Input::LeadGained);
+    let mut leader = Context::leading(&disk, 1);
     leader.settle(&mut disk);
     leader.emit_all(&[("pay.txn.v2", "requested", "o-1"), ("stall.note.v1", "written", "o-1")]);
     leader.settle(&mut disk);
-    while let Some(request) = leader.sent.pop() {
-        let body = match request.path.as_str() {
-            "/v1/edge" => r#"{"city":"c","batch":{"maxEvents":1}}"#.to_owned(),
-            _ => {
-                let event = Json::parse(request.body.as_deref().unwrap()).unwrap();
-                let id = event.get("id").and_then(Json::as_text).unwrap();
-                format!(r#"{{"verdicts":[{{"id":"{id}","verdict":"refused"}}]}}"#)
-            }
-        };
-        let reply = Reply::Http { status: 200, city: Some("c".into()), retry_after: None, date: None, body };
-        leader.hand(Input::Replied { request: request.number, reply });
-        leader.settle(&mut disk);
-    }
+    leader.answer("refused", &mut disk);
     assert_eq!(leader.engine.why_not_sending(leader.now), WhyNotSending::NeedsAttention);
     let discard = Batch::Discard { sequence: Sequence(1), reason: "gone".into(), at: leader.now.wall };
     disk.apply(&discard).unwrap();
@@ -223,16 +223,14 @@ fn a_decision_that_nobody_heard_of_is_found() {
 #[test]
 fn a_wait_of_a_lane_ends_with_its_event_and_is_not_begun_again_by_a_hint() {
     let mut disk = Disk::default();
-    let mut leader = Context::open(&disk, 1);
-    leader.hand(Input::LeadGained);
+    let mut leader = Context::leading(&disk, 1);
     leader.emit("a");
     leader.settle(&mut disk);
     leader.answer("retry", &mut disk);
     assert_eq!(disk.now.lanes.len(), 1);
     let lane = *disk.now.lanes.keys().next().unwrap();
 
-    let mut leader = Context::open(&disk, 3);
-    leader.hand(Input::LeadGained);
+    let mut leader = Context::leading(&disk, 3);
     leader.settle(&mut disk);
     leader.advance(20_000, &mut disk);
     assert_eq!(leader.sent.len(), 1);
@@ -259,8 +257,7 @@ fn a_wait_of_a_lane_ends_with_its_event_and_is_not_begun_again_by_a_hint() {
 #[test]
 fn a_clock_that_was_set_back_makes_no_wait_that_new_leaders_begin_anew() {
     let mut disk = Disk::default();
-    let mut leader = Context::open(&disk, 1);
-    leader.hand(Input::LeadGained);
+    let mut leader = Context::leading(&disk, 1);
     leader.emit("a");
     leader.settle(&mut disk);
     leader.answer("retry", &mut disk);
@@ -296,11 +293,8 @@ fn without_locks_whoever_yields_does_not_take_the_lead_back_at_once() {
             context.advance(1_000, &mut disk);
             let Some(question) = context.sent.pop() else { continue };
             assert!(question.path.starts_with("/v1/feed"), "{}", question.path);
-            let body = format!(r#"{{"events":[],"cursor":"c{round}"}}"#);
-            let reply =
-                Reply::Http { status: 200, city: Some("c".into()), retry_after: None, date: None, body };
             let before = disk.now.cursor.clone();
-            context.hand(Input::Replied { request: question.number, reply });
+            context.hear(&question, format!(r#"{{"events":[],"cursor":"c{round}"}}"#));
             context.hand(Input::Effects(Vec::new()));
             context.settle(&mut disk);
             applied += usize::from(disk.now.cursor != before);
@@ -325,19 +319,14 @@ fn unheard(context: &mut Context, disk: &mut Disk) {
 #[test]
 fn a_verdict_of_which_nobody_heard_that_it_was_written_counts_as_the_disk_has_it() {
     let mut disk = Disk::default();
-    let mut leader = Context::open(&disk, 1);
-    leader.hand(Input::LeadGained);
+    let mut leader = Context::leading(&disk, 1);
     leader.settle(&mut disk);
     leader.emit_all(&[("pay.txn.v2", "requested", "o-1")]);
     leader.settle(&mut disk);
     leader.emit_all(&[("stall.note.v1", "written", "o-1")]);
     leader.settle(&mut disk);
     let request = leader.sent.pop().unwrap();
-    let event = Json::parse(request.body.as_deref().unwrap()).unwrap();
-    let id = event.get("id").and_then(Json::as_text).unwrap();
-    let body = format!(r#"{{"verdicts":[{{"id":"{id}","verdict":"refused"}}]}}"#);
-    let reply = Reply::Http { status: 200, city: Some("c".into()), retry_after: None, date: None, body };
-    leader.hand(Input::Replied { request: request.number, reply });
+    leader.hear(&request, verdict_for(&request, "refused"));
     while !matches!(leader.asked.front(), Some(Output::Apply { batch: Batch::Settle { .. }, .. })) {
         let answer = leader.run(&mut disk).unwrap();
         leader.hand(answer);

@@ -14,15 +14,10 @@ use conch::limits::{RETRY_AFTER_JITTER_MS, SINGLE_REQUESTS_MAX};
 use conch::outbox::engine::{Final, Input, WhyNotSending};
 use conch::outbox::record::DeadReason;
 use conch::wire::classify::Reply;
-use desk::{Desk, Sent, foreign, note, pay};
+use desk::{Desk, Sent, come_back, foreign, note, pay};
 
 fn told(status: u16, seconds: &str) -> Reply {
-    match foreign(status, "") {
-        Reply::Http { status, city, date, body, .. } => {
-            Reply::Http { status, city, retry_after: Some(seconds.into()), date, body }
-        }
-        other => other,
-    }
+    come_back(foreign(status, ""), seconds)
 }
 
 /// What is under way now.

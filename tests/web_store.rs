@@ -300,6 +300,10 @@ fn dead(event: &Prepared) -> Outcome {
     }
 }
 
+fn offer() -> EdgeConfig {
+    EdgeConfig { city: "c1".into(), batch_events_max: 100, batch_bytes_max: 65_536, window_ms: Some(900) }
+}
+
 fn sequences(kept: &[Kept]) -> Vec<u64> {
     kept.iter().map(|one| one.row.sequence.0).collect()
 }
@@ -586,12 +590,7 @@ async fn everything_the_engine_begins_with_survives_a_reload() {
             drawn: false,
             told: true,
         };
-        let offer = EdgeConfig {
-            city: "c1".into(),
-            batch_events_max: 100,
-            batch_bytes_max: 65_536,
-            window_ms: Some(900),
-        };
+        let offer = offer();
         let due = UnixMillis(AT.0 + 1_000);
         let ages = vec![AgeMark { at: AT, next: Sequence(2) }, AgeMark { at: due, next: Sequence(2) }];
         for batch in [
@@ -960,12 +959,7 @@ async fn what_is_written_has_the_layout_of_version_1() {
             drawn: false,
             told: true,
         };
-        let offer = EdgeConfig {
-            city: "c1".into(),
-            batch_events_max: 100,
-            batch_bytes_max: 65_536,
-            window_ms: Some(900),
-        };
+        let offer = offer();
         let event = FeedEvent {
             id: EventId::mint(AT, [9; 10]),
             cause: Some(kept[1].id),

@@ -1421,15 +1421,23 @@ impl Engine {
     fn ask(&mut self, now: Now) {
         let number = self.request_number();
         self.flights.push(Flight::Asking { number });
-        self.out.push_back(Output::Send(Request {
-            number,
-            method: "GET",
-            path: "/v1/edge".to_owned(),
-            headers: vec![(headers::SENT_AT, now.wall.0.to_string())],
-            body: None,
-            timeout_ms: REQUEST_TIMEOUT_MS,
-            fresh_credentials: core::mem::take(&mut self.fresh_credentials),
-        }));
+        let headers = vec![(headers::SENT_AT, now.wall.0.to_string())];
+        self.request(number, "/v1/edge".to_owned(), headers, None, REQUEST_TIMEOUT_MS);
+    }
+
+    /// With a body it is a `POST`.
+    fn request(
+        &mut self,
+        number: u64,
+        path: String,
+        headers: Vec<(&'static str, String)>,
+        body: Option<String>,
+        timeout_ms: u64,
+    ) {
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let fresh_credentials = core::mem::take(&mut self.fresh_credentials);
+        let request = Request { number, method, path, headers, body, timeout_ms, fresh_credentials };
+        self.out.push_back(Output::Send(request));
     }
 
     fn next_rows(&mut self) -> Vec<RowRef> {
@@ -1492,9 +1500,7 @@ impl Engine {
         let mut body = String::new();
         for at in rows {
             if let Some(row) = self.window.row_mut(at.sequence) {
-                row.tries = row.tries.saturating_add(1);
-                row.maybe_sent_before = row.maybe_sent;
-                row.maybe_sent = true;
+                row.begin_try();
                 intent = Some(row.intent);
                 sent.push((at, row.id));
                 join(&mut body, &row.body);
@@ -1510,33 +1516,21 @@ impl Engine {
         }
         list.push(("content-type", media_type.to_owned()));
         self.flights.push(Flight::Sent { number, rows: sent, tombstones });
-        self.out.push_back(Output::Send(Request {
-            number,
-            method: "POST",
-            path: "/v1/events".to_owned(),
-            headers: list,
-            body: Some(body),
-            timeout_ms: REQUEST_TIMEOUT_MS,
-            fresh_credentials: core::mem::take(&mut self.fresh_credentials),
-        }));
+        self.request(number, "/v1/events".to_owned(), list, Some(body), REQUEST_TIMEOUT_MS);
         self.tell(Notice::Changed);
     }
 
     /// How many more requests may start now.
     fn room(&self) -> usize {
         let most = if self.single.is_some() { SINGLE_REQUESTS_MAX } else { 1 };
-        match self.flights.iter().any(|flight| matches!(flight, Flight::Marking { .. })) {
-            true => 0,
-            false => most.saturating_sub(self.flights.len()),
-        }
+        let marking = self.flights.iter().any(|flight| matches!(flight, Flight::Marking { .. }));
+        if marking { 0 } else { most.saturating_sub(self.flights.len()) }
     }
 
     /// One event as a request of its own, which is the same on every try.
     fn send_single(&mut self, at: RowRef, now: Now) {
         let Some(row) = self.window.row_mut(at.sequence) else { return };
-        row.tries = row.tries.saturating_add(1);
-        row.maybe_sent_before = row.maybe_sent;
-        row.maybe_sent = true;
+        row.begin_try();
         let (id, made) = (row.id, single::request(&row.body));
         let Some((headers, body)) = made else {
             let dead = self.death(at, DeadReason::Poison, None);
@@ -1544,15 +1538,7 @@ impl Engine {
         };
         let number = self.request_number();
         self.flights.push(Flight::Sent { number, rows: vec![(at, id)], tombstones: Vec::new() });
-        self.out.push_back(Output::Send(Request {
-            number,
-            method: "POST",
-            path: String::new(),
-            headers,
-            body: Some(body),
-            timeout_ms: REQUEST_TIMEOUT_MS,
-            fresh_credentials: core::mem::take(&mut self.fresh_credentials),
-        }));
+        self.request(number, String::new(), headers, Some(body), REQUEST_TIMEOUT_MS);
     }
 
     fn replied(&mut self, request: u64, reply: &Reply, now: Now) {
@@ -1662,15 +1648,7 @@ impl Engine {
         }
         let number = self.request_number();
         let path = self.ear.ask(number, now.mono_ms);
-        self.out.push_back(Output::Send(Request {
-            number,
-            method: "GET",
-            path,
-            headers: Vec::new(),
-            body: None,
-            timeout_ms: FEED_WAIT_S * 1_000 + REQUEST_TIMEOUT_MS,
-            fresh_credentials: core::mem::take(&mut self.fresh_credentials),
-        }));
+        self.request(number, path, Vec::new(), None, FEED_WAIT_S * 1_000 + REQUEST_TIMEOUT_MS);
     }
 
     /// An answer of the feed says little about sending, so its troubles hold nothing up. Good news is welcome.
@@ -1751,8 +1729,7 @@ impl Engine {
     fn never_left(&mut self, rows: &[RowRef]) {
         for at in rows {
             if let Some(row) = self.window.row_mut(at.sequence) {
-                row.maybe_sent = row.maybe_sent_before;
-                row.tries = row.tries.saturating_sub(1);
+                row.take_try_back();
             }
         }
     }

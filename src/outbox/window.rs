@@ -50,6 +50,19 @@ impl Row {
     pub(super) fn is_unknown(&self) -> bool {
         if self.doing == Doing::InFlight { self.maybe_sent_before } else { self.maybe_sent }
     }
+
+    /// From here on it may reach the city.
+    pub(super) fn begin_try(&mut self) {
+        self.tries = self.tries.saturating_add(1);
+        self.maybe_sent_before = self.maybe_sent;
+        self.maybe_sent = true;
+    }
+
+    /// The try that was begun never left.
+    pub(super) fn take_try_back(&mut self) {
+        self.maybe_sent = self.maybe_sent_before;
+        self.tries = self.tries.saturating_sub(1);
+    }
 }
 
 /// Why a lane waits, and where its rows lie.

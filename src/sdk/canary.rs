@@ -17,10 +17,9 @@ pub(super) struct Alarm {
     pub(super) owed: u64,
 }
 
-/// None where there is none. Reading the property itself throws where storage is forbidden.
+/// None where there is none, or where it is forbidden.
 fn storage() -> Option<JsValue> {
-    let found = sys::call_of("Reflect", "get", &[&sys::scope(), &sys::text("localStorage")]);
-    found.ok().filter(JsValue::is_object)
+    Some(sys::get(&sys::scope(), "localStorage")).filter(JsValue::is_object)
 }
 
 fn name(database: &str) -> String {

@@ -10,7 +10,7 @@ use super::health::{self, Health};
 use super::values::{self, NoticeOut};
 use super::{errors, fault, records};
 use crate::browser::lock::{Claim, Lock, LockChange};
-use crate::browser::promise::{Outcome, Waiter, ended, outcome};
+use crate::browser::promise::{Outcome, Waiter, ended, outcome, promise};
 use crate::browser::store::Store;
 use crate::browser::sys::{self, Function, Promise};
 use crate::browser::value::Value;
@@ -23,7 +23,7 @@ use crate::outbox::Engine;
 use crate::outbox::engine::{Final, Hint, Input, Notice, Output, Request, Ticket};
 use crate::outbox::feed::Heard;
 use crate::outbox::port::{Batch, Load, Opened, StoreFault};
-use crate::outbox::record::Status;
+use crate::outbox::record::{Counter, Status};
 use crate::pace::{Link, Now, Watched};
 use crate::wire::Reply;
 use std::cell::{Cell, RefCell};
@@ -66,10 +66,12 @@ pub(super) struct Driver {
     closers: RefCell<Vec<Waiter>>,
     closed: Cell<bool>,
     health: Cell<Health>,
-    /// Turns written since the browser was asked how full it is.
-    turns: Cell<u32>,
+    /// Writes since the browser was asked how full it is.
+    writes: Cell<u32>,
     /// What the page must hear of the database before it is noted anew.
     alarm: Cell<Option<Alarm>>,
+    /// What was noted last.
+    noted: Cell<Option<Counter>>,
     /// Everything that listens to the browser; gone once closed.
     ears: RefCell<Option<Ears>>,
 }
@@ -120,8 +122,9 @@ impl Driver {
             closers: RefCell::default(),
             closed: Cell::default(),
             health: Cell::default(),
-            turns: Cell::default(),
+            writes: Cell::default(),
             alarm: Cell::default(),
+            noted: Cell::default(),
             ears: RefCell::default(),
         })
     }
@@ -269,10 +272,11 @@ impl Driver {
         }
     }
 
-    /// Notes what is seen in another store, once the page knows what was found there.
+    /// Notes what is seen in another store, once the page knows what was found there, and only when it is news.
     fn note(&self) {
-        if self.alarm.get().is_none() {
-            canary::note(&self.setup.database, self.store.life(), &self.engine.borrow().counter());
+        let counter = self.engine.borrow().counter();
+        if self.alarm.get().is_none() && self.noted.replace(Some(counter)) != Some(counter) {
+            canary::note(&self.setup.database, self.store.life(), &counter);
         }
     }
 
@@ -295,9 +299,10 @@ impl Driver {
                 self.spawn(async move |driver| {
                     let shared = concerns_others(&batch);
                     let result = driver.store.apply(batch).await;
-                    driver.turns.set(driver.turns.get() + 1);
-                    if driver.turns.get() >= HEALTH_EVERY_WRITES || matches!(result, Err(StoreFault::Quota)) {
-                        driver.turns.set(0);
+                    driver.writes.set(driver.writes.get() + 1);
+                    if driver.writes.get() >= HEALTH_EVERY_WRITES || matches!(result, Err(StoreFault::Quota))
+                    {
+                        driver.writes.set(0);
                         driver.ask_health();
                     }
                     if shared && result.is_ok() {
@@ -420,7 +425,7 @@ impl Driver {
         (Ticket(number), promise)
     }
 
-    /// Waits for an event's verdict. Returns the number by which the wait can be given up.
+    /// Waits for an event's verdict. Rewrites the number by which the wait can be given up.
     pub(super) fn await_verdict(self: &Rc<Self>, id: EventId) -> (u64, Promise) {
         let wait = self.wait(Some(id));
         self.look_up(id);
@@ -430,12 +435,6 @@ impl Driver {
     /// Ends a wait, if it has not ended yet.
     pub(super) fn end_wait(&self, number: u64, told: &Outcome) {
         if let Some(waiter) = self.take_wait(|waiting| waiting.number == number) {
-            waiter.end(told);
-        }
-    }
-
-    fn end_waits(&self, ends: impl Fn(&Waiting) -> bool, told: &Outcome) {
-        while let Some(waiter) = self.take_wait(&ends) {
             waiter.end(told);
         }
     }
@@ -467,7 +466,9 @@ impl Driver {
     }
 
     fn end_waits_for(&self, id: EventId, told: &Outcome) {
-        self.end_waits(|waiting| waiting.event == Some(id), told);
+        while let Some(waiter) = self.take_wait(|waiting| waiting.event == Some(id)) {
+            waiter.end(told);
+        }
     }
 
     /// Owed events in their order, at most so many.
@@ -489,7 +490,7 @@ impl Driver {
 
     // Who listens.
 
-    /// Tells a function from now on. Returns the number by which it is forgotten.
+    /// Tells a function from now on. Rewrites the number by which it is forgotten.
     pub(super) fn listen(&self, told: Told, call: Function) -> u64 {
         let number = self.next_number();
         self.listeners.borrow_mut().push(Listener { number, told, call });
@@ -659,6 +660,15 @@ impl Driver {
     /// Whether it takes anything new.
     pub(super) fn check_open(&self) -> Result<(), JsValue> {
         if self.closing.get() { Err(errors::closed()) } else { Ok(()) }
+    }
+
+    /// The promise of work that begins at the end of this turn.
+    pub(super) fn later<F>(self: &Rc<Self>, work: F) -> Promise
+    where
+        F: AsyncFnOnce(Rc<Self>) -> Outcome + 'static,
+    {
+        let driver = Rc::clone(self);
+        promise(Box::pin(async move { work(driver).await }))
     }
 
     pub(super) fn spawn<F>(self: &Rc<Self>, work: F)

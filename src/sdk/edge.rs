@@ -133,7 +133,7 @@ impl Edge {
         rejecting(|| {
             self.check_open()?;
             let id = read_id(id)?;
-            Ok(self.later(async move |driver| {
+            Ok(self.driver.later(async move |driver| {
                 let bodies = driver.store.answers_to(id).await.map_err(|fault| errors::of_store(&fault))?;
                 Ok(values::array(&bodies, |body| values::outcome(body)))
             }))
@@ -142,7 +142,7 @@ impl Edge {
 
     /// Events that are owed, in their order.
     pub fn owed(&self, limit: Option<u32>) -> Promise {
-        self.later(async move |driver| {
+        self.driver.later(async move |driver| {
             driver.check_open()?;
             driver.owed(limit.unwrap_or(100)).await
         })
@@ -151,7 +151,7 @@ impl Edge {
     /// Dead letters that wait for a person, oldest first.
     #[wasm_bindgen(js_name = deadLetters)]
     pub fn dead_letters(&self, limit: Option<u32>) -> Promise {
-        self.later(async move |driver| {
+        self.driver.later(async move |driver| {
             driver.check_open()?;
             let letters = driver.store.dead_letters(limit.unwrap_or(100)).await;
             let letters = letters.map_err(|fault| errors::of_store(&fault))?;
@@ -241,17 +241,8 @@ impl Edge {
         self.driver.check_open()
     }
 
-    /// The promise of work that begins at the end of this turn.
-    fn later<F>(&self, work: F) -> Promise
-    where
-        F: AsyncFnOnce(Rc<Driver>) -> Outcome + 'static,
-    {
-        let driver = Rc::clone(&self.driver);
-        promise(Box::pin(async move { work(driver).await }))
-    }
-
     fn decide(&self, sequence: f64, decision: Result<Decision, JsValue>) -> Promise {
-        self.later(async move |driver| {
+        self.driver.later(async move |driver| {
             driver.check_open()?;
             let decision = decision?;
             let letter = open_letter(&driver, sequence).await?;

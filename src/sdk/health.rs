@@ -31,8 +31,7 @@ impl Health {
 }
 
 /// Asks the browser to keep this origin, once, and how full it is. Missing or refused answers stay unknown.
-pub(super) async fn ask(known: Health) -> Health {
-    let mut health = known;
+pub(super) async fn ask(mut health: Health) -> Health {
     let storage = sys::of_scope("navigator", "storage");
     if storage.is_undefined() {
         return health;

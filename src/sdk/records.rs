@@ -3,7 +3,6 @@
 use super::driver::Driver;
 use super::errors::{self, Retry, error};
 use super::values;
-use crate::browser::promise::promise;
 use crate::browser::sys::{self, Array, Function, Promise, get};
 use crate::browser::value::Value;
 use crate::event::fingerprint::canonical;
@@ -142,24 +141,23 @@ impl Records {
 impl Records {
     /// The record of a key, `undefined` when there is none.
     pub fn get(&self, key: &JsValue) -> Promise {
-        let (driver, collection, key) = (Rc::clone(&self.driver), self.collection.clone(), read_key(key));
-        promise(Box::pin(async move {
+        let (collection, key) = (self.collection.clone(), read_key(key));
+        self.driver.later(async move |driver| {
             let found = driver.store.record(RecordName { collection, key: key? }).await;
             let found = found.map_err(|fault| errors::of_store(&fault))?;
             Ok(found.and_then(|text| sys::parse(&text)).unwrap_or_default())
-        }))
+        })
     }
 
     /// Records in the order of their keys, as `{ key, value }`.
     pub fn list(&self, page: &JsValue) -> Promise {
-        let (driver, collection) = (Rc::clone(&self.driver), self.collection.clone());
-        let page = read_page(page);
-        promise(Box::pin(async move {
+        let (collection, page) = (self.collection.clone(), read_page(page));
+        self.driver.later(async move |driver| {
             let (after, limit) = page?;
             let found = driver.store.records(collection, after, limit).await;
             let found = found.map_err(|fault| errors::of_store(&fault))?;
             Ok(values::array(&found, entry))
-        }))
+        })
     }
 }
 

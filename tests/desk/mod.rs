@@ -438,12 +438,16 @@ pub(crate) fn verdicts_in_window(ids: &[EventId], window_ms: u64) -> Reply {
 }
 
 pub(crate) fn told(status: u16, seconds: &str) -> Reply {
-    Reply::Http {
-        status,
-        city: Some("c".into()),
-        retry_after: Some(seconds.into()),
-        date: None,
-        body: String::new(),
+    come_back(city(status, ""), seconds)
+}
+
+/// The answer says when to come back.
+pub(crate) fn come_back(reply: Reply, seconds: &str) -> Reply {
+    match reply {
+        Reply::Http { status, city, date, body, .. } => {
+            Reply::Http { status, city, retry_after: Some(seconds.into()), date, body }
+        }
+        other => other,
     }
 }
 

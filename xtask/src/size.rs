@@ -73,14 +73,12 @@ fn measured(module: &[u8]) -> Result<(BTreeMap<String, usize>, usize), wasmparse
             Payload::CodeSectionEntry(body) => bodies.push(length(&body.range())),
             Payload::DataSection(segments) => data = length(&segments.range()),
             Payload::CustomSection(section) => {
-                if let KnownCustom::Name(subsections) = section.as_known() {
-                    for subsection in subsections {
-                        if let Name::Function(functions) = subsection? {
-                            for function in functions {
-                                let Naming { index, name } = function?;
-                                names.insert(index, part_of(&demangle(name).to_string()));
-                            }
-                        }
+                let KnownCustom::Name(subsections) = section.as_known() else { continue };
+                for subsection in subsections {
+                    let Name::Function(functions) = subsection? else { continue };
+                    for function in functions {
+                        let Naming { index, name } = function?;
+                        names.insert(index, part_of(&demangle(name).to_string()));
                     }
                 }
             }

@@ -1,5 +1,5 @@
 // One server for a scene: it serves the pages with the installed package, and answers as a city unless it is away.
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -36,6 +36,7 @@ export class Market {
   /** Ids of events as they came in, again when one came again. */
   readonly taken: string[] = [];
   readonly #known = new Set<string>();
+  readonly #events = new EventEmitter();
   /** Paths of files that were asked for. */
   readonly served: string[] = [];
   #folder: string;
@@ -59,6 +60,11 @@ export class Market {
     const address = this.#server.address();
     if (address === null || typeof address === "string") throw new Error("the market is closed");
     return `http://127.0.0.1:${address.port}`;
+  }
+
+  /** Ends once an event has come in. */
+  async delivered(): Promise<void> {
+    if (this.taken.length === 0) await once(this.#events, "taken");
   }
 
   async close(): Promise<void> {
@@ -105,6 +111,7 @@ export class Market {
     const verdicts = sent.map(({ id }) => ({ id, verdict: this.#known.has(id) ? "duplicate" : "accepted" }));
     for (const { id } of sent) this.#known.add(id);
     this.taken.push(...sent.map(({ id }) => id));
+    this.#events.emit("taken");
     response.writeHead(200).end(JSON.stringify({ verdicts }));
   }
 }

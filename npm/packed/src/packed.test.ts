@@ -324,7 +324,7 @@ scene("a service worker delivers in a sync event what a page left behind", async
   await again.send("ServiceWorker.dispatchSyncEvent", sync);
   await page.goto(`${market.origin}/sites/worker/`);
   // This page has no outbox of its own, so whoever delivers is the worker.
-  while (market.taken.length === 0) await page.waitForTimeout(50);
+  await market.delivered();
   assert.deepEqual(market.taken, [id]);
 });
 

@@ -45,17 +45,13 @@ impl Connection {
     pub(super) async fn open(name: &str, device: &Device) -> Result<Rc<Self>, StoreFault> {
         let absent = Absent::Create(device.clone());
         let (database, life) = living(name, absent).await.map_err(Fault::into_unavailable)?;
-        let Life { incarnation, device: own } = life.unwrap_or_default();
-        if incarnation.is_empty() {
+        let Some(Life { incarnation, device: own }) = life else {
             database.close();
             return Err(StoreFault::Unavailable(format!("the database \"{name}\" is not an outbox")));
-        }
-        match own {
-            Some(own) if own != device.as_str() => {
-                database.close();
-                return Err(StoreFault::OtherDevice(own));
-            }
-            _ => {}
+        };
+        if let Some(own) = own.filter(|own| own != device.as_str()) {
+            database.close();
+            return Err(StoreFault::OtherDevice(own));
         }
         let connection =
             Rc::new(Self { name: name.to_owned(), incarnation, state: RefCell::new(State::Dropped) });

@@ -174,7 +174,6 @@ impl Script for Asking {
 }
 
 /// Which life of the database it is, and whose.
-#[derive(Default)]
 pub(super) struct Life {
     pub(super) incarnation: String,
     pub(super) device: Option<String>,

@@ -6,11 +6,10 @@ globalThis.answering = (Edge, synced) => {
     return opened;
   };
   const answers = {
-    // What became of the sync events, once one has ended.
+    // What became of the sync events, once the first has ended.
     synced: async () => {
-      for (let tries = 0; synced.length === 0 && tries < 200; tries += 1)
-        await new Promise((done) => setTimeout(done, 50));
-      return synced;
+      await synced.first;
+      return synced.ends;
     },
     born: async () => performance.timeOrigin,
     sell: async (event) => (await (await outbox()).emit(event)).id,
