@@ -59,7 +59,10 @@ interface EmitBase {
   correlationId?: string;
   /** The event this one follows from. */
   causationId?: string;
-  /** For topics whose contract says `caller`: what the person meant, unique per meaning. */
+  /**
+   * On topics of your own, and where a contract says `caller`: what the person meant, unique per meaning. Two events with
+   * the same one are one. Without it every event is meant anew.
+   */
   intent?: string;
   /** Counts intents, not deliveries: 2 only after a definite refusal of 1. Default 1. */
   attempt?: number;
@@ -346,7 +349,7 @@ export class Edge {
 
 /**
  * For the `sync` event of a service worker, tag `conch`: sends what is owed unless a page of the origin does, and then
- * ends. Rejects while something stays owed, so that the browser calls again.
+ * ends. Rejects when the next try is more than a minute away, so that the browser calls again.
  */
 export function deliver(options: OpenOptions): Promise<void>;
 
