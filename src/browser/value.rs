@@ -70,7 +70,7 @@ impl Value {
         let mut members = Vec::new();
         for name in sys::items(&sys::call_of("Object", "keys", &[&self.0]).unwrap_or_default()) {
             let name = name.as_string().unwrap_or_default();
-            if let Ok(number) = name.parse() {
+            if let Some(number) = name.parse::<u64>().ok().and_then(|number| number.try_into().ok()) {
                 members.push((number, self.get(&name)));
             }
         }

@@ -66,7 +66,8 @@ fn version_number(part: &str) -> Option<u32> {
     if digits.starts_with('0') || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    digits.parse().ok()
+    // By the reader of the large ones, which is there anyway.
+    digits.parse::<u64>().ok()?.try_into().ok()
 }
 
 fn is_word(byte: u8) -> bool {
