@@ -87,23 +87,6 @@ impl<K: Ord, V> FlatMap<K, V> {
         self.keys
     }
 
-    /// Keeps what the test says.
-    pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
-        let mut kept = 0;
-        for place in 0..self.len() {
-            let entry = (self.keys.get(place), self.values.get(place));
-            if let (Some(key), Some(value)) = entry
-                && keep(key, value)
-            {
-                self.keys.swap(kept, place);
-                self.values.swap(kept, place);
-                kept += 1;
-            }
-        }
-        self.keys.truncate(kept);
-        self.values.truncate(kept);
-    }
-
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -181,8 +164,6 @@ mod tests {
                 prop_assert!(ours.iter().eq(theirs.iter()));
                 prop_assert_eq!((ours.get(&key), ours.len()), (theirs.get(&key), theirs.len()));
             }
-            ours.retain(|key, value| key % 3 > value % 2);
-            theirs.retain(|key, value| *key % 3 > *value % 2);
             prop_assert!(ours.into_iter().eq(theirs));
         }
     }

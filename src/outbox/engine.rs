@@ -1942,7 +1942,9 @@ impl Engine {
 
     /// The group under suspicion that holds these rows, if any, is no longer asked about as a whole.
     fn cleared(&mut self, rows: &[RowRef]) {
-        self.suspects.pop_if(|group| rows.iter().all(|row| group.contains(row)));
+        if self.suspects.last().is_some_and(|group| rows.iter().all(|row| group.contains(row))) {
+            self.suspects.pop();
+        }
     }
 
     /// The city failed. Whether these rows make it fail is only clear once it answers another question.

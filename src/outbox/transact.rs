@@ -429,17 +429,20 @@ impl Transaction {
         }
     }
 
-    fn start(&mut self) -> Step {
+    fn start(&self) -> Step {
+        let mut reads = Vec::new();
+        if self.epoch().is_some() {
+            reads.push(Read::Epoch);
+        }
         match &self.batch {
             Batch::Append { commits, .. } => {
-                let mut reads = vec![Read::Counter];
+                reads.push(Read::Counter);
                 for record in guarded(commits).into_keys() {
                     reads.push(Read::Record(record));
                 }
-                Step::Read(reads)
             }
             Batch::Settle { rows, .. } => {
-                let mut reads = vec![Read::Epoch, Read::Counter];
+                reads.push(Read::Counter);
                 let mut segments = FlatMap::new();
                 let mut dead = false;
                 for settlement in rows.iter() {
@@ -450,46 +453,64 @@ impl Transaction {
                 if dead {
                     reads.push(Read::Tombstones);
                 }
-                Step::Read(reads)
             }
             Batch::Sent { rows, .. } => {
-                let mut reads = vec![Read::Epoch];
                 let mut segments = FlatMap::new();
                 for row in rows {
                     segments.insert(row.segment, ());
                 }
                 read_marks(&mut reads, segments);
-                Step::Read(reads)
             }
             Batch::Wait { lanes, .. } => {
-                let mut reads = vec![Read::Epoch];
                 for (lane, _) in lanes {
                     reads.push(Read::Lane(*lane));
                 }
-                Step::Read(reads)
             }
             Batch::Redrive { sequence, .. }
             | Batch::Revive { sequence, .. }
-            | Batch::Discard { sequence, .. } => Step::Read(vec![Read::Dead(*sequence), Read::Counter]),
-            Batch::Lead => Step::Read(vec![Read::Epoch]),
-            Batch::Prune { after, .. } => Step::Read(vec![Read::Counter, Read::MarksAfter(*after, 64)]),
+            | Batch::Discard { sequence, .. } => {
+                reads.push(Read::Dead(*sequence));
+                reads.push(Read::Counter);
+            }
+            Batch::Lead => reads.push(Read::Epoch),
+            Batch::Prune { after, .. } => {
+                reads.push(Read::Counter);
+                reads.push(Read::MarksAfter(*after, 64));
+            }
             Batch::Feed { heard, .. } => {
-                let mut reads = vec![Read::Epoch];
                 for own in heard.iter() {
                     reads.push(Read::Inbox(own.event.cause, own.event.id));
                 }
-                Step::Read(reads)
             }
-            Batch::Buried(_) => Step::Read(vec![Read::Tombstones]),
-            Batch::Beat { .. } => Step::Read(vec![Read::Epoch, Read::Beat]),
-            Batch::Ages(ages) => written(Write::Ages(ages.clone())),
-            Batch::Pause(paused) => written(Write::Paused(*paused)),
-            Batch::Pace(pace) => written(Write::Pace(*pace)),
-            Batch::Offer(offer, at) => written(Write::Offer(offer.clone(), *at)),
+            Batch::Buried(_) => reads.push(Read::Tombstones),
+            Batch::Beat { .. } => reads.push(Read::Beat),
+            Batch::Ages(ages) => return written(Write::Ages(ages.clone())),
+            Batch::Pause(paused) => return written(Write::Paused(*paused)),
+            Batch::Pace(pace) => return written(Write::Pace(*pace)),
+            Batch::Offer(offer, at) => return written(Write::Offer(offer.clone(), *at)),
+        }
+        Step::Read(reads)
+    }
+
+    /// The leader's epoch, for what only the leader may write.
+    fn epoch(&self) -> Option<u64> {
+        match &self.batch {
+            Batch::Settle { epoch, .. }
+            | Batch::Sent { epoch, .. }
+            | Batch::Wait { epoch, .. }
+            | Batch::Beat { epoch, .. }
+            | Batch::Feed { epoch, .. } => Some(*epoch),
+            _ => None,
         }
     }
 
     fn first_answer(&mut self, found: Vec<Found>) -> Step {
+        if self
+            .epoch()
+            .is_some_and(|epoch| !matches!(found.first(), Some(Found::Epoch(own)) if *own == epoch))
+        {
+            return Step::Abort(Refusal::StaleEpoch);
+        }
         match &self.batch {
             Batch::Append { events, commits, room, at } => {
                 let mut found = found.into_iter();
@@ -505,9 +526,9 @@ impl Transaction {
                 let append = Append::plan(events, commits, Held { counter, room: *room, records }, *at);
                 self.add(append)
             }
-            Batch::Settle { epoch, rows, at } => settle(*epoch, rows, *at, &found),
-            Batch::Sent { epoch, rows } => sent(*epoch, rows, &found),
-            Batch::Wait { epoch, lanes } => wait(*epoch, lanes, &found),
+            Batch::Settle { rows, at, .. } => settle(rows, *at, &found),
+            Batch::Sent { rows, .. } => sent(rows, &found),
+            Batch::Wait { lanes, .. } => wait(lanes, &found),
             Batch::Redrive { .. } | Batch::Revive { .. } | Batch::Discard { .. } => match found.first() {
                 Some(Found::Dead(Some(letter))) => {
                     let mut reads = vec![Read::Lane(letter.lane), Read::Marks(letter.row.segment)];
@@ -527,18 +548,15 @@ impl Transaction {
                 }
                 _ => Step::Abort(Refusal::Broken),
             },
-            Batch::Feed { epoch, heard, cursor, at } => hear(*epoch, heard, cursor, *at, &found),
+            Batch::Feed { heard, cursor, at, .. } => hear(heard, cursor, *at, &found),
             Batch::Prune { at, .. } => prune(*at, &found),
             Batch::Buried(told) => {
                 let mut left = tombstones_in(&found);
                 take_out(&mut left, told);
                 written(Write::Tombstones(left))
             }
-            Batch::Beat { epoch, leaves } => match found.get(1) {
-                Some(Found::Beat(beat)) if epoch_is(*epoch, &found) => {
-                    written(Write::Beat(if *leaves { 0 } else { beat + 1 }))
-                }
-                Some(Found::Beat(_)) => Step::Abort(Refusal::StaleEpoch),
+            Batch::Beat { leaves, .. } => match found.get(1) {
+                Some(Found::Beat(beat)) => written(Write::Beat(if *leaves { 0 } else { beat + 1 })),
                 _ => Step::Abort(Refusal::Broken),
             },
             Batch::Pause(_) | Batch::Pace(_) | Batch::Offer(..) | Batch::Ages(_) => {
@@ -647,10 +665,6 @@ fn read_marks(reads: &mut Vec<Read>, segments: FlatMap<Sequence, ()>) {
     }
 }
 
-fn epoch_is(epoch: u64, found: &[Found]) -> bool {
-    matches!(found.first(), Some(Found::Epoch(stored)) if *stored == epoch)
-}
-
 /// The marks found, which were asked for once each and in order.
 fn marks_in(found: &[Found]) -> Vec<Marks> {
     let mut list = Vec::new();
@@ -675,10 +689,7 @@ fn tombstones_in(found: &[Found]) -> Vec<Sequence> {
     Vec::new()
 }
 
-fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> Step {
-    if !epoch_is(epoch, found) {
-        return Step::Abort(Refusal::StaleEpoch);
-    }
+fn settle(rows: &[Settlement], at: UnixMillis, found: &[Found]) -> Step {
     let Some(Found::Counter(counter)) = found.get(1) else {
         return Step::Abort(Refusal::Broken);
     };
@@ -745,10 +756,7 @@ fn settle(epoch: u64, rows: &[Settlement], at: UnixMillis, found: &[Found]) -> S
     Step::Finish(writes, Done::Settled(counter))
 }
 
-fn sent(epoch: u64, rows: &[RowRef], found: &[Found]) -> Step {
-    if !epoch_is(epoch, found) {
-        return Step::Abort(Refusal::StaleEpoch);
-    }
+fn sent(rows: &[RowRef], found: &[Found]) -> Step {
     let mut marks = marks_in(found);
     for row in rows {
         let Some(segment) = marks_of(&mut marks, *row) else { continue };
@@ -767,10 +775,7 @@ fn sent(epoch: u64, rows: &[RowRef], found: &[Found]) -> Step {
     Step::Finish(writes, Done::Written)
 }
 
-fn wait(epoch: u64, lanes: &[(LaneHash, UnixMillis)], found: &[Found]) -> Step {
-    if !epoch_is(epoch, found) {
-        return Step::Abort(Refusal::StaleEpoch);
-    }
+fn wait(lanes: &[(LaneHash, UnixMillis)], found: &[Found]) -> Step {
     let mut writes = Vec::new();
     for (lane, due) in lanes {
         let mut record = LaneRecord { lane: *lane, dead: None, front: None, due: None };
@@ -787,10 +792,7 @@ fn wait(epoch: u64, lanes: &[(LaneHash, UnixMillis)], found: &[Found]) -> Step {
     Step::Finish(writes, Done::Written)
 }
 
-fn hear(epoch: u64, heard: &[Heard], cursor: &str, at: UnixMillis, found: &[Found]) -> Step {
-    if !epoch_is(epoch, found) {
-        return Step::Abort(Refusal::StaleEpoch);
-    }
+fn hear(heard: &[Heard], cursor: &str, at: UnixMillis, found: &[Found]) -> Step {
     let mut fresh = Vec::new();
     let mut writes = Vec::new();
     let mut said = None;

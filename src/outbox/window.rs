@@ -605,9 +605,16 @@ impl Window {
 
     /// Forgets lanes about which nothing is left to know.
     fn tidy_lanes(&mut self) {
-        self.lanes.retain(|_, state| {
-            state.stuck() || state.front.is_some() || state.waits > 0 || !state.parked.is_empty()
-        });
+        let mut idle = Vec::new();
+        for (lane, state) in self.lanes.iter() {
+            let known = state.stuck() || state.front.is_some() || state.waits > 0;
+            if !known && state.parked.is_empty() {
+                idle.push(*lane);
+            }
+        }
+        for lane in &idle {
+            self.lanes.remove(lane);
+        }
     }
 
     /// The earliest due time of a lane.
@@ -902,7 +909,7 @@ mod tests {
             window.grew();
             let mut disk: Vec<Owed> = Vec::new();
             let mut on_its_way = None;
-            let mut blocked: FlatMap<LaneHash, bool> = FlatMap::new();
+            let mut blocked: std::collections::BTreeMap<LaneHash, bool> = std::collections::BTreeMap::new();
             let rest = core::iter::repeat_n((7, 0, 0), 4_000);
             for (step, lane, topic) in steps.into_iter().chain(rest) {
                 match step {
