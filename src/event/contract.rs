@@ -237,7 +237,7 @@ impl Terms {
                 }
                 problem = Some(TermsProblem::UnknownType);
             } else if problem.is_none()
-                && contract.topic.rsplit_once('.').is_some_and(|(own, _)| own == topic.family())
+                && contract.topic.rsplit_once(['.']).is_some_and(|(own, _)| own == topic.family())
             {
                 problem = Some(TermsProblem::UnknownVersion);
             }
@@ -304,11 +304,11 @@ impl Contract {
             return problem(missing.name, "is missing");
         }
         if let Some(name) = self.key_field
-            && payload.get(name).and_then(Json::as_text) != Some(key)
+            && payload.text(name) != Some(key)
         {
             return problem(name, "must equal the event's key");
         }
-        let online = payload.get("method").and_then(Json::as_text) == Some("authorized_online");
+        let online = payload.text("method") == Some("authorized_online");
         if online && payload.get("authRef").is_none() {
             return problem("authRef", "is missing: authorized_online captures an authorisation made online");
         }
@@ -335,9 +335,11 @@ impl Shape {
                 .as_text()
                 .is_some_and(|code| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase())),
             Self::OneOf(words) => value.as_text().is_some_and(|word| words.contains(&word)),
-            Self::Text(most) => {
-                value.as_text().is_some_and(|text| !text.is_empty() && text.chars().count() <= most)
-            }
+            Self::Text(most) => value.as_text().is_some_and(|text| {
+                // What continues a sign is not counted; the standard counter is made for long texts.
+                let signs = text.bytes().filter(|byte| byte & 0xc0 != 0x80).count();
+                (1..=most).contains(&signs)
+            }),
             Self::ZeroOrOne => value.as_whole().is_some_and(|number| number < 2),
             Self::Time => value.as_whole().is_some(),
         };

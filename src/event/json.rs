@@ -55,6 +55,16 @@ impl Json {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
+    /// The text of a string member.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.as_text()
+    }
+
+    /// A whole number member.
+    pub fn whole(&self, name: &str) -> Option<u64> {
+        self.get(name)?.as_whole()
+    }
+
     /// The elements of an array.
     pub fn as_array(&self) -> Option<&[Self]> {
         if let Self::Array(elements) = self { Some(elements) } else { None }
@@ -402,11 +412,14 @@ impl Reader<'_> {
     }
 
     fn hex(&mut self) -> Result<u32, JsonProblem> {
-        let digits =
-            self.text.get(self.at..self.at + 4).filter(|four| four.bytes().all(|b| b.is_ascii_hexdigit()));
-        let Some(code) = digits.and_then(|four| u32::from_str_radix(four, 16).ok()) else {
-            return Err(self.problem("four hex digits are missing"));
-        };
+        let mut code = 0;
+        for at in self.at..self.at + 4 {
+            let sign = self.text.as_bytes().get(at).copied().unwrap_or_default();
+            match char::from(sign).to_digit(16) {
+                Some(digit) => code = code << 4 | digit,
+                None => return Err(self.problem("four hex digits are missing")),
+            }
+        }
         self.at += 4;
         Ok(code)
     }

@@ -29,10 +29,11 @@ impl Topic {
         if text.len() > TOPIC_CHARS_MAX {
             return Err(NameProblem::Malformed("a topic has at most 64 characters"));
         }
-        let Some((family, version)) = text.rsplit_once('.') else {
+        // Signs stand in lists wherever text is split: the standard's search for a single one is made for long texts.
+        let Some((family, version)) = text.rsplit_once(['.']) else {
             return Err(NameProblem::Malformed(FORM));
         };
-        let words = family.split('.').all(|word| !word.is_empty() && word.bytes().all(is_word));
+        let words = family.split(['.']).all(|word| !word.is_empty() && word.bytes().all(is_word));
         if !words || version_number(version).is_none() {
             return Err(NameProblem::Malformed(FORM));
         }
@@ -46,12 +47,12 @@ impl Topic {
 
     /// The name without its version: `pay.txn`. Versions of one family share their intents.
     pub fn family(&self) -> &str {
-        self.0.rsplit_once('.').map_or(self.as_str(), |(family, _)| family)
+        self.0.rsplit_once(['.']).map_or(self.as_str(), |(family, _)| family)
     }
 
     /// The version number, from 1.
     pub fn version(&self) -> u32 {
-        self.0.rsplit_once('.').and_then(|(_, version)| version_number(version)).unwrap_or(1)
+        self.0.rsplit_once(['.']).and_then(|(_, version)| version_number(version)).unwrap_or(1)
     }
 }
 

@@ -189,14 +189,14 @@ fn is_national_id(text: &str) -> bool {
 }
 
 fn is_email(text: &str) -> bool {
-    let Some((local, domain)) = text.split_once('@') else { return false };
+    let Some((local, domain)) = text.split_once(['@']) else { return false };
     let word = |part: &str| {
         !part.is_empty()
             && part.chars().all(|sign| sign.is_alphanumeric() || matches!(sign, '.' | '_' | '%' | '+' | '-'))
     };
     word(local)
         && word(domain)
-        && domain.rsplit_once('.').is_some_and(|(host, end)| !host.is_empty() && end.len() >= 2)
+        && domain.rsplit_once(['.']).is_some_and(|(host, end)| !host.is_empty() && end.len() >= 2)
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

@@ -50,9 +50,9 @@ impl Stored {
     /// Reads it back. None when it is no such event.
     pub fn read(body: &str) -> Option<Self> {
         let event = Json::parse(body).ok()?;
-        let text = |name: &str| event.get(name).and_then(Json::as_text).map(str::to_owned);
+        let text = |name: &str| event.text(name).map(str::to_owned);
         let whole = text("type")?;
-        let (topic, kind) = whole.rsplit_once('.')?;
+        let (topic, kind) = whole.rsplit_once(['.'])?;
         let mut payload = String::new();
         event.get("data").unwrap_or(&Json::Null).write(&mut payload);
         let emit = Emit {
@@ -63,7 +63,7 @@ impl Stored {
             correlation: text("correlationid"),
             causation: text("causationid"),
             intent: None,
-            attempt: event.get("attempt").and_then(Json::as_whole).and_then(|own| u32::try_from(own).ok()),
+            attempt: event.whole("attempt").and_then(|own| u32::try_from(own).ok()),
             traceparent: text("traceparent"),
         };
         Some(Self { id: EventId::parse(&text("id")?)?, time: text("time"), emit })

@@ -1133,7 +1133,7 @@ impl Engine {
                 self.oldest_own =
                     self.oldest_own.filter(|_| counter.owed > results.len() as u64).or(Some(now.wall));
                 let mut results = results.as_slice();
-                for wish in wishes {
+                for wish in &wishes {
                     let (own, others) = results.split_at(wish.events.min(results.len()));
                     results = others;
                     self.out.push_back(wish.answer(receipts(own)));
@@ -1141,7 +1141,7 @@ impl Engine {
                 self.tell(Notice::Changed);
             }
             Err(fault) => {
-                for wish in wishes {
+                for wish in &wishes {
                     self.out.push_back(wish.answer(Err(EmitFault::Store(fault.clone()))));
                 }
             }
@@ -1208,12 +1208,12 @@ impl Engine {
         let Flight::Marking { rows, .. } = self.flights.swap_remove(place) else { return };
         match result {
             Ok(_) if self.single.is_some() => {
-                for row in rows {
-                    self.send_single(row, now);
+                for row in &rows {
+                    self.send_single(*row, now);
                 }
                 self.tell(Notice::Changed);
             }
-            Ok(_) => self.send(rows, now),
+            Ok(_) => self.send(&rows, now),
             Err(fault) => {
                 self.revert(&rows);
                 self.storage_trouble(fault, now);
@@ -1355,11 +1355,11 @@ impl Engine {
             return self.ask(now);
         }
         let (mut old, mut rows) = (Vec::new(), Vec::new());
-        for row in self.next_rows() {
+        for row in &self.next_rows() {
             if row.sequence < self.expired_below {
-                old.push(row);
+                old.push(*row);
             } else {
-                rows.push(row);
+                rows.push(*row);
             }
         }
         self.expire(&old, now);
@@ -1372,7 +1372,7 @@ impl Engine {
     fn expire(&mut self, rows: &[RowRef], now: Now) {
         let mut dead = Vec::new();
         for row in rows {
-            dead.extend(self.death(*row, DeadReason::Expired, None));
+            self.death(*row, DeadReason::Expired, None, &mut dead);
         }
         self.settle(dead, now);
     }
@@ -1477,7 +1477,7 @@ impl Engine {
         self.out.push_back(Output::Apply { op, batch: Batch::Sent { epoch, rows } });
     }
 
-    fn send(&mut self, rows: Vec<RowRef>, now: Now) {
+    fn send(&mut self, rows: &[RowRef], now: Now) {
         let number = self.request_number();
         let tries = rows.first().and_then(|row| self.window.row(row.sequence)).map_or(0, |row| row.tries);
         let lowest = self.window.lowest_owed().unwrap_or_default();
@@ -1502,7 +1502,7 @@ impl Engine {
             if let Some(row) = self.window.row_mut(at.sequence) {
                 row.begin_try();
                 intent = Some(row.intent);
-                sent.push((at, row.id));
+                sent.push((*at, row.id));
                 join(&mut body, &row.body);
             }
         }
@@ -1533,8 +1533,9 @@ impl Engine {
         row.begin_try();
         let (id, made) = (row.id, single::request(&row.body));
         let Some((headers, body)) = made else {
-            let dead = self.death(at, DeadReason::Poison, None);
-            return self.settle(dead.into_iter().collect(), now);
+            let mut dead = Vec::new();
+            self.death(at, DeadReason::Poison, None, &mut dead);
+            return self.settle(dead, now);
         };
         let number = self.request_number();
         self.flights.push(Flight::Sent { number, rows: vec![(at, id)], tombstones: Vec::new() });
@@ -1627,10 +1628,8 @@ impl Engine {
             }
             _ => {
                 // A server that answers, only not for this event, has perhaps trouble with this event alone.
-                if !matches!(reply, Reply::NoAnswer)
-                    && let Some(wait) = self.lane_waits(at, None, false, now)
-                {
-                    self.apply_waits(vec![wait]);
+                if !matches!(reply, Reply::NoAnswer) {
+                    self.lane_waits_alone(at, now);
                 }
                 if !waits {
                     self.back_off(now);
@@ -1754,29 +1753,28 @@ impl Engine {
         if self.waiting != Waiting::Told || self.not_before_ms <= now.mono_ms {
             self.went_well(answer.window_ms);
         }
-        let mut settlements = Vec::new();
-        let mut waits = Vec::new();
+        let (mut settlements, mut waits) = (Vec::new(), Vec::new());
         for (at, id) in sent {
             // The last word about an event counts.
             match answer.verdicts.iter().rfind(|verdict| verdict.id == *id) {
                 Some(Verdict { word: VerdictWord::Accepted, .. }) => {
-                    settlements.extend(self.settlement(*at, Outcome::Accepted));
+                    self.settlement(*at, Outcome::Accepted, &mut settlements);
                 }
                 Some(Verdict { word: VerdictWord::Duplicate, .. }) => {
-                    settlements.extend(self.settlement(*at, Outcome::Duplicate));
+                    self.settlement(*at, Outcome::Duplicate, &mut settlements);
                 }
                 Some(Verdict { word: VerdictWord::Refused, problem, .. }) => {
-                    settlements.extend(self.death(*at, DeadReason::Refused, problem.as_ref()));
+                    self.death(*at, DeadReason::Refused, problem.as_ref(), &mut settlements);
                 }
                 Some(Verdict { word: VerdictWord::Retry, retry_after_ms, .. }) => {
-                    waits.extend(self.lane_waits(*at, *retry_after_ms, false, now));
+                    self.lane_waits(*at, *retry_after_ms, false, now, &mut waits);
                 }
                 Some(Verdict { word: VerdictWord::Hold, .. }) => {
                     self.fresh_credentials = true;
-                    waits.extend(self.lane_waits(*at, None, true, now));
+                    self.lane_waits(*at, None, true, now, &mut waits);
                 }
                 // Its lane waits, so that a city which never answers for it is not asked without pause.
-                None => waits.extend(self.lane_waits(*at, None, false, now)),
+                None => self.lane_waits(*at, None, false, now, &mut waits),
             }
         }
         self.settle(settlements, now);
@@ -1797,26 +1795,22 @@ impl Engine {
         }
     }
 
-    fn settlement(&mut self, at: RowRef, outcome: Outcome) -> Option<Settlement> {
+    fn settlement(&mut self, at: RowRef, outcome: Outcome, to: &mut Vec<Settlement>) {
         let lane_recorded =
             self.window.row(at.sequence).is_some_and(|row| self.window.lanes.contains_key(&row.lane));
-        let row = self.window.row_mut(at.sequence)?;
-        row.doing = Doing::Settling;
-        Some(Settlement {
-            row: at,
-            id: row.id,
-            bytes: row.body.len(),
-            lane: row.lane,
-            lane_recorded,
-            outcome,
-        })
+        if let Some(row) = self.window.row_mut(at.sequence) {
+            row.doing = Doing::Settling;
+            let (id, lane, bytes) = (row.id, row.lane, row.body.len());
+            to.push(Settlement { row: at, id, bytes, lane, lane_recorded, outcome });
+        }
     }
 
-    fn death(&mut self, at: RowRef, reason: DeadReason, problem: Option<&Problem>) -> Option<Settlement> {
-        let row = self.window.row(at.sequence)?;
-        let (body, blocks) = (row.body.clone(), row.on_dead == OnDead::Block);
-        let problem = problem.map(Problem::to_json);
-        self.settlement(at, Outcome::Dead { reason, problem, body, blocks })
+    fn death(&mut self, at: RowRef, reason: DeadReason, problem: Option<&Problem>, to: &mut Vec<Settlement>) {
+        if let Some(row) = self.window.row(at.sequence) {
+            let (body, blocks) = (row.body.clone(), row.on_dead == OnDead::Block);
+            let problem = problem.map(Problem::to_json);
+            self.settlement(at, Outcome::Dead { reason, problem, body, blocks }, to);
+        }
     }
 
     fn settle(&mut self, rows: Vec<Settlement>, now: Now) {
@@ -1833,8 +1827,9 @@ impl Engine {
         told: Option<u64>,
         held: bool,
         now: Now,
-    ) -> Option<(LaneHash, UnixMillis)> {
-        let lane = self.window.row(at.sequence)?.lane;
+        to: &mut Vec<(LaneHash, UnixMillis)>,
+    ) {
+        let Some(lane) = self.window.row(at.sequence).map(|row| row.lane) else { return };
         let waits = self.window.lanes.get(&lane).map_or(0, |state| state.waits) + 1;
         let wait = match told {
             Some(told) => told_ms(told, &mut self.jitter),
@@ -1846,7 +1841,13 @@ impl Engine {
             state.waits = waits;
             state.held = held;
         });
-        Some((lane, now.wall_of(due)))
+        to.push((lane, now.wall_of(due)));
+    }
+
+    fn lane_waits_alone(&mut self, at: RowRef, now: Now) {
+        let mut waits = Vec::new();
+        self.lane_waits(at, None, false, now, &mut waits);
+        self.apply_waits(waits);
     }
 
     fn offered(&mut self, offer: EdgeConfig, now: Now) {
@@ -1925,9 +1926,9 @@ impl Engine {
                 self.cleared(rows);
                 let reason =
                     if problem.status == Some(422) { DeadReason::Refused } else { DeadReason::Poison };
-                if let Some(settlement) = self.death(*single, reason, Some(problem)) {
-                    self.settle(vec![settlement], now);
-                }
+                let mut dead = Vec::new();
+                self.death(*single, reason, Some(problem), &mut dead);
+                self.settle(dead, now);
             }
             many => self.halve(many),
         }
@@ -1965,8 +1966,7 @@ impl Engine {
             // It makes the city fail all by itself: only its lane waits.
             [single] => {
                 self.cleared(rows);
-                let waits = self.lane_waits(*single, None, false, now);
-                self.apply_waits(waits.into_iter().collect());
+                self.lane_waits_alone(*single, now);
                 if self.suspects.is_empty() {
                     self.server_faults = 0;
                 }

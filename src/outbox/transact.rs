@@ -595,8 +595,8 @@ impl Transaction {
             identities.insert(event.id.to_bytes(), ());
         }
         let mut reads = Vec::new();
-        for identity in identities.into_keys() {
-            reads.push(Read::Holder(identity));
+        for identity in identities.keys() {
+            reads.push(Read::Holder(*identity));
         }
         self.state = State::Looking(append);
         Step::Read(reads)
@@ -660,8 +660,8 @@ fn written(write: Write) -> Step {
 }
 
 fn read_marks(reads: &mut Vec<Read>, segments: FlatMap<Sequence, ()>) {
-    for segment in segments.into_keys() {
-        reads.push(Read::Marks(segment));
+    for segment in segments.keys() {
+        reads.push(Read::Marks(*segment));
     }
 }
 
@@ -841,7 +841,7 @@ impl Dead<'_> {
         };
         // A settled event's line may be gone with the segment's body; it comes back where it was, beside those still
         // owed.
-        let mut lines = body.split('\n');
+        let mut lines = body.split(['\n']);
         let mut whole = String::new();
         for place in 0..intents.len().max(index + 1) {
             let line = lines.next().unwrap_or_default();

@@ -241,8 +241,8 @@ impl Window {
             }
         }
         let mut changed = !gone.is_empty();
-        for lane in gone {
-            self.unblock(lane);
+        for lane in &gone {
+            self.unblock(*lane);
         }
         for record in &opened.lanes {
             let own = self.lanes.get(&record.lane).map(|state| (state.dead, state.front));
@@ -339,8 +339,8 @@ impl Window {
     /// The page on its way will not come, or is not to be believed: it may show later rows of a lane alone.
     pub(super) fn page_failed(&mut self) {
         if let Some(Reading::Back(segments)) = self.reading.take() {
-            for segment in segments {
-                self.back.insert(segment, ());
+            for segment in &segments {
+                self.back.insert(*segment, ());
             }
         }
         for state in self.lanes.values_mut() {
@@ -537,7 +537,7 @@ impl Window {
         }
         let state = self.lanes.or_default(lane);
         state.back = Back::Stays;
-        for row in left {
+        for row in &left {
             state.park(row.segment);
         }
         state

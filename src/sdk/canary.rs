@@ -29,7 +29,7 @@ fn name(database: &str) -> String {
 /// Compares what was found with what was last seen.
 pub(super) fn look(database: &str, life: &str, counter: &Counter) -> Option<Alarm> {
     let seen = sys::call(&storage()?, "getItem", &[&sys::text(&name(database))]).ok()?.as_string()?;
-    let mut words = seen.split(' ');
+    let mut words = seen.split([' ']);
     let (own, next, owed) = (words.next()?, words.next()?, words.next()?);
     let (next, owed) = (next.parse::<u64>().ok()?, owed.parse().ok()?);
     let code = match own == life {

@@ -349,7 +349,7 @@ fn read_options(value: &JsValue) -> Result<Choice, JsValue> {
         return Err(wrong("Edge.open takes one object: { city, device, credentials }."));
     }
     let (city, single) = match (get(value, "city").as_string(), get(value, "single").as_string()) {
-        (Some(city), None) => (city.trim_end_matches('/').to_owned(), false),
+        (Some(city), None) => (city.trim_end_matches(['/']).to_owned(), false),
         (None, Some(single)) => (single, true),
         _ => return Err(wrong("`city` or `single` must be an address, \"/\" for a city at this origin.")),
     };

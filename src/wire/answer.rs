@@ -55,15 +55,12 @@ pub struct Problem {
 impl Problem {
     /// Reads a problem document, if its type is one of ours.
     pub fn read(value: &Json) -> Option<Self> {
-        let text = |name| value.get(name).and_then(Json::as_text).unwrap_or("").to_owned();
+        let text = |name| value.text(name).unwrap_or("").to_owned();
         let kind = text("type");
         kind.starts_with(PROBLEM_PREFIX).then(|| Self {
             kind,
             title: text("title"),
-            status: value
-                .get("status")
-                .and_then(Json::as_whole)
-                .and_then(|status| u16::try_from(status).ok()),
+            status: value.whole("status").and_then(|status| u16::try_from(status).ok()),
             detail: text("detail"),
         })
     }
@@ -107,10 +104,10 @@ pub struct Verdict {
 impl Verdict {
     fn read(value: &Json) -> Option<Self> {
         Some(Self {
-            id: EventId::parse(value.get("id")?.as_text()?)?,
-            word: VerdictWord::parse(value.get("verdict")?.as_text()?)?,
+            id: EventId::parse(value.text("id")?)?,
+            word: VerdictWord::parse(value.text("verdict")?)?,
             problem: value.get("problem").and_then(Problem::read),
-            retry_after_ms: value.get("retryAfterMs").and_then(Json::as_whole),
+            retry_after_ms: value.whole("retryAfterMs"),
         })
     }
 }
@@ -136,7 +133,7 @@ impl Answer {
 }
 
 fn window_ms(value: &Json) -> Option<u64> {
-    value.get("pace")?.get("windowMs")?.as_whole()
+    value.get("pace")?.whole("windowMs")
 }
 
 /// What `GET /v1/edge` offers.
@@ -160,7 +157,7 @@ impl EdgeConfig {
             batch.and_then(|batch| batch.get(name)).and_then(Json::as_whole).unwrap_or(otherwise)
         };
         Some(Self {
-            city: value.get("city")?.as_text()?.to_owned(),
+            city: value.text("city")?.to_owned(),
             batch_events_max: limit("maxEvents", 1).max(1),
             batch_bytes_max: limit("maxBytes", 0),
             window_ms: window_ms(value),
@@ -191,10 +188,10 @@ pub struct FeedPage {
 impl FeedPage {
     /// Reads an answer. None when it is no feed, or one of its events has no identity.
     pub fn read(value: &Json) -> Option<Self> {
-        let cursor = value.get("cursor")?.as_text().filter(|text| is_cursor(text))?.to_owned();
+        let cursor = value.text("cursor").filter(|text| is_cursor(text))?.to_owned();
         let mut events = Vec::new();
         for event in value.get("events")?.as_array()? {
-            let id = |name: &str| EventId::parse(event.get(name)?.as_text()?);
+            let id = |name: &str| EventId::parse(event.text(name)?);
             let mut body = String::new();
             event.write(&mut body);
             events.push(FeedEvent { id: id("id")?, cause: id("causationid"), body });

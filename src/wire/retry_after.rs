@@ -21,7 +21,7 @@ pub fn wait_ms(value: &str, now: UnixMillis) -> Option<u64> {
 pub fn http_date(value: &str) -> Option<UnixMillis> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (_, rest) = value.split_once(',')?;
+    let (_, rest) = value.split_once([','])?;
     let mut parts = rest.strip_prefix(' ')?.split(' ');
     let (day, month, year, clock, zone) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);

@@ -26,13 +26,13 @@ pub const REFUSED: [u16; 2] = [400, 422];
 /// Headers and body of the request for one encoded event; the same ones on every try. None when it is no event.
 pub fn request(encoded: &str) -> Option<(Vec<(&'static str, String)>, String)> {
     let event = Json::parse(encoded).ok()?;
-    let intent = event.get("idempotencykey")?.as_text()?;
+    let intent = event.text("idempotencykey")?;
     let mut list = vec![
         (headers::IDEMPOTENCY_KEY, format!("\"{intent}\"")),
         ("content-type", "application/json".to_owned()),
     ];
     for (attribute, header) in ATTRIBUTES {
-        if let Some(value) = event.get(attribute).and_then(Json::as_text) {
+        if let Some(value) = event.text(attribute) {
             list.push((header, percent_encoded(value)));
         }
     }
@@ -48,7 +48,10 @@ fn percent_encoded(value: &str) -> String {
         if byte.is_ascii_graphic() && byte != b'"' && byte != b'%' {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            out.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
+            }
         }
     }
     out
@@ -86,7 +89,7 @@ pub fn classify(reply: &Reply, id: EventId, refused: &[u16], now: UnixMillis) ->
 /// The server's own words, wherever it put them.
 fn problem(status: u16, said: &Json) -> Problem {
     let text = |names: [&str; 3]| {
-        let found = names.iter().find_map(|name| said.get(name).and_then(Json::as_text));
+        let found = names.iter().find_map(|name| said.text(name));
         found.unwrap_or_default().to_owned()
     };
     Problem {

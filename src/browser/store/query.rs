@@ -230,7 +230,7 @@ fn owed_marks(load: &Load, first: &[JsValue]) -> Vec<Marks> {
 }
 
 fn add_owed(marks: &Marks, intents: &Intents, body: &str, rows: &mut Vec<LoadedRow>) {
-    for (index, body) in (0..).zip(body.split('\n')) {
+    for (index, body) in (0..).zip(body.split(['\n'])) {
         let Some(own) = intents.get(index as usize) else { break };
         if marks.status_of(index) != Some(Status::Owed) {
             continue;
