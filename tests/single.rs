@@ -181,3 +181,96 @@ fn a_shorter_word_does_not_shorten_a_longer_one() {
     desk.reply(&sent[1], told(429, "2"));
     assert!(desk.wait_ms() >= 60_000, "{}", desk.wait_ms());
 }
+
+/// A server that answers every good key with 200 and every bad one with 500, for so long. Gives when each good key was
+/// delivered, by the time since its emit.
+fn serve_for(desk: &mut Desk, ms: u64) -> Vec<(String, u64)> {
+    let (mut told, mut spent) = (Vec::new(), 0);
+    while spent <= ms {
+        let sent = under_way(desk);
+        for request in &sent {
+            let key = request.header("ce-subject").unwrap().to_owned();
+            if key.starts_with("bad") {
+                desk.reply(request, foreign(500, "{}"));
+            } else {
+                told.push((key, spent));
+                desk.reply(request, foreign(200, "{}"));
+            }
+        }
+        if sent.is_empty() {
+            if desk.snapshot().counter.owed == 0 {
+                break;
+            }
+            let wait = desk.wait_ms().max(1);
+            spent += wait;
+            desk.advance(wait);
+        }
+    }
+    told
+}
+
+/// no-bystander: keys the server keeps failing on took every place and let the common wait grow without end.
+#[test]
+fn a_hundred_keys_the_server_fails_on_do_not_starve_the_others() {
+    let mut desk = Desk::single();
+    desk.emit_all((0..100).map(|key| note(&format!("bad-{key}"))));
+    let told = serve_for(&mut desk, 4 * 60 * 60 * 1_000);
+    assert!(told.is_empty());
+    let mut late = 0;
+    for round in 0..50 {
+        let key = format!("good-{round}");
+        desk.emit_all([note(&key)]);
+        let told = serve_for(&mut desk, 10_000);
+        late += usize::from(told.is_empty());
+    }
+    assert!(late <= 6, "{late} of 50 others waited longer than ten seconds");
+    serve_for(&mut desk, 120_000);
+    assert_eq!(desk.settled.len(), 50);
+    assert_eq!(desk.snapshot().counter.owed, 100, "and what fails is kept");
+}
+
+/// A server whose key 401s all by itself: it was asked without pause, and with it the page for credentials.
+#[test]
+fn a_success_beside_it_does_not_end_the_wait_for_credentials() {
+    let mut desk = Desk::single();
+    desk.emit_all([note("a"), note("b")]);
+    let sent = under_way(&mut desk);
+    desk.reply(&sent[0], foreign(401, "{}"));
+    desk.reply(&sent[1], foreign(200, "{}"));
+    assert_eq!(desk.why(), WhyNotSending::Held);
+    assert!(desk.take_request().is_none(), "credentials were refused a moment ago");
+}
+
+#[test]
+fn a_key_with_refused_credentials_lets_the_others_go_first() {
+    let mut desk = Desk::single();
+    desk.emit_all([note("locked")]);
+    let mut asked = 0;
+    for round in 0..40 {
+        desk.emit_all([note(&format!("good-{round}"))]);
+        for request in next(&mut desk) {
+            let locked = request.header("ce-subject") == Some("locked");
+            asked += usize::from(locked);
+            desk.reply(&request, if locked { foreign(401, "{}") } else { foreign(200, "{}") });
+        }
+        desk.advance(1_000);
+    }
+    assert!(desk.settled.len() >= 30, "{} of 40 others were delivered", desk.settled.len());
+    assert!((2..=25).contains(&asked), "{asked}");
+}
+
+/// A full disk under a verdict was forgotten as soon as another reply came, and the same event posted without pause.
+#[test]
+fn a_success_beside_it_does_not_end_the_wait_for_the_disk() {
+    let mut desk = Desk::single();
+    desk.emit_all([note("a"), note("b")]);
+    let sent = under_way(&mut desk);
+    desk.full = true;
+    desk.reply(&sent[0], foreign(200, "{}"));
+    desk.full = false;
+    desk.reply(&sent[1], foreign(200, "{}"));
+    assert_eq!(desk.why(), WhyNotSending::StorageFault);
+    assert!(desk.take_request().is_none());
+    serve_for(&mut desk, 60_000);
+    assert_eq!(desk.settled.len(), 2);
+}

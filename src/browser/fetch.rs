@@ -133,15 +133,13 @@ async fn body(response: &JsValue) -> Result<String, JsValue> {
         bytes.append(&mut part);
     }
     bytes.truncate(ANSWER_BYTES_MAX);
-    // What is no text, or was cut inside a character, is no JSON either, and an empty answer says as little.
-    Ok(text_of(&bytes).unwrap_or_default())
+    text_of(&bytes)
 }
 
-/// The browser's own decoder: a second one is half a kilobyte.
-fn text_of(bytes: &[u8]) -> Option<String> {
-    let strict = sys::object();
-    sys::set(&strict, "fatal", &JsValue::TRUE);
-    sys::set(&strict, "ignoreBOM", &JsValue::TRUE);
-    let decoder = sys::make("TextDecoder", &[&sys::text("utf-8"), &strict]).ok()?;
-    sys::call(&decoder, "decode", &[&value::bytes(bytes)]).ok()?.as_string()
+/// The browser's own decoder: a second one is half a kilobyte. As everywhere on the web, what is no UTF-8 becomes
+/// U+FFFD; to call such a page empty would hide that it is one.
+fn text_of(bytes: &[u8]) -> Result<String, JsValue> {
+    let decoder = sys::make("TextDecoder", &[])?;
+    let text = sys::call(&decoder, "decode", &[&value::bytes(bytes)])?;
+    Ok(text.as_string().unwrap_or_default())
 }

@@ -1621,17 +1621,22 @@ impl Engine {
             ReplyClass::Hold => {
                 if matches!(reply, Reply::NoCredentials) {
                     self.never_left(&[at]);
+                } else {
+                    // Its key alone may be locked: it waits a little, and then behind the others.
+                    self.lane_waits_alone(at, Some(LANE_RETRY_BASE_MS), now);
                 }
                 if !waits {
                     self.hold(now);
                 }
             }
             _ => {
-                // A server that answers, only not for this event, has perhaps trouble with this event alone.
+                // A server that answers, only not for this event, has perhaps trouble with this event alone; and one
+                // that failed on it before proves by the next failure nothing about the others.
+                let again = self.window.waited(at);
                 if !matches!(reply, Reply::NoAnswer) {
-                    self.lane_waits_alone(at, now);
+                    self.lane_waits_alone(at, None, now);
                 }
-                if !waits {
+                if !waits && (self.failures > 0 || !again) {
                     self.back_off(now);
                 }
             }
@@ -1749,8 +1754,9 @@ impl Engine {
     }
 
     fn judged(&mut self, sent: &[(RowRef, EventId)], answer: Answer, now: Now) {
-        // What another request was told meanwhile holds.
-        if self.waiting != Waiting::Told || self.not_before_ms <= now.mono_ms {
+        // What another request was told, or met, meanwhile holds.
+        let holds = matches!(self.waiting, Waiting::Told | Waiting::Held | Waiting::Storage);
+        if !holds || self.not_before_ms <= now.mono_ms {
             self.went_well(answer.window_ms);
         }
         let (mut settlements, mut waits) = (Vec::new(), Vec::new());
@@ -1844,9 +1850,9 @@ impl Engine {
         to.push((lane, now.wall_of(due)));
     }
 
-    fn lane_waits_alone(&mut self, at: RowRef, now: Now) {
+    fn lane_waits_alone(&mut self, at: RowRef, told: Option<u64>, now: Now) {
         let mut waits = Vec::new();
-        self.lane_waits(at, None, false, now, &mut waits);
+        self.lane_waits(at, told, told.is_some(), now, &mut waits);
         self.apply_waits(waits);
     }
 
@@ -1966,7 +1972,7 @@ impl Engine {
             // It makes the city fail all by itself: only its lane waits.
             [single] => {
                 self.cleared(rows);
-                self.lane_waits_alone(*single, now);
+                self.lane_waits_alone(*single, None, now);
                 if self.suspects.is_empty() {
                     self.server_faults = 0;
                 }

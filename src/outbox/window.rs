@@ -638,20 +638,33 @@ impl Window {
         lowest.map(Sequence)
     }
 
-    /// The first row of each flowing lane that may be sent, within the limits, every topic with the same share.
+    /// Whether the row's lane waited before without a success since.
+    pub(super) fn waited(&self, at: RowRef) -> bool {
+        self.row(at.sequence).is_some_and(|row| self.lane_waited(row.lane))
+    }
+
+    fn lane_waited(&self, lane: LaneHash) -> bool {
+        self.lanes.get(&lane).is_some_and(|state| state.waits > 0)
+    }
+
+    /// The first row of each flowing lane that may be sent, within the limits: every topic with the same share, and
+    /// within it the lanes that waited with the same share as all the others.
     pub(super) fn select(&self, events_max: usize, bytes_max: usize) -> Vec<RowRef> {
-        let mut waiting = 0;
+        let (mut waiting, mut classes) = (0, self.topics.len());
         for state in self.lanes.values() {
             waiting += usize::from(state.back == Back::Stays);
+            if state.waits > 0 {
+                classes = 2 * self.topics.len();
+            }
         }
         let full = waiting >= self.room.lanes;
         let mut lanes = FlatMap::new();
-        let mut turns: FlatMap<u32, usize> = FlatMap::new();
+        let mut turns: FlatMap<(u32, bool), usize> = FlatMap::new();
         // Sorted by turn: the first of every topic, then the second of every topic.
         let mut candidates: FlatMap<(u64, u64), &Row> = FlatMap::new();
         let mut ample = 0;
         for (place, row) in self.rows.values().enumerate() {
-            if ample == self.topics.len() {
+            if ample == classes {
                 break;
             }
             let first = lanes.insert(row.lane, ()).is_none();
@@ -659,7 +672,7 @@ impl Window {
             if !first || row.doing != Doing::Pending || full && !self.lanes.contains_key(&row.lane) {
                 continue;
             }
-            let turn = turns.or_default(row.topic);
+            let turn = turns.or_default((row.topic, self.lane_waited(row.lane)));
             if *turn < events_max {
                 candidates.insert((*turn as u64, place as u64), row);
             }

@@ -69,21 +69,27 @@ pub fn classify(reply: &Reply, id: EventId, refused: &[u16], now: UnixMillis) ->
     };
     let wait = retry_after.as_deref().and_then(|value| retry_after::wait_ms(value, date.unwrap_or(now)));
     match status {
-        // A portal answers with a page; nobody answers a POST of JSON so.
-        200..=299 if body.trim_start().starts_with('<') => ReplyClass::Link(Unsettled::Captive),
+        200..=299 if is_page(body) => ReplyClass::Link(Unsettled::Captive),
         200..=299 => judged(VerdictWord::Accepted, None),
         401 => ReplyClass::Hold,
         429 | 503 if wait.is_some() => ReplyClass::Told(wait),
-        _ => match Json::parse(body) {
-            Ok(said) if refused.contains(status) => {
+        _ => match (Json::parse(body), stranger(*status), *status) {
+            (Ok(said), ..) if refused.contains(status) => {
                 judged(VerdictWord::Refused, Some(problem(*status, &said)))
             }
-            _ => ReplyClass::Link(match stranger(*status) {
-                Unsettled::Captive => Unsettled::Captive,
-                _ => Unsettled::Unknown,
-            }),
+            (_, Unsettled::Captive, _) => ReplyClass::Link(Unsettled::Captive),
+            (_, _, 404 | 405 | 410) => ReplyClass::Link(Unsettled::Misconfigured),
+            // It answers, so the link is not what fails.
+            (Ok(_), _, ..500) => ReplyClass::ServerFault,
+            _ => ReplyClass::Link(Unsettled::Unknown),
         },
     }
+}
+
+/// A portal answers with a page, in whatever encoding; nobody answers a POST of JSON so.
+fn is_page(body: &str) -> bool {
+    let blank = |sign: char| sign.is_whitespace() || matches!(sign, '\0' | '\u{feff}' | '\u{fffd}');
+    body.trim_start_matches(blank).starts_with('<')
 }
 
 /// The server's own words, wherever it put them.
@@ -94,7 +100,10 @@ fn problem(status: u16, said: &Json) -> Problem {
     };
     Problem {
         kind: format!("{PROBLEM_PREFIX}refused"),
-        title: text(["title", "error", "code"]),
+        title: match text(["title", "error", "code"]) {
+            none if none.is_empty() => format!("HTTP {status}"),
+            title => title,
+        },
         status: Some(status),
         detail: text(["detail", "message", "description"]),
     }
@@ -149,6 +158,10 @@ mod tests {
     #[test]
     fn row_a_page_instead_of_an_answer_is_a_portal() {
         assert_eq!(class(200, "\n <!doctype html>"), ReplyClass::Link(Unsettled::Captive));
+        // As the browser reads what is not UTF-8, or begins with a byte order mark.
+        for page in ["\u{feff}<html>", "\u{fffd}\u{fffd}<\0h\0", "\0<\0h"] {
+            assert_eq!(class(200, page), ReplyClass::Link(Unsettled::Captive), "{page:?}");
+        }
         assert_eq!(class(511, "{}"), ReplyClass::Link(Unsettled::Captive));
     }
 
@@ -166,13 +179,21 @@ mod tests {
             ReplyClass::Link(Unsettled::Unknown),
             "a proxy refuses nothing"
         );
-        assert_eq!(class(409, "{}"), ReplyClass::Link(Unsettled::Unknown), "not listed");
+        assert_eq!(class(409, "{}"), ReplyClass::ServerFault, "not listed");
+        let (_, problem) = word(&class(422, r#"{"error":{"message":"no seat"}}"#)).unwrap();
+        assert_eq!(problem.unwrap().title, "HTTP 422", "no words of its own");
         assert!(word(&classify(&http(409, "{}", None), id(), &[409], NOW)).is_some(), "listed by the page");
     }
 
     #[test]
     fn row_all_else_kills_nothing() {
-        for status in [403, 404, 408, 413, 425, 429, 451, 500, 502, 503, 504] {
+        for status in [403, 408, 413, 425, 429, 451] {
+            assert_eq!(class(status, "{}"), ReplyClass::ServerFault, "{status}");
+        }
+        for status in [404, 405, 410] {
+            assert_eq!(class(status, "{}"), ReplyClass::Link(Unsettled::Misconfigured), "{status}");
+        }
+        for status in [500, 502, 503, 504] {
             assert_eq!(class(status, "{}"), ReplyClass::Link(Unsettled::Unknown), "{status}");
         }
         assert_eq!(class(401, "{}"), ReplyClass::Hold);
