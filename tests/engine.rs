@@ -13,12 +13,13 @@ mod desk;
 use conch::event::{Emit, Sequence, UnixMillis};
 use conch::limits::{BACKOFF_CAP_VISIBLE_MS, STORAGE_HEADROOM_BYTES};
 use conch::outbox::engine::{EmitFault, Final, Hint, Input, Notice, WhyNotSending};
+use conch::outbox::port::Load;
 use conch::outbox::record::DeadReason;
 use conch::pace::Link;
 use conch::wire::classify::Reply;
 use desk::{
-    Desk, Sent, at, city, foreign, note, pay, poisoned, problem, told, verdicts, verdicts_in_window,
-    verdicts_with,
+    Desk, Sent, at, city, come_back, foreign, note, pay, poisoned, problem, told, verdicts,
+    verdicts_in_window, verdicts_with,
 };
 
 #[test]
@@ -290,6 +291,55 @@ fn what_never_left_for_want_of_credentials_is_not_unknown() {
     let wait = desk.wait_ms();
     desk.advance(wait);
     assert_eq!(desk.sent().header("conch-tries"), Some("0"));
+}
+
+/// The badge said nothing was unknown while the list named an event that may have reached the city, or the other way
+/// round, depending on the answer.
+#[test]
+fn the_badge_and_the_list_agree_about_what_may_have_reached_the_city() {
+    let answers = [
+        (Reply::Timeout, 1),
+        (city(409, "{}"), 1),
+        (city(500, "{}"), 1),
+        (foreign(404, ""), 1),
+        (foreign(500, ""), 1),
+        (come_back(city(429, ""), "5"), 1),
+        (city(401, "{}"), 0),
+        (city(403, "{}"), 0),
+        (Reply::NoCredentials, 0),
+    ];
+    for (reply, unknown) in answers {
+        let mut desk = Desk::open();
+        desk.emit_all([pay("o-1", 5), pay("o-2", 5)]);
+        let request = desk.sent();
+        desk.offer_to(&request, 1);
+        let request = desk.sent();
+        assert_eq!(desk.snapshot().unknown, 0, "its answer may still come");
+        desk.reply(&request, reply.clone());
+        let listed =
+            desk.disk.load(&Load::After(Sequence(0))).rows.iter().filter(|row| row.maybe_sent).count();
+        assert_eq!((desk.snapshot().unknown, listed as u64), (unknown, unknown), "{reply:?}");
+        assert_eq!(
+            desk.beside().snapshot().unknown,
+            unknown,
+            "another page knows it from the disk: {reply:?}"
+        );
+    }
+}
+
+#[test]
+fn what_may_have_reached_the_city_is_known_after_a_reload_and_forgotten_with_its_verdict() {
+    let mut desk = Desk::open();
+    desk.emit_all([pay("o-1", 5)]);
+    let request = desk.sent();
+    desk.reply(&request, Reply::Timeout);
+    desk.reload();
+    assert_eq!(desk.snapshot().unknown, 1);
+    let wait = desk.wait_ms();
+    desk.advance(wait);
+    let request = desk.sent();
+    desk.reply(&request, verdicts(&request.ids, "accepted"));
+    assert_eq!((desk.snapshot().unknown, desk.disk.now.counter.unknown), (0, 0));
 }
 
 #[test]

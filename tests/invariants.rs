@@ -52,7 +52,9 @@ fn durable_before_safe_is_asked_of_the_disk_by_every_batch_that_promises_somethi
     for batch in strict {
         assert_eq!(batch.durability(), Durability::Strict, "{batch:?}");
     }
-    for batch in [Batch::Sent { epoch: 1, rows: Vec::new() }, Batch::Beat { epoch: 1, leaves: false }] {
+    for batch in
+        [Batch::Sent { epoch: 1, rows: Vec::new(), maybe: true }, Batch::Beat { epoch: 1, leaves: false }]
+    {
         assert_eq!(batch.durability(), Durability::Relaxed, "{batch:?}");
     }
 }

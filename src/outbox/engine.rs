@@ -313,7 +313,8 @@ pub struct Snapshot {
     pub counter: Counter,
     /// When the oldest owed event we know of was stored.
     pub oldest: Option<UnixMillis>,
-    /// Owed rows in memory whose last try may have reached the city without an answer.
+    /// Owed events that may have reached the city without an answer, as far as the disk knows; those whose first try
+    /// is under way here are not among them.
     pub unknown: u64,
     /// Events that wait for credentials.
     pub held: u64,
@@ -565,10 +566,11 @@ impl Engine {
             Waiting::Held => self.counter.owed,
             _ => self.window.lanes.values().filter(|lane| lane.held && lane.due_ms.is_some()).count() as u64,
         };
+        let awaited = self.window.iter().filter(|row| row.awaits_answer()).count() as u64;
         Snapshot {
             counter: self.counter,
             oldest: self.oldest(),
-            unknown: self.window.iter().filter(|row| row.is_unknown()).count() as u64,
+            unknown: self.counter.unknown.saturating_sub(awaited),
             held,
             link: self.link,
             leader: self.epoch.is_some(),
@@ -576,6 +578,11 @@ impl Engine {
             next_wake: self.next_send().or_else(|| self.next_wake()).map(|at| now.wall_of(at)),
             why: self.why_not_sending(now),
         }
+    }
+
+    /// Whether an owed event's answer may still come, to its first try or to the disk: then the mark says too much.
+    pub fn awaits_answer(&self, sequence: Sequence) -> bool {
+        self.window.row(sequence).is_some_and(|row| row.awaits_answer())
     }
 
     /// Why nothing is being sent.
@@ -1115,13 +1122,11 @@ impl Engine {
                     self.apply(Batch::Prune { after, at: now.wall }, Purpose::Prune);
                 }
             }
-            Purpose::Aside => {
-                if let Err(fault) = result
-                    && !matches!(fault, StoreFault::Refused(Refusal::StaleEpoch))
-                {
-                    self.tell(Notice::Storage(fault));
-                }
-            }
+            Purpose::Aside => match result {
+                Ok(Done::Marked(counter)) => self.take_counter(counter, self.counter.dead),
+                Ok(_) | Err(StoreFault::Refused(Refusal::StaleEpoch)) => {}
+                Err(fault) => self.tell(Notice::Storage(fault)),
+            },
         }
     }
 
@@ -1207,13 +1212,18 @@ impl Engine {
     fn marked(&mut self, place: usize, result: Applied, now: Now) {
         let Flight::Marking { rows, .. } = self.flights.swap_remove(place) else { return };
         match result {
-            Ok(_) if self.single.is_some() => {
+            Ok(done) => {
+                if let Done::Marked(counter) = done {
+                    self.take_counter(counter, self.counter.dead);
+                }
+                if self.single.is_none() {
+                    return self.send(&rows, now);
+                }
                 for row in &rows {
                     self.send_single(*row, now);
                 }
                 self.tell(Notice::Changed);
             }
-            Ok(_) => self.send(&rows, now),
             Err(fault) => {
                 self.revert(&rows);
                 self.storage_trouble(fault, now);
@@ -1474,7 +1484,7 @@ impl Engine {
         }
         let op = self.op();
         self.flights.push(Flight::Marking { op, rows: rows.clone() });
-        self.out.push_back(Output::Apply { op, batch: Batch::Sent { epoch, rows } });
+        self.out.push_back(Output::Apply { op, batch: Batch::Sent { epoch, rows, maybe: true } });
     }
 
     fn send(&mut self, rows: &[RowRef], now: Now) {
@@ -1570,8 +1580,8 @@ impl Engine {
         if let (Reply::Http { date: Some(date), .. }, false) = (reply, matches!(class, ReplyClass::Link(_))) {
             self.note_time(*date);
         }
-        if matches!(reply, Reply::NoCredentials) {
-            self.never_left(&refs);
+        if matches!(class, ReplyClass::Hold) {
+            self.never_came(&refs);
         }
         self.revert(&refs);
         let vain = matches!(
@@ -1619,9 +1629,8 @@ impl Engine {
             }
             ReplyClass::Told(Some(wait)) => self.told(wait, now),
             ReplyClass::Hold => {
-                if matches!(reply, Reply::NoCredentials) {
-                    self.never_left(&[at]);
-                } else {
+                self.never_came(&[at]);
+                if !matches!(reply, Reply::NoCredentials) {
                     // Its key alone may be locked: it waits a little, and then behind the others.
                     self.lane_waits_alone(at, Some(LANE_RETRY_BASE_MS), now);
                 }
@@ -1729,12 +1738,19 @@ impl Engine {
         }
     }
 
-    /// Without credentials no request was made. On disk the mark stays: there it may only err on the safe side.
-    fn never_left(&mut self, rows: &[RowRef]) {
+    /// Without credentials no request was made, and one with refused ones had no effect.
+    fn never_came(&mut self, rows: &[RowRef]) {
+        let mut first = Vec::new();
         for at in rows {
             if let Some(row) = self.window.row_mut(at.sequence) {
                 row.take_try_back();
+                if !row.maybe_sent {
+                    first.push(*at);
+                }
             }
+        }
+        if let (false, Some(epoch)) = (first.is_empty(), self.epoch) {
+            self.apply(Batch::Sent { epoch, rows: first, maybe: false }, Purpose::Aside);
         }
     }
 

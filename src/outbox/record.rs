@@ -182,11 +182,13 @@ pub struct Counter {
     pub bytes: u64,
     /// Dead letters that wait for a person.
     pub dead: u64,
+    /// Owed events with [`MAYBE_SENT`].
+    pub unknown: u64,
 }
 
 impl Default for Counter {
     fn default() -> Self {
-        Self { next: Sequence(1), owed: 0, bytes: 0, dead: 0 }
+        Self { next: Sequence(1), owed: 0, bytes: 0, dead: 0, unknown: 0 }
     }
 }
 

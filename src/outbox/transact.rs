@@ -41,12 +41,15 @@ pub enum Batch {
         /// Now, by the device's clock.
         at: UnixMillis,
     },
-    /// A try is about to be made: the rows may have reached the city from here on.
+    /// A try is about to be made: the rows may have reached the city from here on. Or it turned out that the first try
+    /// did not reach it.
     Sent {
         /// The leader's epoch.
         epoch: u64,
         /// The rows of the request.
         rows: Vec<RowRef>,
+        /// Whether they may have reached it.
+        maybe: bool,
     },
     /// Lanes that must wait, each until its time.
     Wait {
@@ -311,6 +314,8 @@ pub enum Done {
     Appended(Vec<Appended>, Counter),
     /// Rows settled; the totals after it.
     Settled(Counter),
+    /// Rows marked; the totals after it.
+    Marked(Counter),
     /// The epoch this context now leads with.
     Leading(u64),
     /// The dead letter was closed.
@@ -455,6 +460,7 @@ impl Transaction {
                 }
             }
             Batch::Sent { rows, .. } => {
+                reads.push(Read::Counter);
                 let mut segments = FlatMap::new();
                 for row in rows {
                     segments.insert(row.segment, ());
@@ -527,7 +533,7 @@ impl Transaction {
                 self.add(append)
             }
             Batch::Settle { rows, at, .. } => settle(rows, *at, &found),
-            Batch::Sent { rows, .. } => sent(rows, &found),
+            Batch::Sent { rows, maybe, .. } => sent(rows, *maybe, &found),
             Batch::Wait { lanes, .. } => wait(lanes, &found),
             Batch::Redrive { .. } | Batch::Revive { .. } | Batch::Discard { .. } => match found.first() {
                 Some(Found::Dead(Some(letter))) => {
@@ -711,6 +717,7 @@ fn settle(rows: &[Settlement], at: UnixMillis, found: &[Found]) -> Step {
             Outcome::Dead { .. } => Status::Dead,
         };
         if let Some(byte) = segment.status.get_mut(index as usize) {
+            counter.unknown = counter.unknown.saturating_sub(u64::from(*byte / MAYBE_SENT));
             *byte = status as u8;
         }
         segment.settled_at = at;
@@ -756,23 +763,35 @@ fn settle(rows: &[Settlement], at: UnixMillis, found: &[Found]) -> Step {
     Step::Finish(writes, Done::Settled(counter))
 }
 
-fn sent(rows: &[RowRef], found: &[Found]) -> Step {
+fn sent(rows: &[RowRef], maybe: bool, found: &[Found]) -> Step {
+    let Some(Found::Counter(counter)) = found.get(1) else {
+        return Step::Abort(Refusal::Broken);
+    };
+    let mut counter = *counter;
     let mut marks = marks_in(found);
     for row in rows {
         let Some(segment) = marks_of(&mut marks, *row) else { continue };
         let index = row.index() as usize;
-        if let Some(byte) = segment.status.get_mut(index) {
+        let (Some(byte), Some(tries)) = (segment.status.get_mut(index), segment.tries.get_mut(index)) else {
+            continue;
+        };
+        let marked = u64::from(*byte / MAYBE_SENT);
+        if maybe {
             *byte |= MAYBE_SENT;
-        }
-        if let Some(tries) = segment.tries.get_mut(index) {
             *tries = tries.saturating_add(1);
+            counter.unknown += 1 - marked;
+        } else {
+            *byte &= !MAYBE_SENT;
+            *tries = tries.saturating_sub(1);
+            counter.unknown = counter.unknown.saturating_sub(marked);
         }
     }
     let mut writes = Vec::new();
     for segment in marks {
         writes.push(Write::Marks(segment));
     }
-    Step::Finish(writes, Done::Written)
+    writes.push(Write::Counter(counter));
+    Step::Finish(writes, Done::Marked(counter))
 }
 
 fn wait(lanes: &[(LaneHash, UnixMillis)], found: &[Found]) -> Step {
@@ -851,6 +870,7 @@ impl Dead<'_> {
             whole.push_str(if place == index { &self.letter.body } else { line });
         }
         self.set_status(Status::Owed as u8 | MAYBE_SENT);
+        self.counter.unknown += 1;
         self.counter.owed += 1;
         self.counter.bytes += self.letter.body.len() as u64;
         let closing = Closing { at, note: id.to_string(), redriven: true };

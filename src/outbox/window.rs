@@ -46,9 +46,10 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// Whether an answer is missing: the one to a try under way may still come.
-    pub(super) fn is_unknown(&self) -> bool {
-        if self.doing == Doing::InFlight { self.maybe_sent_before } else { self.maybe_sent }
+    /// Whether its mark on disk says too much: its answer is being written, or the one to its first try may still come.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.maybe_sent
+            && (self.doing == Doing::Settling || self.doing == Doing::InFlight && !self.maybe_sent_before)
     }
 
     /// From here on it may reach the city.

@@ -23,7 +23,7 @@ use crate::outbox::Engine;
 use crate::outbox::engine::{Final, Hint, Input, Notice, Output, Request, Ticket};
 use crate::outbox::feed::Heard;
 use crate::outbox::port::{Batch, Load, Opened, StoreFault};
-use crate::outbox::record::{Counter, Status};
+use crate::outbox::record::Status;
 use crate::pace::{Link, Now, Watched};
 use crate::wire::Reply;
 use std::cell::{Cell, RefCell};
@@ -71,7 +71,7 @@ pub(super) struct Driver {
     /// What the page must hear of the database before it is noted anew.
     alarm: Cell<Option<Alarm>>,
     /// What was noted last.
-    noted: Cell<Option<Counter>>,
+    noted: Cell<Option<(Sequence, u64)>>,
     /// Everything that listens to the browser; gone once closed.
     ears: RefCell<Option<Ears>>,
 }
@@ -275,7 +275,8 @@ impl Driver {
     /// Notes what is seen in another store, once the page knows what was found there, and only when it is news.
     fn note(&self) {
         let counter = self.engine.borrow().counter();
-        if self.alarm.get().is_none() && self.noted.replace(Some(counter)) != Some(counter) {
+        let news = Some((counter.next, counter.owed));
+        if self.alarm.get().is_none() && self.noted.replace(news) != news {
             canary::note(&self.setup.database, self.store.life(), &counter);
         }
     }
@@ -476,8 +477,12 @@ impl Driver {
         let mut rows = Vec::new();
         let mut after = Sequence(0);
         loop {
-            let page = self.store.load(Load::After(after)).await.map_err(|fault| errors::of_store(&fault))?;
-            rows.extend(page.rows);
+            let mut page =
+                self.store.load(Load::After(after)).await.map_err(|fault| errors::of_store(&fault))?;
+            for row in &mut page.rows {
+                row.maybe_sent &= !self.engine.borrow().awaits_answer(row.row.sequence);
+            }
+            rows.append(&mut page.rows);
             match page.last {
                 Some(last) if page.more && rows.len() < limit as usize => after = last,
                 _ => {

@@ -92,6 +92,7 @@ pub(super) fn counter_to(record: &Counter) -> JsValue {
     stored.set_whole("o", record.owed);
     stored.set_whole("b", record.bytes);
     stored.set_whole("d", record.dead);
+    stored.set_whole("u", record.unknown);
     stored.into_js()
 }
 
@@ -102,6 +103,7 @@ pub(super) fn counter_of(found: &JsValue) -> Option<Counter> {
         owed: stored.whole("o")?,
         bytes: stored.whole("b")?,
         dead: stored.whole("d")?,
+        unknown: stored.whole("u").unwrap_or_default(),
     })
 }
 
