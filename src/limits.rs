@@ -10,8 +10,10 @@ pub const TYPE_CHARS_MAX: usize = 40;
 pub const DEVICE_CHARS_MAX: usize = 64;
 /// Largest encoded event, in bytes. CloudEvents 1.0 asks intermediaries to forward no more than 64 KiB.
 pub const EVENT_BYTES_MAX: usize = 64 * 1024;
-/// Deepest nesting of a JSON text; deeper ones are refused so that reading cannot exhaust the stack.
+/// Deepest nesting of a payload; deeper ones are refused so that reading cannot exhaust the stack.
 pub const JSON_DEPTH_MAX: usize = 32;
+/// How much deeper than a payload a JSON text may be: the event around it, and the list or answer around that.
+pub const JSON_AROUND_DEPTH: usize = 4;
 /// Highest intent attempt: more refusals than this of one intent are a fault of the caller.
 pub const ATTEMPT_MAX: u32 = 1_000;
 /// Largest safe integer of JSON numbers in a browser, 2^53 - 1.

@@ -10,8 +10,9 @@
 
 mod desk;
 
-use conch::event::{Emit, Sequence, UnixMillis};
-use conch::limits::{BACKOFF_CAP_VISIBLE_MS, STORAGE_HEADROOM_BYTES};
+use conch::event::json::Json;
+use conch::event::{Emit, EmitProblem, Sequence, Stored, UnixMillis};
+use conch::limits::{BACKOFF_CAP_VISIBLE_MS, JSON_DEPTH_MAX, STORAGE_HEADROOM_BYTES};
 use conch::outbox::engine::{EmitFault, Final, Hint, Input, Notice, WhyNotSending};
 use conch::outbox::port::Load;
 use conch::outbox::record::DeadReason;
@@ -885,6 +886,45 @@ fn bad_input_is_refused_before_anything_is_written() {
     ]);
     assert!(desk.emitted.iter().all(|outcome| matches!(outcome, Err(EmitFault::Problem(_)))));
     assert_eq!((desk.emitted.len(), desk.appends, desk.snapshot().counter.owed), (9, 0, 0));
+}
+
+/// A payload as deep as is allowed made an event that was too deep to be read back: it could neither be sent to a
+/// server of its own, nor shown, nor decided about.
+#[test]
+fn the_deepest_payload_is_still_an_event_that_can_be_read_back() {
+    let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    let deepest = (1..100).rfind(|levels| Json::parse_payload(&deep(*levels)).is_ok()).unwrap();
+    assert!(deepest >= JSON_DEPTH_MAX);
+    for mut desk in [Desk::open(), Desk::single()] {
+        desk.emit_all([
+            Emit { payload: deep(deepest + 1), ..note("deeper") },
+            Emit { payload: deep(deepest), ..note("deep") },
+        ]);
+        assert!(desk.emitted[1].is_ok());
+        assert!(matches!(desk.emitted[0], Err(EmitFault::Problem(EmitProblem::NotJson(_)))));
+        let sent = desk.sent();
+        assert_eq!(sent.header("ce-id").map_or(&deep(deepest), |_| &sent.body), &deep(deepest));
+        let row = desk.disk.load(&Load::After(Sequence(0))).rows.remove(0);
+        assert_eq!(Stored::read(&row.body).unwrap().emit.payload, deep(deepest));
+    }
+}
+
+#[test]
+fn records_of_a_commit_take_room_too() {
+    let mut desk = Desk::open();
+    desk.input(Input::Space(STORAGE_HEADROOM_BYTES + 4_000));
+    let large = format!("\"{}\"", "x".repeat(3_000));
+    desk.commit(vec![note("a")], &[], &[("t-1", Some(&large))]);
+    desk.drain();
+    assert_eq!(desk.committed, [Err(EmitFault::Full)]);
+    assert_eq!(desk.record("t-1"), None);
+    for place in 0..10 {
+        let small = format!("\"{}\"", "x".repeat(300));
+        desk.commit(vec![note("a")], &[], &[(&format!("t-{place}"), Some(&small))]);
+        desk.drain();
+    }
+    let taken = desk.committed.iter().filter(|outcome| outcome.is_ok()).count();
+    assert!((1..=3).contains(&taken), "{taken} commits of some 900 bytes, twice each");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! serializer is not carried into wasm. What is read here is read strictly (RFC 8259 with the I-JSON rule of RFC
 //! 7493 that member names are unique) and within limits, because a part of it comes from the network.
 
-use crate::limits::{JSON_DEPTH_MAX, SAFE_INTEGER_MAX};
+use crate::limits::{JSON_AROUND_DEPTH, JSON_DEPTH_MAX, SAFE_INTEGER_MAX};
 
 /// A JSON value. Numbers keep their text, so that nothing is lost by reading them.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,11 +33,20 @@ pub struct JsonProblem {
 }
 
 impl Json {
-    /// Reads exactly one JSON text.
+    /// Reads exactly one JSON text, as deep as one that holds a payload may be.
     pub fn parse(text: &str) -> Result<Self, JsonProblem> {
+        Self::parse_at(text, 0)
+    }
+
+    /// Reads a payload, which must leave depth for the event around it.
+    pub fn parse_payload(text: &str) -> Result<Self, JsonProblem> {
+        Self::parse_at(text, JSON_AROUND_DEPTH)
+    }
+
+    fn parse_at(text: &str, depth: usize) -> Result<Self, JsonProblem> {
         let mut reader = Reader { text, at: 0 };
         reader.space();
-        let value = reader.value(0)?;
+        let value = reader.value(depth)?;
         reader.space();
         if reader.at < text.len() { Err(reader.problem("text after the value")) } else { Ok(value) }
     }
@@ -246,7 +255,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Json, JsonProblem> {
-        if depth > JSON_DEPTH_MAX {
+        if depth > JSON_DEPTH_MAX + JSON_AROUND_DEPTH {
             return Err(self.problem("nested too deep"));
         }
         match self.peek() {
@@ -468,7 +477,7 @@ mod tests {
     #[test]
     fn nesting_is_limited() {
         let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-        assert!(Json::parse(&deep(JSON_DEPTH_MAX)).is_ok());
+        assert!(Json::parse_payload(&deep(JSON_DEPTH_MAX)).is_ok());
         assert_eq!(Json::parse(&deep(100_000)).map_err(|problem| problem.what), Err("nested too deep"));
     }
 

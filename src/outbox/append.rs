@@ -42,6 +42,17 @@ pub struct Put {
     pub value: Option<String>,
 }
 
+impl Commit {
+    /// What its records take, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        let mut bytes = 0;
+        for put in &self.put {
+            bytes += put.value.as_ref().map_or(0, String::len) as u64;
+        }
+        bytes
+    }
+}
+
 /// What the transaction found before it began to write.
 #[derive(Debug, Default)]
 pub(super) struct Held {
@@ -73,6 +84,7 @@ pub(super) struct Append {
     first_of: FlatMap<IntentKey, usize>,
     /// Indices of the events to be stored, in order.
     fresh: Vec<usize>,
+    /// What they take, with the records of their commits.
     fresh_bytes: u64,
     /// For a twin within the turn: index of the event it repeats.
     twins: FlatMap<usize, usize>,
@@ -180,6 +192,7 @@ impl Append {
 
     fn take_commit(&mut self, events: &[Prepared], commit: &Commit) {
         let (fresh, bytes) = (self.fresh.len(), self.fresh_bytes);
+        self.fresh_bytes += commit.bytes();
         let own = commit.first..commit.first + commit.events;
         for index in own.clone() {
             if let Some(event) = events.get(index) {
@@ -200,6 +213,7 @@ impl Append {
         let replayed = self.fresh.len() == fresh;
         // What was stored before took its records along.
         if spoilt.is_empty() && replayed {
+            self.fresh_bytes = bytes;
             return;
         }
         let failed =

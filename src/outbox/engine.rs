@@ -1099,7 +1099,11 @@ impl Engine {
                 if matches!(result, Err(StoreFault::Quota)) && own.wishes.len() > 1 {
                     own.halve();
                 } else {
-                    self.appended(own.wishes, result, now);
+                    let mut records = 0;
+                    for commit in own.commits.iter() {
+                        records += commit.bytes();
+                    }
+                    self.appended(own.wishes, records, result, now);
                 }
                 if let Some(next) = own.rest.pop() {
                     self.append(next, own.rest, now);
@@ -1130,10 +1134,13 @@ impl Engine {
         }
     }
 
-    fn appended(&mut self, wishes: Vec<Wish>, result: Applied, now: Now) {
+    fn appended(&mut self, wishes: Vec<Wish>, records: u64, result: Applied, now: Now) {
         match result {
             Ok(Done::Appended(results, counter)) => {
-                self.space = self.space.saturating_sub(2 * counter.bytes.saturating_sub(self.counter.bytes));
+                let grown = counter.bytes.saturating_sub(self.counter.bytes);
+                if grown > 0 {
+                    self.space = self.space.saturating_sub(2 * (grown + records));
+                }
                 self.take_counter(counter, self.counter.dead);
                 self.oldest_own =
                     self.oldest_own.filter(|_| counter.owed > results.len() as u64).or(Some(now.wall));
