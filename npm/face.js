@@ -3,8 +3,8 @@ import load, { Edge, faulted, __wbg_reset_state as renew } from "./dist/conch.js
 
 /** The name of the sync event that `deliver` is for. */
 const SYNC_TAG = "conch";
-/** A wait that a service worker does not live through; the browser calls it again later. */
-const SYNC_WAIT_MS = 60_000;
+/** A wait that a service worker may not live through; the browser calls it again later. */
+const SYNC_WAIT_MS = 10_000;
 /** How long a service worker waits to lead before it believes that a page came first. */
 const SYNC_LEAD_MS = 5_000;
 /** Nothing more will be sent by itself. */
@@ -58,15 +58,19 @@ export function face(own) {
     try {
       await new Promise((resolve, reject) => {
         let leads;
+        edge.notices(({ kind, detail }) => kind === "fault" && reject(new Error(detail)));
         edge.subscribe(({ backlog, nextWakeAt, whyNotSending }) => {
           clearTimeout(leads);
           if (backlog === 0 || AT_REST.includes(whyNotSending)) resolve();
-          else if (nextWakeAt > Date.now() + SYNC_WAIT_MS) reject(new Error(`${backlog} events are still owed`));
           else if (whyNotSending === "not-leader") leads = setTimeout(resolve, SYNC_LEAD_MS);
+          else if (whyNotSending !== "sending" && nextWakeAt > Date.now() + SYNC_WAIT_MS) {
+            reject(new Error(`${backlog} events are still owed`));
+          }
         });
       });
     } finally {
-      await edge.close();
+      // After a panic there is nothing left to close.
+      if (!faulted()) await edge.close();
     }
   };
 

@@ -27,6 +27,11 @@ globalThis.fetch = (url, options) => {
   if (mode === "silent") return new Promise(() => {});
   if (mode === "down") return Promise.reject(new TypeError("down"));
   if (mode === "portal") return Promise.resolve(new Response("<html>", { status: 200 }));
+  if (mode === "old portal") {
+    // UTF-16 with its mark, then Big5: neither is UTF-8.
+    const bytes = requests.length % 2 ? [0xff, 0xfe, 0x3c, 0, 0x68, 0] : [0x3c, 0x68, 0x3e, 0xa4, 0xa4];
+    return Promise.resolve(new Response(new Uint8Array(bytes), { status: 200 }));
+  }
   if (String(url).endsWith("/v1/edge")) {
     const offer = { city: "c1", batch: { maxEvents: 100, maxBytes: 65536 }, pace: { windowMs: 0 } };
     return Promise.resolve(new Response(JSON.stringify(offer), { headers: head }));
@@ -145,10 +150,14 @@ async fn outcome(promise: impl Into<JsValue>) -> Result<JsValue, JsValue> {
     JsFuture::from(promise.into().unchecked_into::<Promise>()).await
 }
 
-async fn open(database: &str) -> Edge {
+fn choices(database: &str) -> JsValue {
     let options = object(r#"{"city":"/","device":"till-1"}"#);
     Reflect::set(&options, &"database".into(), &database.into()).unwrap();
-    Edge::try_from_js_value(outcome(Edge::open(options)).await.unwrap()).unwrap()
+    options
+}
+
+async fn open(database: &str) -> Edge {
+    Edge::try_from_js_value(outcome(Edge::open(choices(database))).await.unwrap()).unwrap()
 }
 
 fn pay(key: &str, amount: u64) -> JsValue {
@@ -295,6 +304,11 @@ async fn every_mistake_has_its_code_and_says_what_to_do() {
         r#"{"city":"/"}"#,
         r#"{"city":"/","device":"Gate"}"#,
         r#"{"city":"/","device":"g","credentials":1}"#,
+        r#"{"city":"/","device":"g","crendentials":null}"#,
+        r#"{"city":"/","single":"/orders","device":"g"}"#,
+        r#"{"single":"","device":"g"}"#,
+        r#"{"single":"ftp://shop.example/orders","device":"g"}"#,
+        r#"{"single":"javascript:alert(1)","device":"g"}"#,
     ] {
         let error = outcome(Edge::open(object(options))).await.err().unwrap();
         assert_eq!(text(&error, "code"), "bad-option", "{options}");
@@ -302,6 +316,28 @@ async fn every_mistake_has_its_code_and_says_what_to_do() {
     outcome(edge.close()).await.unwrap();
     assert_eq!(text(&emit(&edge, &pay("o-1", 1)).await.unwrap_err(), "code"), "closed");
     assert_eq!(text(&edge.snapshot(), "whyNotSending"), "closed");
+    clean(name).await;
+}
+
+/// Such a page read as an empty answer, and an empty 200 settles.
+#[wasm_bindgen_test]
+async fn a_portals_page_in_an_old_encoding_settles_nothing() {
+    let name = "edge-old-portal";
+    clean(name).await;
+    city("old portal");
+    let options = object(r#"{"single":"/v1/orders","device":"till-1"}"#);
+    Reflect::set(&options, &"database".into(), &name.into()).unwrap();
+    let edge = Edge::try_from_js_value(outcome(Edge::open(options)).await.unwrap()).unwrap();
+    let note =
+        |key: &str| object(&format!(r#"{{"topic":"a.b.v1","type":"said","key":"{key}","payload":1}}"#));
+    emit(&edge, &note("a")).await.unwrap();
+    until(&edge, |snapshot| text(snapshot, "link") == "captive").await;
+    emit(&edge, &note("b")).await.unwrap();
+    edge.flush();
+    until(&edge, |snapshot| get(snapshot, "unknown").as_f64() == Some(2.0)).await;
+    assert!(sent().length() >= 2);
+    assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(2.0));
+    outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
 
@@ -654,9 +690,18 @@ async fn what_is_owed_is_listed_and_what_may_have_reached_the_city_is_named() {
     );
     assert_eq!(text(&owed.get(1), "key"), "o-2");
     assert_eq!(get(&get(&owed.get(1), "payload"), "amount").as_f64(), Some(200.0));
-    assert_eq!([0, 1].map(|at| get(&owed.get(at), "unknown").as_bool()), [Some(true), Some(false)]);
+    assert_eq!(
+        [0, 1].map(|at| get(&owed.get(at), "unknown").as_bool()),
+        [Some(false); 2],
+        "answers may come"
+    );
     assert_eq!([0, 1].map(|at| get(&owed.get(at), "tries").as_f64()), [Some(1.0), Some(0.0)]);
     assert_eq!(Array::from(&outcome(edge.owed(Some(1))).await.unwrap()).length(), 1);
+    outcome(edge.close()).await.unwrap();
+    let edge = open(name).await;
+    let owed = Array::from(&outcome(edge.owed(None)).await.unwrap());
+    assert_eq!([0, 1].map(|at| get(&owed.get(at), "unknown").as_bool()), [Some(true), Some(false)]);
+    assert_eq!(get(&edge.snapshot(), "unknown").as_f64(), Some(1.0), "the badge says the same");
     outcome(edge.close()).await.unwrap();
 }
 
@@ -742,5 +787,26 @@ pub mod page {
             (String::new(), Vec::new()),
             "what was told is not told again"
         );
+    }
+
+    /// The second tab compared what the first had noted meanwhile with what it had read before, and raised the alarm.
+    #[wasm_bindgen_test]
+    async fn what_another_tab_notes_while_this_one_opens_is_no_alarm() {
+        let name = "edge-beside";
+        clean(name).await;
+        city("silent");
+        let edge = open(name).await;
+        emit(&edge, &pay("o-1", 100)).await.unwrap();
+        outcome(edge.close()).await.unwrap();
+        let seen = canary(name, None);
+        let life = seen.split(' ').next().unwrap().to_owned();
+        let opening = Edge::open(choices(name));
+        for _ in 0..5 {
+            JsFuture::from(Promise::resolve(&JsValue::UNDEFINED)).await.unwrap();
+        }
+        canary(name, Some(&format!("{life} 9 8")));
+        let edge = Edge::try_from_js_value(outcome(opening).await.unwrap()).unwrap();
+        assert!(get(&get(&edge.snapshot(), "storage"), "alarm").is_null());
+        outcome(edge.close()).await.unwrap();
     }
 }

@@ -162,7 +162,8 @@ pub fn prepare(
     if !(1..=ATTEMPT_MAX).contains(&attempt) {
         return Err(EmitProblem::Attempt);
     }
-    let mut payload = Json::parse_payload(&emit.payload).map_err(|problem| EmitProblem::NotJson(problem.what))?;
+    let mut payload =
+        Json::parse_payload(&emit.payload).map_err(|problem| EmitProblem::NotJson(problem.what))?;
     check_numbers(&payload)?;
     if let Terms::Contract(contract) = terms {
         if contract.writer == Writer::City {

@@ -26,9 +26,13 @@ fn name(database: &str) -> String {
     format!("conch:{database}")
 }
 
+/// What was last seen. Read before the database is opened: a tab beside this one may note more in between.
+pub(super) fn seen(database: &str) -> Option<String> {
+    sys::call(&storage()?, "getItem", &[&sys::text(&name(database))]).ok()?.as_string()
+}
+
 /// Compares what was found with what was last seen.
-pub(super) fn look(database: &str, life: &str, counter: &Counter) -> Option<Alarm> {
-    let seen = sys::call(&storage()?, "getItem", &[&sys::text(&name(database))]).ok()?.as_string()?;
+pub(super) fn compare(seen: &str, life: &str, counter: &Counter) -> Option<Alarm> {
     let mut words = seen.split([' ']);
     let (own, next, owed) = (words.next()?, words.next()?, words.next()?);
     let (next, owed) = (next.parse::<u64>().ok()?, owed.parse().ok()?);

@@ -20,7 +20,7 @@ use crate::browser::{clock, fetch};
 use crate::event::{EventId, Sequence};
 use crate::limits::HEALTH_EVERY_WRITES;
 use crate::outbox::Engine;
-use crate::outbox::engine::{Final, Hint, Input, Notice, Output, Request, Ticket};
+use crate::outbox::engine::{EmitFault, Final, Hint, Input, Notice, Output, Request, Ticket};
 use crate::outbox::feed::Heard;
 use crate::outbox::port::{Batch, Load, Opened, StoreFault};
 use crate::outbox::record::Status;
@@ -66,6 +66,8 @@ pub(super) struct Driver {
     closers: RefCell<Vec<Waiter>>,
     closed: Cell<bool>,
     health: Cell<Health>,
+    /// The browser is being asked how full it is.
+    weighing: Cell<bool>,
     /// Writes since the browser was asked how full it is.
     writes: Cell<u32>,
     /// What the page must hear of the database before it is noted anew.
@@ -122,6 +124,7 @@ impl Driver {
             closers: RefCell::default(),
             closed: Cell::default(),
             health: Cell::default(),
+            weighing: Cell::default(),
             writes: Cell::default(),
             alarm: Cell::default(),
             noted: Cell::default(),
@@ -130,10 +133,9 @@ impl Driver {
     }
 
     /// Starts with what was found on disk, to listen and to compete for the lead.
-    pub(super) fn start(self: &Rc<Self>, opened: Opened) {
+    pub(super) fn start(self: &Rc<Self>, opened: Opened, seen: Option<String>) {
         fault::watch(self);
-        // Before anything is noted anew.
-        self.alarm.set(canary::look(&self.setup.database, self.store.life(), &opened.counter));
+        self.alarm.set(seen.and_then(|seen| canary::compare(&seen, self.store.life(), &opened.counter)));
         self.hand(Input::Opened(opened));
         let wakes = {
             let weak = Rc::downgrade(self);
@@ -146,13 +148,23 @@ impl Driver {
         self.ears.replace(Some(Ears { wakes, channel, lock: None }));
         self.watch();
         self.compete(Claim::Queue);
-        self.ask_health();
+        self.ask_space();
+        // Firefox asks a person, which may take for ever.
+        self.spawn(async |driver| {
+            let persisted = health::persist().await;
+            driver.health.set(Health { persisted, ..driver.health.get() });
+        });
     }
 
-    /// Asks the browser how full it is.
-    fn ask_health(self: &Rc<Self>) {
+    /// Asks the browser how full it is, once at a time.
+    fn ask_space(self: &Rc<Self>) {
+        if self.weighing.replace(true) {
+            return;
+        }
         self.spawn(async |driver| {
-            let health = health::ask(driver.health.get()).await;
+            let (usage, quota) = health::estimate().await;
+            driver.weighing.set(false);
+            let health = Health { usage, quota, ..driver.health.get() };
             driver.health.set(health);
             if let Some(space) = health.space() {
                 driver.hand(Input::Space(space));
@@ -304,7 +316,7 @@ impl Driver {
                     if driver.writes.get() >= HEALTH_EVERY_WRITES || matches!(result, Err(StoreFault::Quota))
                     {
                         driver.writes.set(0);
-                        driver.ask_health();
+                        driver.ask_space();
                     }
                     if shared && result.is_ok() {
                         driver.tell_others(&Word::Changed);
@@ -333,12 +345,11 @@ impl Driver {
             Output::StealLead => self.compete_anew(Claim::Steal),
             Output::Beat => self.tell_others(&Word::Beat),
             Output::Emitted(ticket, done) => {
-                let told = done.map(|receipt| values::receipt(&receipt));
-                self.end_wait(ticket.0, &told.map_err(|fault| errors::of_emit(&fault)));
+                self.taken(ticket, done.map(|receipt| values::receipt(&receipt)));
             }
             Output::Committed(ticket, done) => {
                 let told = done.map(|receipts| values::array(&receipts, |one| Some(values::receipt(one))));
-                self.end_wait(ticket.0, &told.map_err(|fault| errors::of_emit(&fault)));
+                self.taken(ticket, told);
             }
             Output::Closed(ticket, done) => {
                 let told = done.map(|()| JsValue::UNDEFINED);
@@ -346,6 +357,14 @@ impl Driver {
             }
             Output::Notice(notice) => self.notice(notice),
         }
+    }
+
+    /// Tells a caller what became of its wish. One that found no room may find some now: the page may have made it.
+    fn taken(self: &Rc<Self>, ticket: Ticket, told: Result<JsValue, EmitFault>) {
+        if matches!(told, Err(EmitFault::Full)) {
+            self.ask_space();
+        }
+        self.end_wait(ticket.0, &told.map_err(|fault| errors::of_emit(&fault)));
     }
 
     /// Asks the page what the events of the feed do to its records. A page that throws gets the event without effect,
@@ -617,32 +636,31 @@ impl Driver {
     }
 
     fn end_if_idle(&self) {
-        if self.writing.get() > 0 {
-            return;
-        }
-        self.end(&errors::closed());
-        for waiter in self.closers.take() {
-            waiter.end(&Ok(JsValue::UNDEFINED));
+        // After a panic nothing ends any more.
+        if self.writing.get() == 0 || self.closed.get() {
+            self.end(&errors::closed());
         }
     }
 
     /// After a panic anything may be borrowed, so nothing here insists on its turn.
     fn end(&self, error: &JsValue) {
-        if self.closed.replace(true) {
-            return;
+        if !self.closed.replace(true) {
+            if let Ok(mut engine) = self.engine.try_borrow_mut() {
+                engine.handle(Input::Closed, now());
+            }
+            drop(taken(&self.ears));
+            for (_, request) in taken(&self.requests) {
+                request.abort();
+            }
+            for waiting in taken(&self.waiting) {
+                waiting.waiter.end(&Err(error.clone()));
+            }
+            drop(taken(&self.listeners));
+            self.store.close();
         }
-        if let Ok(mut engine) = self.engine.try_borrow_mut() {
-            engine.handle(Input::Closed, now());
+        for waiter in taken(&self.closers) {
+            waiter.end(&Ok(JsValue::UNDEFINED));
         }
-        drop(taken(&self.ears));
-        for (_, request) in taken(&self.requests) {
-            request.abort();
-        }
-        for waiting in taken(&self.waiting) {
-            waiting.waiter.end(&Err(error.clone()));
-        }
-        drop(taken(&self.listeners));
-        self.store.close();
     }
 
     /// The instance ends here; the page hears why, and what is on disk stays there.
@@ -730,10 +748,12 @@ fn final_of(status: Status, note: Option<&str>) -> Option<Final> {
 fn link_text(link: Link) -> &'static str {
     match link {
         Link::Unknown => "Nothing was sent yet.",
-        Link::Up => "The city answers.",
-        Link::Down => "The city does not answer.",
-        Link::Captive => "A portal or proxy answers in the city's place: sign in to the network.",
-        Link::Misconfigured => "What answers at this address is not the city: check the `city` option.",
+        Link::Up => "The server answers.",
+        Link::Down => "The server does not answer, or fails.",
+        Link::Captive => "A portal or proxy answers in the server's place: sign in to the network.",
+        Link::Misconfigured => {
+            "What answers at this address is not the server meant: check the `city` or `single` option."
+        }
     }
 }
 
@@ -744,7 +764,7 @@ fn alarm_notice(alarm: Alarm) -> NoticeOut {
         "An older copy of this outbox was brought back"
     };
     let detail =
-        format!("{what}. When last seen it owed {} events: check them against the city.", alarm.owed);
+        format!("{what}. When last seen it owed {} events: check them against the server.", alarm.owed);
     NoticeOut { kind: "storage", code: alarm.code.to_owned(), detail, id: None }
 }
 

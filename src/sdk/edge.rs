@@ -1,5 +1,6 @@
 //! `Edge`: the outbox as JavaScript sees it. Its types for TypeScript stand in `npm/index.d.ts`.
 
+use super::canary;
 use super::driver::{Driver, Setup, Told, now};
 use super::errors::{self, Retry, error};
 use super::records::{self, CommitIn, Records};
@@ -21,6 +22,10 @@ use wasm_bindgen::prelude::*;
 const KEY_LETTERS: &[u8; 30] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// Random letters of a made key: 26 of 30 are more than 127 bits.
 const KEY_RANDOM_LETTERS: usize = 26;
+
+/// What `Edge.open` understands; `sync` is read by the package around it.
+const OPTIONS: [&str; 9] =
+    ["city", "single", "refused", "device", "credentials", "database", "apply", "feed", "sync"];
 
 /// An open outbox.
 #[wasm_bindgen]
@@ -222,6 +227,7 @@ impl Edge {
 impl Edge {
     async fn opened(options: &JsValue) -> Result<Self, JsValue> {
         let Choice { setup, device, feed, refused } = read_options(options)?;
+        let seen = canary::seen(&setup.database);
         let opened = Store::open(&setup.database, &device).await;
         let (store, opened) = opened.map_err(|fault| errors::of_store(&fault))?;
         let identity = Identity { device, incarnation: store.life().to_owned() };
@@ -233,7 +239,7 @@ impl Edge {
             None => {}
         }
         let driver = Driver::new(engine, store, setup);
-        driver.start(opened);
+        driver.start(opened, seen);
         Ok(Self { driver })
     }
 
@@ -348,10 +354,23 @@ fn read_options(value: &JsValue) -> Result<Choice, JsValue> {
     if !value.is_object() {
         return Err(wrong("Edge.open takes one object: { city, device, credentials }."));
     }
+    for name in sys::items(&sys::call_of("Object", "keys", &[value])?) {
+        if name.as_string().is_none_or(|name| !OPTIONS.contains(&name.as_str())) {
+            return Err(wrong(&format!(
+                "Edge.open has no option `{}`.",
+                name.as_string().unwrap_or_default()
+            )));
+        }
+    }
     let (city, single) = match (get(value, "city").as_string(), get(value, "single").as_string()) {
-        (Some(city), None) => (city.trim_end_matches(['/']).to_owned(), false),
-        (None, Some(single)) => (single, true),
-        _ => return Err(wrong("`city` or `single` must be an address, \"/\" for a city at this origin.")),
+        (Some(city), None) if is_address(&city) => (city.trim_end_matches(['/']).to_owned(), false),
+        (None, Some(single)) if is_address(&single) => (single, true),
+        (Some(_), Some(_)) => return Err(wrong("Name either `city` or `single`, not both.")),
+        _ => {
+            let text =
+                "`city` or `single` must be an http(s) address, or a path such as \"/\" at this origin.";
+            return Err(wrong(text));
+        }
     };
     let refused = if single { Some(read_refused(&get(value, "refused"))?) } else { None };
     let device =
@@ -370,6 +389,13 @@ fn read_options(value: &JsValue) -> Result<Choice, JsValue> {
     let feed = get(value, "feed");
     let feed = feed.is_undefined() || feed.is_truthy();
     Ok(Choice { setup: Setup { city, single, credentials, database, apply }, device, feed, refused })
+}
+
+/// Absolute with http or https, or relative to the page.
+fn is_address(text: &str) -> bool {
+    let scheme = text.split(['/', '?', '#']).next().unwrap_or_default();
+    !text.is_empty()
+        && (scheme.is_empty() || scheme == "http:" || scheme == "https:" || !scheme.contains([':']))
 }
 
 fn read_refused(value: &JsValue) -> Result<Vec<u16>, JsValue> {

@@ -47,8 +47,8 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
         EmitFault::Conflict(kept) => error(
             "conflict",
             &format!(
-                "This key already stands in the outbox as event {} with another meaning (other amount, currency or method). \
-                 Use a new key for a new sale: edge.newKey(\"order\").",
+                "This key already stands in the outbox as event {} with another meaning. \
+                 Use a new key for what is new: edge.newKey(\"order\").",
                 kept.id
             ),
             Retry::IsVain,
@@ -63,11 +63,7 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
             &format!("A person gave this intent up (event {}). Use a new key if it is meant anew.", kept.id),
             Retry::IsVain,
         ),
-        EmitFault::Full => error(
-            "quota",
-            "The outbox is full and takes no more until some events are delivered.",
-            Retry::Helps,
-        ),
+        EmitFault::Full => of_store(&StoreFault::Quota),
         EmitFault::Guard(place) => error(
             "guard-failed",
             &format!(
@@ -82,7 +78,7 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
         ),
         EmitFault::MustNotChange => error(
             "not-redrivable",
-            "This event may have reached the city: send it again unchanged, or discard it and use a new key.",
+            "This event may have reached the server: send it again unchanged, or discard it and use a new key.",
             Retry::IsVain,
         ),
         EmitFault::NotOpen => closed(),
@@ -95,7 +91,7 @@ pub(super) fn of_store(fault: &StoreFault) -> JsValue {
     match fault {
         StoreFault::Quota => error(
             "quota",
-            "The disk or this site's storage is full. Nothing was stored: free space, or deliver what is owed first.",
+            "The outbox, this site's storage or the disk is full. Nothing was stored: deliver what is owed or free space, then call again.",
             Retry::Helps,
         ),
         StoreFault::Lost(detail) => error(

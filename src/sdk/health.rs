@@ -3,13 +3,14 @@
 use super::plain::{Item, Plain};
 use crate::browser::promise::outcome;
 use crate::browser::sys;
+use wasm_bindgen::JsValue;
 
 /// The storage part of a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Health {
-    persisted: Option<bool>,
-    usage: Option<f64>,
-    quota: Option<f64>,
+    pub(super) persisted: Option<bool>,
+    pub(super) usage: Option<f64>,
+    pub(super) quota: Option<f64>,
 }
 
 impl Health {
@@ -30,23 +31,19 @@ impl Health {
     }
 }
 
-/// Asks the browser to keep this origin, once, and how full it is. Missing or refused answers stay unknown.
-pub(super) async fn ask(mut health: Health) -> Health {
-    let storage = sys::of_scope("navigator", "storage");
-    if storage.is_undefined() {
-        return health;
-    }
+/// Asks the browser to keep this origin. A missing or refused answer stays unknown.
+pub(super) async fn persist() -> Option<bool> {
     // A worker may estimate but not ask to persist; the method is missing there and the call throws.
-    if health.persisted.is_none()
-        && let Ok(promise) = sys::call(&storage, "persist", &[])
-    {
-        health.persisted = outcome(&promise).await.ok().and_then(|answer| answer.as_bool());
-    }
-    if let Ok(promise) = sys::call(&storage, "estimate", &[])
-        && let Ok(estimate) = outcome(&promise).await
-    {
-        health.usage = sys::get(&estimate, "usage").as_f64();
-        health.quota = sys::get(&estimate, "quota").as_f64();
-    }
-    health
+    let promise = sys::call(&sys::of_scope("navigator", "storage"), "persist", &[]).ok()?;
+    outcome(&promise).await.ok()?.as_bool()
+}
+
+/// Asks the browser how much of how much is taken, in bytes.
+pub(super) async fn estimate() -> (Option<f64>, Option<f64>) {
+    let told = match sys::call(&sys::of_scope("navigator", "storage"), "estimate", &[]) {
+        Ok(promise) => outcome(&promise).await.unwrap_or_default(),
+        Err(_) => JsValue::UNDEFINED,
+    };
+    let number = |name: &str| sys::get(&told, name).as_f64();
+    (number("usage"), number("quota"))
 }
