@@ -42,8 +42,6 @@ impl Kind {
 
 /// Looks for personal data in a key, an id or a correlation id.
 pub fn in_name(text: &str) -> Option<Kind> {
-    // As in an address bar.
-    let text = &text.replace("%40", "@");
     whole(text).or_else(|| {
         if text.bytes().any(|sign| sign == b'@') {
             return text.split([':', '/', '|', ',', ';']).find_map(whole);

@@ -14,7 +14,7 @@ use crate::place::{Place, WASM_TARGET};
 
 /// Both files together, gzipped. What stands today must not grow; the goal for the published package is 60 kB, about
 /// two seconds on the slow 3G of a crowded market.
-const GZIP_BYTES_MAX: usize = 122_500;
+const GZIP_BYTES_MAX: usize = 121_900;
 const FILES: [&str; 2] = ["conch_bg.wasm", "conch.js"];
 /// Lines of the table of parts.
 const PARTS_SHOWN: usize = 20;
