@@ -49,7 +49,24 @@ export interface Contracts {
 }
 
 /** What a payload may hold. A member that is `undefined` is left out, as `JSON.stringify` does. */
-export type Json = null | boolean | number | string | Json[] | { [member: string]: Json | undefined };
+export type Json = null | boolean | number | string | Json[] | JsonObject;
+/** An object of JSON. */
+export type JsonObject = { [member: string]: Json | undefined };
+
+/**
+ * A type of your own as what JSON keeps of it: `Jsonable<T>` takes a `T` that is JSON all through, an interface too, and
+ * has `never` wherever it is not: functions, so every object with methods (`Date`, `Map`), `bigint`, symbols, and
+ * `undefined` other than as a member.
+ */
+export type Jsonable<T> = T extends Json
+  ? T
+  : T extends undefined | bigint | symbol | Date | ((...given: never[]) => unknown)
+    ? never
+    : T extends readonly unknown[]
+      ? { [I in keyof T]: Jsonable<T[I]> }
+      : T extends object
+        ? { [M in keyof T]: Jsonable<Exclude<T[M], undefined>> | Extract<T[M], undefined> }
+        : never;
 
 /** What every event has beside its topic, type and payload. */
 interface EmitBase {
@@ -78,14 +95,14 @@ type Contracted = {
 }[keyof Contracts];
 
 /** A topic of your own: any dotted name ending in its version that no contract claims. */
-type Free<T extends string> = EmitBase & {
+type Free<T extends string, P> = EmitBase & {
   topic: T extends keyof Contracts | `pay.${string}` | `gate.${string}` ? never : T;
   type: string;
-  payload: Json;
+  payload: P & Jsonable<P>;
 };
 
-/** What `emit` takes. */
-export type Emit<T extends string = string> = Contracted | Free<T>;
+/** What `emit` takes: `T` is the topic and `P` the payload of a topic of your own. */
+export type Emit<T extends string = string, P = Json> = Contracted | Free<T, P>;
 
 /** What `emit` returns once the event is safely on disk. */
 export interface Receipt {
@@ -110,20 +127,30 @@ export interface RecordName {
 }
 
 /** What must hold of a record; values are compared as JSON, whatever the order of their members. */
-export type Expectation = RecordName & ({ absent: true; equals?: never } | { equals: Json; absent?: never });
+export type Expectation<V = Json> = RecordName &
+  ({ absent: true; equals?: never } | { equals: V & Jsonable<V>; absent?: never });
 
-/** What `commit` takes. */
-export interface Commit {
+/** A record to be written. */
+export type Put<V = Json> = RecordName & { value: V & Jsonable<V> };
+
+/** What `commit` takes: the events' topics `T`, and one by one their payloads `P` and the values of `put` and `expect`. */
+export interface Commit<
+  T extends string = string,
+  P extends unknown[] = Json[],
+  V extends unknown[] = Json[],
+  X extends unknown[] = Json[],
+> {
   /** When one does not hold, the commit is refused with `guard-failed`; others of the same moment are not. */
-  expect?: Expectation[];
+  expect?: { [I in keyof X]: Expectation<X[I]> };
   /** At most 64 KiB of JSON each. */
-  put?: (RecordName & { value: Json })[];
+  put?: { [I in keyof V]: Put<V[I]> };
   remove?: RecordName[];
-  emit: Emit[];
+  /** The second half is where the topics are read from, so that each event is held against its own contract. */
+  emit: { [I in keyof P]: Emit<T, P[I]> } & { topic: T }[];
 }
 
 /** One collection of the application's records, for reading. */
-export interface Records<V extends Json = Json> {
+export interface Records<V = Json> {
   /** The record of a key, `undefined` when there is none. */
   get(key: string): Promise<V | undefined>;
   /** In the order of the keys, after a key, at most `limit` (default and most 1,000). */
@@ -207,19 +234,19 @@ export interface StorageHealth {
   alarm: "evicted" | "restored" | null;
 }
 
-/** An event of this device. */
-export interface OwnEvent {
+/** An event of this device. Its payload is what you gave `emit`: name your own type, or one that is no object, as `P`. */
+export interface OwnEvent<P = JsonObject> {
   sequence: number;
   id: string;
   topic: string;
   type: string;
   key: string;
   attempt: number;
-  payload: Json;
+  payload: P;
 }
 
 /** An event that is owed. */
-export interface Owed extends OwnEvent {
+export interface Owed<P = JsonObject> extends OwnEvent<P> {
   storedAt: UnixMillis;
   /** Deliveries begun. */
   tries: number;
@@ -228,7 +255,7 @@ export interface Owed extends OwnEvent {
 }
 
 /** An event that will not be delivered as it is and waits for a person: `redrive` or `discard`. */
-export interface DeadLetter extends OwnEvent {
+export interface DeadLetter<P = JsonObject> extends OwnEvent<P> {
   at: UnixMillis;
   /** `refused`: the city said no to this event. `poison`: the city could not read it. `expired`: too old, no definite answer. */
   reason: "refused" | "poison" | "expired";
@@ -271,9 +298,10 @@ export type OpenOptions = Destination & {
   feed?: boolean;
   /**
    * Says what an event of the feed does to your records; they change in the transaction that remembers the event, so
-   * once. Must answer at once. When it throws, the event changes nothing and a `feed` notice tells.
+   * once. Must answer at once. When it throws, the event changes nothing and a `feed` notice tells. That the values are
+   * JSON all through is not checked by the compiler here.
    */
-  apply?: (event: Outcome) => Pick<Commit, "put" | "remove"> | undefined;
+  apply?: (event: Outcome) => { put?: Put<Json | object>[]; remove?: RecordName[] } | undefined;
   /** Name of the database; the default holds one outbox per device of the origin. It belongs to the device it was created for. */
   database?: string;
   /**
@@ -305,14 +333,16 @@ export class Edge {
   /** Opens the outbox (creating it the first time) and starts to deliver what it owes. */
   static open(options: OpenOptions): Promise<Edge>;
   /** Resolves when the event is safely on disk, never before. */
-  emit<T extends string>(event: Emit<T>): Promise<Receipt>;
+  emit<T extends string, P>(event: Emit<T, P>): Promise<Receipt>;
   /**
    * Takes 1 to 100 events together with records of your own: all of it becomes durable, or nothing. A commit whose
    * events were all stored before is a replay: its receipts say so, and its records stay as they are by now.
    */
-  commit(commit: Commit): Promise<Receipt[]>;
+  commit<T extends string, P extends unknown[], V extends unknown[], X extends unknown[]>(
+    commit: Commit<T, P, V, X>,
+  ): Promise<Receipt[]>;
   /** The records of a collection, for reading: 1 to 40 of a-z, 0-9 and `_`. They are written by `commit`. */
-  records<V extends Json = Json>(collection: string): Records<V>;
+  records<V = Json>(collection: string): Records<V>;
   /** The city's verdict for a receipt's id, also after a reload. */
   settled(id: string, options?: { signal?: AbortSignal }): Promise<Verdict>;
   /** Calls with each event the city says to this device, once it is on disk. Returns the way to stop. */
@@ -326,11 +356,13 @@ export class Edge {
   /** Calls with what is worth telling from now on. Returns the way to stop. */
   notices(listener: (notice: Notice) => void): () => void;
   /** Events that are owed, in their order, at most `limit` (default 100). */
-  owed(limit?: number): Promise<Owed[]>;
+  owed<P = JsonObject>(limit?: number): Promise<Owed<P>[]>;
   /** Oldest first, at most `limit` (default 100). */
-  deadLetters(limit?: number): Promise<DeadLetter[]>;
-  /** Sends it again: after a refusal as a new event, which `payload` may correct. */
-  redrive(sequence: number, payload?: Json): Promise<Receipt>;
+  deadLetters<P = JsonObject>(limit?: number): Promise<DeadLetter<P>[]>;
+  /**
+   * Sends it again: after a refusal as a new event, which `payload` may correct. From then on follow the receipt's `id`.
+   */
+  redrive<P = Json>(sequence: number, payload?: P & Jsonable<P>): Promise<Receipt>;
   /** Gives it up for good. Its intent stays closed. */
   discard(sequence: number, reason: string): Promise<void>;
   /** Stops sending, also across reloads. Events are still taken in. */

@@ -1,5 +1,5 @@
 // Compiled, never run: what the types must take and what they must refuse.
-import { Edge, isConchError } from "conch-edge";
+import { type Commit, Edge, isConchError, type Jsonable, type Receipt } from "conch-edge";
 import { Edge as Inlined } from "conch-edge/inline";
 import { Edge as Worked } from "conch-edge/sw";
 import "conch-edge/sw.classic.js";
@@ -20,6 +20,48 @@ const strict: "strict" = receipt.durabilityRequested;
 
 // A topic of one's own carries any JSON.
 await edge.emit({ topic: "stall.note.v1", type: "written", key: "n-1", payload: { text: "tea", count: [1, 2] } });
+
+// It may be a type of one's own, as long as that is JSON all through.
+interface Dish {
+  dish: string;
+  note?: string;
+  extras?: { name: string }[];
+}
+interface Guest {
+  seat: number;
+}
+declare const dish: Dish;
+declare const guest: Guest;
+const order = { topic: "shop.order.v1", type: "made", key: "table-4" } as const;
+await edge.emit({ ...order, payload: dish });
+await edge.emit({ ...order, payload: [dish] });
+await edge.emit({ ...order, payload: "soup" });
+await edge.emit({ ...order, payload: { dish, note: undefined } });
+await edge.emit({ ...order, payload: Math.random() < 0.5 ? dish : guest });
+// @ts-expect-error a method is no JSON
+await edge.emit({ ...order, payload: { dish, cook: () => 1 } });
+// @ts-expect-error a date becomes text: say which
+await edge.emit({ ...order, payload: { at: new Date() } });
+// @ts-expect-error JSON has no long numbers
+await edge.emit({ ...order, payload: { amounts: [1n] } });
+// @ts-expect-error only a member can be left out
+await edge.emit({ ...order, payload: [undefined] });
+// @ts-expect-error an event has a payload, if only null
+await edge.emit({ ...order, payload: undefined });
+// @ts-expect-error nobody knows whether this is JSON
+await edge.emit({ ...order, payload: {} as unknown });
+// @ts-expect-error a map has nothing that JSON would write
+await edge.emit({ ...order, payload: new Map([["soup", 1]]) });
+// @ts-expect-error a misspelt option is found
+await edge.emit({ ...order, payload: dish, intnet: "1" });
+
+/** A helper for payloads of any type says what it takes. */
+function make<P>(payload: P & Jsonable<P>): Promise<Receipt> {
+  return edge.emit({ ...order, payload });
+}
+await make(dish);
+// @ts-expect-error a function is no JSON here either
+await make(() => 1);
 
 // @ts-expect-error a payment says by which method
 await edge.emit({ topic: "pay.txn.v2", type: "requested", key: "o", payload: { amount: 1, currency: "TWD" } });
@@ -49,6 +91,13 @@ const stop: () => void = edge.subscribe((snapshot) => {
 
 try {
   await edge.redrive(1, { amount: 2 });
+  for (const letter of await edge.deadLetters()) await edge.redrive(letter.sequence, { ...letter.payload, amount: 1 });
+  for (const letter of await edge.deadLetters<Dish>()) {
+    await edge.redrive(letter.sequence, { ...letter.payload, dish: "rice" });
+    // @ts-expect-error a correction is JSON too
+    await edge.redrive(letter.sequence, { ...letter.payload, at: new Date() });
+  }
+  for (const { payload } of await edge.owed<Dish>()) payload.dish satisfies string;
 } catch (error) {
   if (isConchError(error) && error.code === "not-redrivable") console.log(error.retryable);
 }
@@ -66,9 +115,34 @@ async function together(edge: Edge): Promise<void> {
   receipts[0]?.id satisfies string | undefined;
   const found = await edge.records<{ used: boolean }>("tickets").get("t-1");
   found?.used satisfies boolean | undefined;
+  // Values and payloads may be types of one's own, each another one.
+  await edge.commit({
+    expect: [{ ...ticket, equals: dish }, { ...ticket, equals: guest }],
+    put: [{ ...ticket, value: dish }, { ...ticket, value: guest }, { ...ticket, value: 1 }],
+    emit: [{ ...order, payload: dish }, { ...order, topic: "shop.guest.v1", payload: guest }],
+  });
+  (await edge.records<Dish>("dishes").get("d-1"))?.dish satisfies string | undefined;
+  const later: Commit = { emit: [{ ...order, payload: { dish: "soup" } }] };
+  await edge.commit(later);
+  // @ts-expect-error a date is no JSON in a record either
+  await edge.commit({ put: [{ ...ticket, value: { at: new Date() } }], emit: [] });
+  // @ts-expect-error nor in an expectation
+  await edge.commit({ expect: [{ ...ticket, equals: { at: new Date() } }], emit: [] });
+  // @ts-expect-error nor in an event
+  await edge.commit({ emit: [{ ...order, payload: { at: new Date() } }] });
+  // @ts-expect-error a contract holds in a commit too
+  await edge.commit({ emit: [{ topic: "gate.auth.v2", type: "scanned", key: "t-1", payload: { ticketId: "t-1" } }] });
+  // @ts-expect-error also beside other events
+  await edge.commit({ emit: [{ ...order, payload: dish }, { topic: "pay.txn.v2", type: "requested", key: "o", payload: {} }] });
   // @ts-expect-error an expectation is one of the two
   await edge.commit({ expect: [{ ...ticket, absent: true, equals: 1 }], emit: [] });
   // @ts-expect-error records go in with an event
   await edge.commit({ put: [{ ...ticket, value: 1 }] });
 }
 void together;
+
+await Edge.open({
+  city: "/",
+  device: "till-1",
+  apply: ({ type, key }) => (type === "soldOut" ? { put: [{ collection: "dishes", key, value: dish }] } : undefined),
+});

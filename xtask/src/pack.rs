@@ -18,8 +18,13 @@ type Check = fn(&Place) -> Result<(), Fault>;
 pub(crate) const CHECKS: [(&str, Check); 4] =
     [("publint", publint), ("attw", attw), ("bindings", bindings), ("typedoc", typedoc)];
 
-/// The texts of the licence, which npm takes from the package's own folder only.
-const LICENCES: [&str; 3] = ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"];
+/// The texts of the licence and the guide, which npm takes from the package's own folder only.
+const COPIED: [(&str, &str); 4] = [
+    ("LICENSE", "LICENSE"),
+    ("LICENSE-APACHE", "LICENSE-APACHE"),
+    ("LICENSE-MIT", "LICENSE-MIT"),
+    ("docs/guide.md", "guide.md"),
+];
 
 /// Packs, checks, and says where the tarball is.
 pub(crate) fn run(place: &Place) -> Result<(), Fault> {
@@ -33,9 +38,9 @@ pub(crate) fn run(place: &Place) -> Result<(), Fault> {
 pub(crate) fn tarball(place: &Place) -> Result<PathBuf, Fault> {
     build::package(place)?;
     let package = place.root.join("npm");
-    for name in LICENCES {
-        fs::copy(place.root.join(name), package.join(name))
-            .map_err(Fault::io(format!("cannot copy {name} into npm/")))?;
+    for (from, name) in COPIED {
+        fs::copy(place.root.join(from), package.join(name))
+            .map_err(Fault::io(format!("cannot copy {from} into npm/")))?;
     }
     let folder = place.target.join("pack");
     let inputs = Fingerprint::default().tree(&package, &["node_modules", "packed", "test"])?;

@@ -147,6 +147,22 @@ mod tests {
     }
 
     #[test]
+    fn every_option_has_its_row() {
+        let types = read("npm/index.d.ts");
+        let (_, options) = types.split_once("export type Destination =").unwrap();
+        let (options, _) = options.split_once("/** The `code`").unwrap();
+        let typed: BTreeSet<_> = options
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('*') && !line.ends_with("?: never;"))
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, _)| name.trim().trim_end_matches('?'))
+            .collect();
+        let page = read("npm/README.md");
+        let told: BTreeSet<_> = first_cells(&below(&page, "## Options")).into_iter().collect();
+        assert_eq!(told, typed);
+    }
+
+    #[test]
     fn every_error_code_has_its_row_its_type_and_its_maker() {
         let types = read("npm/index.d.ts");
         let (_, codes) = types.split_once("export type ConchErrorCode =").unwrap();

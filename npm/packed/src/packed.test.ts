@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Edge } from "conch-edge";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { hasSqlite, placePage, Served } from "./guide.js";
 import { install, uninstall } from "./installed.js";
 import { LOCKED, Market } from "./market.js";
 import { type Order, Shop } from "./shop.js";
@@ -54,8 +55,8 @@ after(async () => {
 });
 
 /** A scene has a market and a profile of its own, and its pages complain about nothing. */
-function scene(behaviour: string, play: (scene: Scene) => Promise<void>): void {
-  test(behaviour, { timeout: PATIENCE_MS }, async () => {
+function scene(behaviour: string, play: (scene: Scene) => Promise<void>, skip: string | false = false): void {
+  test(behaviour, { timeout: PATIENCE_MS, skip }, async () => {
     const market = await Market.open(folder);
     const context = await browser.newContext();
     const complaints: string[] = [];
@@ -254,6 +255,46 @@ scene("a server that knows nothing of us gets each order once, in order per tabl
     await shop.close();
   }
 });
+
+scene("the guide's page without a bundler sends its orders", async ({ open }) => {
+  const shop = await Shop.open();
+  try {
+    const page = await open(await placePage(folder, shop.address));
+    const answered = page.waitForResponse((response) => response.request().method() === "POST");
+    await page.click("button");
+    await answered;
+    await page.waitForFunction(() => document.querySelector("output")?.textContent === "0");
+    assert.deepEqual(shop.orders, [{ dish: "soup" }]);
+  } finally {
+    await shop.close();
+  }
+});
+
+for (const [name, destination] of [
+  ["orders.mjs", (address: string) => ({ single: `${address}/orders` })],
+  ["city.mjs", (address: string) => ({ city: address, feed: false })],
+] as const) {
+  const lacking = hasSqlite ? false : "this Node has no SQLite of its own";
+  const play = async ({ market, open }: Scene) => {
+    const served = await Served.open(name, market.origin);
+    try {
+      const page = await open("/sites/plain/");
+      const verdicts = await page.evaluate(async (destination) => {
+        const edge = await conch.Edge.open({ ...destination, device: "till-1", credentials: () => "token" });
+        const made = { topic: "shop.order.v1", type: "made" } as const;
+        const emits = ["a", "b", "a", "b"].map((key) => edge.emit({ ...made, key, payload: { dish: "soup" } }));
+        emits.push(edge.emit({ ...made, key: "c", payload: { drink: "tea" } }));
+        const settled = (await Promise.all(emits)).map(({ id }) => edge.settled(id));
+        return (await Promise.all(settled)).map(({ verdict, problem }) => problem?.detail ?? verdict);
+      }, destination(served.address));
+      const taken = ["accepted", "accepted", "accepted", "accepted"];
+      assert.deepEqual(verdicts, [...taken, "An order names its dish."]);
+    } finally {
+      await served.close();
+    }
+  };
+  scene(`the guide's ${name} takes orders of another origin's page and refuses what is none`, play, lacking);
+}
 
 scene("after a panic the page is told, and a reopened outbox goes on with what is owed", async ({ market, open }) => {
   market.away = true;
