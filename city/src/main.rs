@@ -7,6 +7,8 @@ mod bells;
 mod clock;
 mod http;
 mod leftover;
+mod letters;
+mod machinery;
 mod secret;
 mod serve;
 mod store;
@@ -49,6 +51,9 @@ enum Command {
     /// One-time codes with which devices enrol.
     #[command(subcommand)]
     Codes(Codes),
+    /// Events that a service could not handle: look at them, send them again or give them up, also while the city runs.
+    #[command(subcommand)]
+    DeadLetters(letters::Letters),
     /// Print what the database holds as JSON: counts of events, orders, captures, tickets, admissions, scans,
     /// duplicate deliveries and refused deliveries.
     Inspect {
@@ -69,6 +74,10 @@ pub(crate) struct ServeOptions {
     /// Directory of the built pages, served as they are.
     #[arg(long)]
     pages: Option<PathBuf>,
+    /// Who takes care of which civic report, as JSON: [{ "kind": "noise", "unit": "patrol", "withinMinutes": 60 }, …],
+    /// one of them for "other". Without a file a small table of the city's own holds.
+    #[arg(long)]
+    civic_rules: Option<PathBuf>,
     /// Development: devices enrol without a code, and ops can make bad weather.
     #[arg(long)]
     dev: bool,
@@ -118,6 +127,7 @@ fn main() -> ExitCode {
             serve::serve(&options).map_err(|problem| problem.to_string())
         }
         Command::Codes(Codes::New { role, device, hours, data }) => new_code(role, &device, hours, &data),
+        Command::DeadLetters(letters) => letters.run(),
         Command::Inspect { data } => inspect(&data),
     };
     match done {

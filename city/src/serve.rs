@@ -3,6 +3,7 @@
 use crate::bells::Bells;
 use crate::http::{App, Keys, Peer, Severed, router};
 use crate::leftover::Drained;
+use crate::machinery::Services;
 use crate::store::{self, OpenProblem, Readers};
 use crate::throttle::Throttle;
 use crate::writer::Writer;
@@ -10,7 +11,7 @@ use crate::{ServeOptions, clock};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use city_domain::{City, Pacer, limits};
+use city_domain::{City, Civic, Pacer, Rules, limits};
 use conch::event::UnixMillis;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -37,6 +38,8 @@ pub(crate) enum ServeProblem {
     Taken,
     /// There is no such directory of pages.
     NoPages(PathBuf),
+    /// The rules file cannot be used.
+    Rules(PathBuf, String),
     Io(&'static str, std::io::Error),
 }
 
@@ -49,6 +52,9 @@ impl std::fmt::Display for ServeProblem {
             }
             Self::NoPages(path) => {
                 write!(f, "there are no pages in {}: build them first, or leave --pages out", path.display())
+            }
+            Self::Rules(path, problem) => {
+                write!(f, "the civic rules in {} cannot be used: {problem}", path.display())
             }
             Self::Io(what, error) => write!(f, "{what}: {error}"),
         }
@@ -68,6 +74,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     if let Some(missing) = options.pages.as_ref().filter(|path| !path.is_dir()) {
         return Err(ServeProblem::NoPages(missing.clone()));
     }
+    let services = services(options)?;
     let lock = lock(&options.data)?;
     let connection = store::open(&options.data)?;
     let city = City { id: store::city_id(&connection, clock::now())? };
@@ -79,7 +86,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     }
     let readers = Readers::open(&options.data)?;
     let bells = Arc::new(Bells::default());
-    let (writer, thread) = Writer::start(connection, city, bells.clone(), options.queue as usize)
+    let (writer, thread) = Writer::start(connection, city, services, bells.clone(), options.queue as usize)
         .map_err(|error| ServeProblem::Io("the writer's thread cannot start", error))?;
     let (close, closing) = watch::channel(false);
     let app = Arc::new(App {
@@ -108,6 +115,19 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     drop(lock);
     tracing::info!("the city is closed");
     served.and(ended)
+}
+
+/// The services that work behind the bus.
+fn services(options: &ServeOptions) -> Result<Services, ServeProblem> {
+    let rules = match &options.civic_rules {
+        None => Rules::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| ServeProblem::Rules(path.clone(), error.to_string()))?;
+            Rules::read(&text).map_err(|problem| ServeProblem::Rules(path.clone(), problem))?
+        }
+    };
+    Ok(vec![Box::new(Civic { rules })])
 }
 
 fn lock(data: &Path) -> Result<File, ServeProblem> {

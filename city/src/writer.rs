@@ -3,6 +3,7 @@
 
 use crate::bells::Bells;
 use crate::clock;
+use crate::machinery::{Machinery, Services};
 use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
 use city_domain::{
@@ -14,6 +15,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 /// What a device says about its outbox in the headers of a request.
@@ -86,13 +88,16 @@ impl Writer {
     pub(crate) fn start(
         connection: Connection,
         city: City,
+        services: Services,
         bells: Arc<Bells>,
         queue: usize,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, jobs) = mpsc::channel(queue);
+        let machinery = Machinery::new(city, services)?;
+        let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new()
             .name("writer".into())
-            .spawn(move || run(&connection, city, &bells, jobs))?;
+            .spawn(move || run(&connection, city, machinery, &bells, jobs, &timer))?;
         Ok((Self { queue }, thread))
     }
 
@@ -129,8 +134,27 @@ impl Writer {
     }
 }
 
-fn run(connection: &Connection, city: City, bells: &Bells, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(first) = jobs.blocking_recv() {
+fn run(
+    connection: &Connection,
+    city: City,
+    mut machinery: Machinery,
+    bells: &Bells,
+    mut jobs: mpsc::Receiver<Job>,
+    timer: &Runtime,
+) {
+    let mut groups = 0;
+    loop {
+        // The first poll of a timeout asks the queue before the clock: with no time to wait it takes what is there.
+        let waited = timer.block_on(async { tokio::time::timeout(machinery.rest(), jobs.recv()).await });
+        let first = match waited {
+            Ok(None) => break,
+            Ok(Some(first)) => Some(first),
+            Err(_) => None,
+        };
+        let Some(first) = first else {
+            machinery.turn(connection, bells);
+            continue;
+        };
         let mut group = vec![first];
         while group.len() < limits::GROUP_REQUESTS_MAX
             && let Ok(next) = jobs.try_recv()
@@ -138,6 +162,12 @@ fn run(connection: &Connection, city: City, bells: &Bells, mut jobs: mpsc::Recei
             group.push(next);
         }
         write_group(connection, &city, bells, group);
+        machinery.wake();
+        groups += 1;
+        if groups >= limits::GROUPS_BEFORE_TURN {
+            groups = 0;
+            machinery.turn(connection, bells);
+        }
     }
     if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
         tracing::warn!(%error, "the log file was not folded into the database; the next start does it");

@@ -1,6 +1,7 @@
 //! One event in, one verdict out: inbox, intent, effect and outcome in the transaction that is handed in.
 
 use crate::admission::{Admitted, Candidate, Examined, Finding};
+use crate::bus::Message;
 use crate::outcome::{Cause, Outcome, tell};
 use crate::refusal::Refusal;
 use crate::role::Principal;
@@ -125,6 +126,14 @@ fn accept<T: Tx + ?Sized>(
         device_time: envelope.time,
         corrected,
         received: request.received,
+        body: candidate.body.clone(),
+    })?;
+    tx.put_outgoing(&Message {
+        source: envelope.source.clone(),
+        id,
+        topic: envelope.topic.clone(),
+        kind: envelope.kind.clone(),
+        key: envelope.key.clone(),
         body: candidate.body.clone(),
     })?;
     let cause = Cause { envelope, device: &request.principal.device, at: corrected };

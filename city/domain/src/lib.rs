@@ -7,6 +7,8 @@
 
 mod admission;
 mod arrival;
+pub mod bus;
+mod civic;
 mod gate;
 mod ingest;
 pub mod limits;
@@ -20,12 +22,13 @@ mod tx;
 
 pub use admission::Examined;
 pub use arrival::{Owed, StaleEpoch, enter, note};
+pub use civic::{Civic, Rule, Rules};
 pub use ingest::{City, Judged, Request, ingest};
 pub use memory::Memory;
 pub use pacer::Pacer;
 pub use refusal::Refusal;
 pub use role::{Principal, Role};
 pub use tx::{
-    Admission, Capture, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Order, OrderState,
-    Scan, ScanResult, Scope, Tx,
+    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept,
+    Order, OrderState, Scan, ScanResult, Scope, Tx,
 };

@@ -36,6 +36,27 @@ pub const STALE_EPOCH_RETRY_S: u64 = 5;
 /// When to come back after the database failed as a whole, in s.
 pub const STORAGE_RETRY_S: u64 = 5;
 
+/// Events of one partition that one turn relays or delivers; requests wait meanwhile, so it is a few ms of work.
+pub const TURN_EVENTS_MAX: usize = 100;
+/// How long the bus rests at most before it looks for work, in ms: a person may decide from the command line.
+pub const LOOK_AGAIN_MS: u64 = 1_000;
+/// Groups of requests that may go before a turn of the bus.
+pub const GROUPS_BEFORE_TURN: u32 = 4;
+/// When many dead letters go again at once, one after so many ms.
+pub const REDRIVE_EVERY_MS: u64 = 100;
+/// First ceiling of a handler's waits is twice this, in ms.
+pub const RETRY_BASE_MS: u64 = 1_000;
+/// Highest ceiling of a handler's waits, in ms.
+pub const RETRY_CAP_MS: u64 = 300_000;
+/// Tries after which a handler's failure is a dead letter: some ten minutes with the waits between them.
+pub const TRIES_MAX: u32 = 10;
+/// How long a lease lasts, in ms; it is renewed by every turn.
+pub const LEASE_MS: u64 = 10_000;
+/// How long a consumer remembers an event, in ms: 45 days, longer than a device keeps one (7 days).
+pub const HANDLED_KEEP_MS: u64 = 45 * 86_400_000;
+/// Longest reason of a decision about a dead letter, in characters.
+pub const REASON_CHARS_MAX: usize = 200;
+
 /// Events in one answer of the feed.
 pub const FEED_EVENTS_MAX: usize = 100;
 /// Longest wait of the feed, in s: under the half minute after which proxies cut idle answers.

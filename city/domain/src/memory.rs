@@ -1,9 +1,10 @@
 //! A city's books in memory, for simulations and tests. It refuses what the unique constraints of a database would
 //! refuse, so that a wrong decision shows.
 
+use crate::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
 use crate::tx::{
-    Admission, Capture, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Order, OrderState,
-    Scan, Scope, Tx,
+    Admission, Capture, Case, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Order,
+    OrderState, Scan, Scope, Tx,
 };
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,22 @@ pub struct Memory {
     incarnations: BTreeMap<Life, Incarnation>,
     arrivals: BTreeSet<(Life, u64)>,
     gaps: BTreeMap<(Life, u64), Gap>,
+    cases: BTreeMap<Key, Case>,
+    bus: Bus,
+}
+
+/// The rows of the bus.
+#[derive(Clone, Debug, Default)]
+struct Bus {
+    said: u64,
+    outgoing: BTreeMap<(u16, u64), Message>,
+    leases: BTreeMap<String, (String, UnixMillis)>,
+    log: BTreeMap<(u16, u64), Message>,
+    logged: BTreeSet<(String, EventId)>,
+    cursors: BTreeMap<(String, u16), u64>,
+    handled: BTreeSet<(String, String, EventId)>,
+    waits: BTreeMap<(String, u16, u64), Wait>,
+    dead: BTreeMap<u64, DeadLetter>,
 }
 
 impl Memory {
@@ -56,6 +73,26 @@ impl Memory {
     /// What a device was told.
     pub fn feed(&self, device: &Device) -> &[FeedEvent] {
         self.feeds.get(device).map_or(&[], Vec::as_slice)
+    }
+
+    /// The civic cases.
+    pub fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.cases.values()
+    }
+
+    /// All dead letters.
+    pub fn dead_letters(&self) -> impl Iterator<Item = &DeadLetter> {
+        self.bus.dead.values()
+    }
+
+    /// What lies on the log, by partition and offset.
+    pub fn log(&self) -> impl Iterator<Item = &Message> {
+        self.bus.log.values()
+    }
+
+    /// How many events wait in consumers.
+    pub fn waiting(&self) -> usize {
+        self.bus.waits.len()
     }
 
     /// How many deliveries were refused.
@@ -147,6 +184,21 @@ impl Tx for Memory {
         Ok(())
     }
 
+    fn case(&mut self, key: &Key) -> Result<Option<Case>, Fault> {
+        Ok(self.cases.get(key).cloned())
+    }
+
+    fn put_case(&mut self, case: &Case) -> Result<(), Fault> {
+        self.cases.insert(case.key.clone(), case.clone());
+        Ok(())
+    }
+
+    fn put_outgoing(&mut self, message: &Message) -> Result<(), Fault> {
+        self.bus.said += 1;
+        self.bus.outgoing.insert((message.partition(), self.bus.said), message.clone());
+        Ok(())
+    }
+
     fn feed_head(&mut self, device: &Device) -> Result<u64, Fault> {
         Ok(self.feeds.get(device).and_then(|feed| feed.last()).map_or(0, |last| last.sequence))
     }
@@ -192,5 +244,127 @@ impl Tx for Memory {
     fn drop_gap(&mut self, device: &Device, name: &str, first: u64) -> Result<(), Fault> {
         self.gaps.remove(&(life(device, name), first));
         Ok(())
+    }
+}
+
+impl BusTx for Memory {
+    fn piece(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), Failure>) -> Result<(), Failure> {
+        let before = self.clone();
+        let done = work(self);
+        if done.is_err() {
+            *self = before;
+        }
+        done
+    }
+
+    fn outgoing(&mut self, partition: u16, limit: usize) -> Result<Vec<(u64, Message)>, Fault> {
+        let all = self.bus.outgoing.range((partition, 0)..=(partition, u64::MAX));
+        Ok(all.take(limit).map(|((_, place), message)| (*place, message.clone())).collect())
+    }
+
+    fn drop_outgoing(&mut self, partition: u16, through: u64) -> Result<(), Fault> {
+        self.bus.outgoing.retain(|(own, place), _| *own != partition || *place > through);
+        Ok(())
+    }
+
+    fn lease(&mut self, name: &str) -> Result<Option<(String, UnixMillis)>, Fault> {
+        Ok(self.bus.leases.get(name).cloned())
+    }
+
+    fn put_lease(&mut self, name: &str, holder: &str, until: UnixMillis) -> Result<(), Fault> {
+        self.bus.leases.insert(name.to_owned(), (holder.to_owned(), until));
+        Ok(())
+    }
+
+    fn append(&mut self, message: &Message, _at: UnixMillis) -> Result<bool, Fault> {
+        if !self.bus.logged.insert((message.source.clone(), message.id)) {
+            return Ok(false);
+        }
+        let partition = message.partition();
+        let last = self.bus.log.range((partition, 0)..=(partition, u64::MAX)).next_back();
+        let offset = last.map_or(0, |((_, offset), _)| *offset) + 1;
+        self.bus.log.insert((partition, offset), message.clone());
+        Ok(true)
+    }
+
+    fn log_after(&mut self, partition: u16, offset: u64, limit: usize) -> Result<Vec<(u64, Message)>, Fault> {
+        let all = self.bus.log.range((partition, offset + 1)..=(partition, u64::MAX));
+        Ok(all.take(limit).map(|((_, offset), message)| (*offset, message.clone())).collect())
+    }
+
+    fn log_at(&mut self, partition: u16, offset: u64) -> Result<Option<Message>, Fault> {
+        Ok(self.bus.log.get(&(partition, offset)).cloned())
+    }
+
+    fn cursor(&mut self, consumer: &str, partition: u16) -> Result<u64, Fault> {
+        Ok(self.bus.cursors.get(&(consumer.to_owned(), partition)).copied().unwrap_or(0))
+    }
+
+    fn put_cursor(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<(), Fault> {
+        self.bus.cursors.insert((consumer.to_owned(), partition), offset);
+        Ok(())
+    }
+
+    fn put_handled(
+        &mut self,
+        consumer: &str,
+        source: &str,
+        id: EventId,
+        _at: UnixMillis,
+    ) -> Result<bool, Fault> {
+        Ok(self.bus.handled.insert((consumer.to_owned(), source.to_owned(), id)))
+    }
+
+    fn drop_handled(&mut self, consumer: &str, source: &str, id: EventId) -> Result<(), Fault> {
+        self.bus.handled.remove(&(consumer.to_owned(), source.to_owned(), id));
+        Ok(())
+    }
+
+    fn first_wait(&mut self, consumer: &str, key: &Key) -> Result<Option<Wait>, Fault> {
+        let own = self.bus.waits.values().find(|wait| wait.consumer == consumer && wait.key == *key);
+        Ok(own.cloned())
+    }
+
+    fn due_waits(&mut self, consumer: &str, now: UnixMillis, limit: usize) -> Result<Vec<Wait>, Fault> {
+        let is_due = |wait: &&Wait| wait.consumer == consumer && wait.due.is_some_and(|due| due <= now);
+        let mut due: Vec<Wait> = self.bus.waits.values().filter(is_due).cloned().collect();
+        due.sort_by_key(|wait| (wait.due, wait.partition, wait.offset));
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    fn next_due(&mut self, consumer: &str) -> Result<Option<UnixMillis>, Fault> {
+        let own = self.bus.waits.values().filter(|wait| wait.consumer == consumer);
+        Ok(own.filter_map(|wait| wait.due).min())
+    }
+
+    fn put_wait(&mut self, wait: &Wait) -> Result<(), Fault> {
+        self.bus.waits.insert((wait.consumer.clone(), wait.partition, wait.offset), wait.clone());
+        Ok(())
+    }
+
+    fn drop_wait(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<(), Fault> {
+        self.bus.waits.remove(&(consumer.to_owned(), partition, offset));
+        Ok(())
+    }
+
+    fn put_dead(&mut self, letter: &DeadLetter) -> Result<u64, Fault> {
+        let number = self.bus.dead.len() as u64 + 1;
+        insert(&mut self.bus.dead, number, DeadLetter { number, ..letter.clone() }, "dead_letters")?;
+        Ok(number)
+    }
+
+    fn dead(&mut self, number: u64) -> Result<Option<DeadLetter>, Fault> {
+        Ok(self.bus.dead.get(&number).cloned())
+    }
+
+    fn close_dead(&mut self, number: u64, closing: &Closing) -> Result<(), Fault> {
+        match self.bus.dead.get_mut(&number) {
+            Some(letter) if letter.closed.is_none() => {
+                letter.closed = Some(closing.clone());
+                Ok(())
+            }
+            _ => Err(Fault("dead_letters: there is no open one".to_owned())),
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Outcomes: what became of an event, said by the city as an event of its own on the asker's feed.
 
+use crate::bus::Message;
 use crate::ingest::City;
 use crate::tx::{Fault, FeedEvent, Tx};
 use conch::event::contract::CONTRACTS;
 use conch::event::json::Json;
-use conch::event::{Device, EventId, Sequence, Topic, UnixMillis, time};
+use conch::event::{Device, EventId, EventType, Key, Sequence, Topic, UnixMillis, time};
 use conch::wire::cloudevents::Envelope;
 
 /// An accepted or repeated event that a service answers, with the time it happened.
@@ -39,7 +40,7 @@ impl Outcome {
     }
 }
 
-/// Appends the outcome to the feed of the device that caused it.
+/// Says the outcome on the bus, and to the device that caused it on its feed.
 pub(crate) fn tell<T: Tx + ?Sized>(
     tx: &mut T,
     city: &City,
@@ -48,43 +49,78 @@ pub(crate) fn tell<T: Tx + ?Sized>(
     now: UnixMillis,
     entropy: [u8; 10],
 ) -> Result<(), Fault> {
-    let sequence = tx.feed_head(cause.device)? + 1;
+    let kind = EventType::parse(outcome.kind).map_err(|_| Fault(format!("{} is no type", outcome.kind)))?;
+    let topic = Topic::parse(&outcome.topic).map_err(|_| Fault(format!("{} is no topic", outcome.topic)))?;
     let id = EventId::mint(now, entropy);
-    let body = encode(city, cause.envelope, outcome, id, Sequence(sequence), now);
-    tx.put_feed(&FeedEvent { device: cause.device.clone(), sequence, id, body })
+    let said = Said { city, topic: &topic, kind: &kind, key: &cause.envelope.key, id, now };
+    said.say(tx, Some(cause.envelope), Some(cause.device), outcome.data.clone())
 }
 
-fn encode(
-    city: &City,
-    cause: &Envelope,
-    outcome: &Outcome,
-    id: EventId,
-    sequence: Sequence,
-    now: UnixMillis,
-) -> String {
-    let cause_id = cause.id.to_string();
-    let attributes = [
-        ("specversion", "1.0".to_owned()),
-        ("id", id.to_string()),
-        ("source", city.source()),
-        ("type", format!("{}.{}", outcome.topic, outcome.kind)),
-        ("time", time::to_rfc3339(now)),
-        ("subject", cause.key.to_string()),
-        ("partitionkey", cause.key.to_string()),
-        ("idempotencykey", id.to_string()),
-        ("sequence", sequence.to_string()),
-        ("correlationid", cause.correlation.clone().unwrap_or_else(|| cause_id.clone())),
-        ("causationid", cause_id),
-        ("dataschema", format!("urn:conch:contract:{}:{}", outcome.topic, outcome.kind)),
-        ("datacontenttype", "application/json".to_owned()),
-    ];
-    let mut members: Vec<(String, Json)> =
-        attributes.into_iter().map(|(name, value)| (name.to_owned(), Json::Text(value))).collect();
-    if let Some(trace) = &cause.traceparent {
-        members.push(("traceparent".to_owned(), Json::Text(trace.clone())));
+/// What the city says.
+pub(crate) struct Said<'a> {
+    pub(crate) city: &'a City,
+    pub(crate) topic: &'a Topic,
+    pub(crate) kind: &'a EventType,
+    pub(crate) key: &'a Key,
+    pub(crate) id: EventId,
+    pub(crate) now: UnixMillis,
+}
+
+impl Said<'_> {
+    /// Says it on the bus, and to a device on its feed. `cause` is the event it follows from.
+    pub(crate) fn say<T: Tx + ?Sized>(
+        &self,
+        tx: &mut T,
+        cause: Option<&Envelope>,
+        device: Option<&Device>,
+        data: Json,
+    ) -> Result<(), Fault> {
+        let sequence = match device {
+            Some(device) => Some(Sequence(tx.feed_head(device)? + 1)),
+            None => None,
+        };
+        let body = self.encode(cause, sequence, data);
+        if let (Some(device), Some(Sequence(sequence))) = (device, sequence) {
+            let device = device.clone();
+            tx.put_feed(&FeedEvent { device, sequence, id: self.id, body: body.clone() })?;
+        }
+        tx.put_outgoing(&Message {
+            source: self.city.source(),
+            id: self.id,
+            topic: self.topic.clone(),
+            kind: self.kind.clone(),
+            key: self.key.clone(),
+            body,
+        })
     }
-    members.push(("data".to_owned(), outcome.data.clone()));
-    let mut body = String::new();
-    Json::Object(members).write(&mut body);
-    body
+
+    fn encode(&self, cause: Option<&Envelope>, sequence: Option<Sequence>, data: Json) -> String {
+        let (topic, kind, id) = (self.topic, self.kind.as_str(), self.id.to_string());
+        let cause_id = cause.map(|cause| cause.id.to_string());
+        let conversation = cause.and_then(|cause| cause.correlation.clone()).or_else(|| cause_id.clone());
+        let attributes = [
+            ("specversion", Some("1.0".to_owned())),
+            ("id", Some(id.clone())),
+            ("source", Some(self.city.source())),
+            ("type", Some(format!("{topic}.{kind}"))),
+            ("time", Some(time::to_rfc3339(self.now))),
+            ("subject", Some(self.key.to_string())),
+            ("partitionkey", Some(self.key.to_string())),
+            ("idempotencykey", Some(id.clone())),
+            ("sequence", sequence.map(|sequence| sequence.to_string())),
+            ("correlationid", Some(conversation.unwrap_or(id))),
+            ("causationid", cause_id),
+            ("dataschema", Some(format!("urn:conch:contract:{topic}:{kind}"))),
+            ("datacontenttype", Some("application/json".to_owned())),
+            ("traceparent", cause.and_then(|cause| cause.traceparent.clone())),
+        ];
+        let mut members = Vec::new();
+        for (name, value) in attributes {
+            members.extend(value.map(|value| (name.to_owned(), Json::Text(value))));
+        }
+        members.push(("data".to_owned(), data));
+        let mut body = String::new();
+        Json::Object(members).write(&mut body);
+        body
+    }
 }

@@ -1,5 +1,6 @@
 //! What the city keeps, as rows, and the transaction that reads and writes them.
 
+use crate::bus::Message;
 use conch::event::{Device, EventId, EventType, IntentKey, Key, Sequence, Topic, UnixMillis};
 use conch::wire::Verdict;
 
@@ -196,6 +197,56 @@ pub struct Scan {
     pub at: UnixMillis,
 }
 
+/// How a civic case stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaseState {
+    /// A unit was told.
+    Routed,
+    /// The unit takes care of it.
+    Acknowledged,
+    /// It is over.
+    Resolved,
+}
+
+impl CaseState {
+    /// The word in the database and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Routed => "routed",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Routed, Self::Acknowledged, Self::Resolved].into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// A civic report and all that say the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Case id.
+    pub key: Key,
+    /// What it is about.
+    pub kind: String,
+    /// Where.
+    pub place: String,
+    /// Who takes care of it.
+    pub unit: String,
+    /// How it stands.
+    pub state: CaseState,
+    /// How often it was reported.
+    pub reports: u64,
+    /// Until when somebody must have taken care of it.
+    pub due: UnixMillis,
+    /// When the city first heard of it.
+    pub reported_at: UnixMillis,
+    /// When it last changed.
+    pub changed_at: UnixMillis,
+}
+
 /// An event from the city to one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedEvent {
@@ -259,6 +310,14 @@ pub trait Tx {
     fn put_admission(&mut self, admission: &Admission) -> Result<(), Fault>;
     /// Records a scan.
     fn put_scan(&mut self, scan: &Scan) -> Result<(), Fault>;
+
+    /// A civic case.
+    fn case(&mut self, key: &Key) -> Result<Option<Case>, Fault>;
+    /// Writes it, over what was there.
+    fn put_case(&mut self, case: &Case) -> Result<(), Fault>;
+
+    /// Says an event to the other services, once this transaction is durable.
+    fn put_outgoing(&mut self, message: &Message) -> Result<(), Fault>;
 
     /// The last sequence of a device's feed, 0 when empty.
     fn feed_head(&mut self, device: &Device) -> Result<u64, Fault>;

@@ -3,9 +3,11 @@
 //! One connection writes, on the writer's thread; readers have their own and can only read. `synchronous=FULL`
 //! with WAL means that an answered event survives a power cut.
 
+mod bus;
 mod read;
 mod tx;
 
+pub(crate) use bus::{dead_letter, dead_letters};
 pub(crate) use read::{Cursor, Feed, feed_after, missing, order, ticket, totals};
 pub(crate) use tx::SqlTx;
 
@@ -19,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// One step per version, applied in order; `PRAGMA user_version` counts them. A step never changes once released.
-const STEPS: &[&str] = &[include_str!("001.sql")];
+const STEPS: &[&str] = &[include_str!("001.sql"), include_str!("002.sql")];
 
 /// Why the file could not be used, and what to do.
 #[derive(Debug)]
@@ -244,5 +246,29 @@ mod tests {
         assert!(matches!(open(&data), Err(OpenProblem::Newer(_))));
         assert!(matches!(open_to_read(&data), Err(OpenProblem::Newer(_))));
         std::fs::remove_dir_all(data).unwrap();
+    }
+
+    /// Every layout that was ever released is brought forward with what it holds.
+    #[test]
+    fn a_file_of_each_earlier_layout_keeps_what_it_holds() {
+        for version in 1..STEPS.len() {
+            let data = scratch(&format!("forward-{version}"));
+            std::fs::create_dir_all(&data).unwrap();
+            let old = Connection::open(file(&data)).unwrap();
+            STEPS[..version].iter().for_each(|step| old.execute_batch(step).unwrap());
+            old.pragma_update(None, "user_version", version as i64).unwrap();
+            old.execute_batch(
+                "INSERT INTO city VALUES (1, zeroblob(16), 5);
+                 INSERT INTO captures VALUES ('o-1', 'txn-1', zeroblob(16), 120, 'TWD', 7);",
+            )
+            .unwrap();
+            drop(old);
+            let new = open(&data).unwrap();
+            assert_eq!(layout(&new).unwrap(), STEPS.len() as i64);
+            let amount: i64 = new.query_row("SELECT amount FROM captures", [], |row| row.get(0)).unwrap();
+            assert_eq!(amount, 120);
+            new.execute("INSERT INTO leases VALUES ('bus', 'x', 1)", []).unwrap();
+            std::fs::remove_dir_all(data).unwrap();
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! The domain's transaction over SQLite.
 
 use super::{device, int, strange, whole};
+use city_domain::bus::Message;
 use city_domain::{
-    Admission, Capture, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Order, OrderState,
-    Scan, Scope, Tx,
+    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept,
+    Order, OrderState, Scan, Scope, Tx,
 };
 use conch::event::json::Json;
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
@@ -13,17 +14,17 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 /// Writes into whatever transaction its connection is in.
 pub(crate) struct SqlTx<'a>(pub(crate) &'a Connection);
 
-fn fault(error: rusqlite::Error) -> Fault {
+pub(super) fn fault(error: rusqlite::Error) -> Fault {
     Fault(error.to_string())
 }
 
 impl SqlTx<'_> {
-    fn write(&self, sql: &str, values: impl Params) -> Result<(), Fault> {
+    pub(super) fn write(&self, sql: &str, values: impl Params) -> Result<(), Fault> {
         self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(fault)?;
         Ok(())
     }
 
-    fn find<T>(
+    pub(super) fn find<T>(
         &self,
         sql: &str,
         values: impl Params,
@@ -86,6 +87,24 @@ pub(super) fn read_admission(row: &Row<'_>) -> rusqlite::Result<Admission> {
 }
 
 pub(super) const ADMISSION: &str = "SELECT ticket, event, device, gate, at FROM admissions WHERE ticket = ?1";
+
+/// Reads a case from a row of its columns in the order of the table.
+pub(super) fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
+    Ok(Case {
+        key: Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?,
+        kind: row.get(1)?,
+        place: row.get(2)?,
+        unit: row.get(3)?,
+        state: CaseState::parse(row.get_ref(4)?.as_str()?).ok_or_else(|| strange(4, "not a case's state"))?,
+        reports: whole(row, 5)?,
+        due: UnixMillis(whole(row, 6)?),
+        reported_at: UnixMillis(whole(row, 7)?),
+        changed_at: UnixMillis(whole(row, 8)?),
+    })
+}
+
+pub(super) const CASE: &str =
+    "SELECT key, kind, place, unit, state, reports, due, reported_at, changed_at FROM cases WHERE key = ?1";
 
 impl Tx for SqlTx<'_> {
     fn inbox(&mut self, source: &str, id: EventId) -> Result<Option<InboxRow>, Fault> {
@@ -244,6 +263,44 @@ impl Tx for SqlTx<'_> {
                 scan.gate,
                 scan.result.as_str(),
                 int(scan.at.0),
+            ],
+        )
+    }
+
+    fn case(&mut self, key: &Key) -> Result<Option<Case>, Fault> {
+        self.find(CASE, [key.as_str()], read_case)
+    }
+
+    fn put_case(&mut self, case: &Case) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO cases (key, kind, place, unit, state, reports, due, reported_at, changed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (key) DO UPDATE SET unit = ?4, state = ?5, reports = ?6, due = ?7, changed_at = ?9",
+            params![
+                case.key.as_str(),
+                case.kind,
+                case.place,
+                case.unit,
+                case.state.as_str(),
+                int(case.reports),
+                int(case.due.0),
+                int(case.reported_at.0),
+                int(case.changed_at.0)
+            ],
+        )
+    }
+
+    fn put_outgoing(&mut self, message: &Message) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO outgoing (partition, source, id, topic, type, key, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                message.partition(),
+                message.source,
+                message.id.to_bytes(),
+                message.topic.as_str(),
+                message.kind.as_str(),
+                message.key.as_str(),
+                message.body
             ],
         )
     }

@@ -1,0 +1,185 @@
+//! Dead letters: what a handler cannot do, kept for a person, told as an alert, and what the person decides.
+
+use super::deliver::{Turn, release};
+use super::{BusTx, Closing, DeadLetter, Message, Problem, Wait};
+use crate::limits::REASON_CHARS_MAX;
+use crate::outcome::Said;
+use crate::tx::Fault;
+use conch::event::contract::{OnDead, Terms};
+use conch::event::fingerprint::fingerprint;
+use conch::event::json::Json;
+use conch::event::{EventId, EventType, Key, Topic, UnixMillis, pii};
+
+/// The topic of the alerts.
+const ALERTS: &str = "ops.alerts";
+
+/// Keeps an event that will not be tried again by itself, and raises the alarm.
+pub(super) fn bury<T: BusTx>(
+    tx: &mut T,
+    consumer: &str,
+    wait: &Wait,
+    message: &Message,
+    problem: &Problem,
+    turn: &mut Turn<'_>,
+) -> Result<(), Fault> {
+    let blocks = matches!(
+        Terms::of(&message.topic, &message.kind),
+        Ok(Terms::Contract(contract)) if contract.on_dead == OnDead::Block
+    );
+    let fingerprint = kind_of_failure(consumer, message, problem.code);
+    let letter = DeadLetter {
+        number: 0,
+        consumer: consumer.to_owned(),
+        partition: wait.partition,
+        offset: wait.offset,
+        message: Message { body: masked(&message.body), ..message.clone() },
+        tries: wait.tries,
+        code: problem.code.to_owned(),
+        detail: problem.detail.clone(),
+        fingerprint,
+        blocks,
+        at: turn.now,
+        closed: None,
+    };
+    let number = tx.put_dead(&letter)?;
+    turn.died += 1;
+    if blocks {
+        // Its key waits behind it for the decision.
+        tx.put_wait(&Wait { due: None, ..wait.clone() })?;
+    } else {
+        tx.drop_wait(consumer, wait.partition, wait.offset)?;
+        release(tx, consumer, wait, turn.now)?;
+    }
+    // Whoever carries alerts away must not raise one for each alert it could not carry.
+    if message.topic.family() != ALERTS {
+        alarm(tx, &DeadLetter { number, ..letter }, turn)?;
+    }
+    Ok(())
+}
+
+fn alarm<T: BusTx>(tx: &mut T, letter: &DeadLetter, turn: &mut Turn<'_>) -> Result<(), Fault> {
+    let (Ok(topic), Ok(kind), Ok(key)) =
+        (Topic::parse("ops.alerts.v1"), EventType::parse("raised"), Key::parse(&letter.fingerprint))
+    else {
+        return Err(Fault("the alert has no name".to_owned()));
+    };
+    let text = |value: &str| Json::Text(value.to_owned());
+    let data = Json::Object(vec![
+        ("alert".to_owned(), text("dead_letter")),
+        ("fingerprint".to_owned(), text(&letter.fingerprint)),
+        ("deadLetter".to_owned(), Json::Number(letter.number.to_string())),
+        ("consumer".to_owned(), text(&letter.consumer)),
+        ("topic".to_owned(), text(letter.message.topic.as_str())),
+        ("type".to_owned(), text(letter.message.kind.as_str())),
+        ("code".to_owned(), text(&letter.code)),
+        ("tries".to_owned(), Json::Number(letter.tries.to_string())),
+    ]);
+    let id = EventId::mint(turn.now, (turn.entropy)());
+    let said = Said { city: turn.city, topic: &topic, kind: &kind, key: &key, id, now: turn.now };
+    said.say(tx, letter.message.envelope().as_ref(), None, data)
+}
+
+/// The same for all failures of one kind: eight bytes of SHA-256 over consumer, topic, type and code, in hex.
+fn kind_of_failure(consumer: &str, message: &Message, code: &str) -> String {
+    let parts = [consumer, message.topic.as_str(), message.kind.as_str(), code];
+    let parts = Json::Object(vec![(
+        "of".to_owned(),
+        Json::Array(parts.iter().map(|part| Json::Text((*part).to_owned())).collect()),
+    )]);
+    fingerprint(&parts, &["of"]).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The event without the personal data of its payload. What cannot be read shows nothing of itself.
+fn masked(body: &str) -> String {
+    let Ok(Json::Object(mut members)) = Json::parse(body) else { return "{}".to_owned() };
+    for (name, value) in &mut members {
+        if name == "data" {
+            pii::mask(value, &[]);
+        }
+    }
+    let mut text = String::new();
+    Json::Object(members).write(&mut text);
+    text
+}
+
+/// What a person decides about a dead letter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// It is tried again.
+    Redrive {
+        /// In place of the payload it had.
+        payload: Option<Json>,
+        /// When; many at once are spread, so that they do not come as a flood.
+        due: UnixMillis,
+    },
+    /// It is given up.
+    Discard,
+}
+
+/// Why a decision was not taken. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotDecided {
+    /// There is no such dead letter.
+    Missing,
+    /// It was decided about before.
+    Closed(Closing),
+    /// A decision needs a reason of 1 to [`REASON_CHARS_MAX`] characters.
+    Reason,
+    /// The event it stands for is no longer on the log.
+    Gone,
+}
+
+/// Takes a decision and keeps who took it and why.
+pub fn decide<T: BusTx>(
+    tx: &mut T,
+    number: u64,
+    decision: &Decision,
+    (by, reason): (&str, &str),
+    now: UnixMillis,
+) -> Result<Result<DeadLetter, NotDecided>, Fault> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
+        return Ok(Err(NotDecided::Reason));
+    }
+    let letter = match tx.dead(number)? {
+        None => return Ok(Err(NotDecided::Missing)),
+        Some(DeadLetter { closed: Some(closing), .. }) => return Ok(Err(NotDecided::Closed(closing))),
+        Some(letter) => letter,
+    };
+    let wait = Wait {
+        consumer: letter.consumer.clone(),
+        partition: letter.partition,
+        offset: letter.offset,
+        key: letter.message.key.clone(),
+        tries: 0,
+        due: None,
+        body: None,
+    };
+    match decision {
+        Decision::Redrive { payload, due } => {
+            let Some(message) = tx.log_at(letter.partition, letter.offset)? else {
+                return Ok(Err(NotDecided::Gone));
+            };
+            let body = payload.as_ref().map(|payload| with_payload(&message.body, payload));
+            tx.put_wait(&Wait { body, due: Some(*due), ..wait })?;
+        }
+        Decision::Discard => {
+            tx.drop_wait(&letter.consumer, letter.partition, letter.offset)?;
+            release(tx, &letter.consumer, &wait, now)?;
+        }
+    }
+    let redriven = matches!(decision, Decision::Redrive { .. });
+    let closing = Closing { at: now, by: by.to_owned(), redriven, reason: reason.to_owned() };
+    tx.close_dead(number, &closing)?;
+    Ok(Ok(DeadLetter { closed: Some(closing), ..letter }))
+}
+
+/// The event with another payload, everything else as it was.
+fn with_payload(body: &str, payload: &Json) -> String {
+    let Ok(Json::Object(mut members)) = Json::parse(body) else { return body.to_owned() };
+    members.retain(|(name, _)| name != "data");
+    members.push(("data".to_owned(), payload.clone()));
+    let mut text = String::new();
+    Json::Object(members).write(&mut text);
+    text
+}

@@ -1,0 +1,155 @@
+//! From the log to the consumers' handlers.
+
+use super::dead::bury;
+use super::{BusTx, Failure, Message, Next, Problem, Wait, after_failure};
+use crate::ingest::City;
+use crate::tx::{Fault, Tx};
+use conch::event::{Device, UnixMillis};
+use conch::pace::Jitter;
+
+/// What holds for one turn of work.
+pub struct Turn<'a> {
+    /// The city that works.
+    pub city: &'a City,
+    /// Now, by the city's clock.
+    pub now: UnixMillis,
+    /// For ids.
+    pub entropy: &'a mut dyn FnMut() -> [u8; 10],
+    /// For waits.
+    pub jitter: &'a mut Jitter,
+    /// Devices whose feeds grew; a handler that tells one of them notes it here.
+    pub told: Vec<Device>,
+    /// Dead letters of this turn.
+    pub died: usize,
+}
+
+/// A service that hears what others say.
+pub trait Consumer {
+    /// Its name: its cursor and inbox lie under it, so it must never change.
+    fn name(&self) -> &'static str;
+    /// Whether it wants this event.
+    fn hears(&self, message: &Message) -> bool;
+    /// Does what follows from the event. Whatever it wrote is taken back when it fails.
+    fn handle(&self, tx: &mut dyn Tx, message: &Message, turn: &mut Turn<'_>) -> Result<(), Failure>;
+}
+
+/// Takes up to `limit` events from the log and tells how far it moved. Each wanted one is handled, or waits: because its
+/// handler failed, or because an earlier one of its key waits.
+pub fn take_up<T: BusTx>(
+    tx: &mut T,
+    consumer: &dyn Consumer,
+    partition: u16,
+    limit: usize,
+    turn: &mut Turn<'_>,
+) -> Result<usize, Fault> {
+    let cursor = tx.cursor(consumer.name(), partition)?;
+    let found = tx.log_after(partition, cursor, limit)?;
+    for (offset, message) in &found {
+        if !consumer.hears(message) {
+            continue;
+        }
+        let mut wait = Wait {
+            consumer: consumer.name().to_owned(),
+            partition,
+            offset: *offset,
+            key: message.key.clone(),
+            tries: 0,
+            due: None,
+            body: None,
+        };
+        if tx.first_wait(consumer.name(), &message.key)?.is_some() {
+            tx.put_wait(&wait)?;
+        } else if let Some((hopeless, problem)) = attempt(tx, consumer, message, turn)? {
+            failed(tx, consumer, &mut wait, message, (hopeless, problem), turn)?;
+        }
+    }
+    if let Some((last, _)) = found.last() {
+        tx.put_cursor(consumer.name(), partition, *last)?;
+    }
+    Ok(found.len())
+}
+
+/// Tries up to `limit` waiting events again whose time has come, and tells how many.
+pub fn due<T: BusTx>(
+    tx: &mut T,
+    consumer: &dyn Consumer,
+    limit: usize,
+    turn: &mut Turn<'_>,
+) -> Result<usize, Fault> {
+    let waits = tx.due_waits(consumer.name(), turn.now, limit)?;
+    let tried = waits.len();
+    for mut wait in waits {
+        let written = match &wait.body {
+            Some(body) => Message::read(body.clone()),
+            None => tx.log_at(wait.partition, wait.offset)?,
+        };
+        let Some(message) = written else {
+            return Err(Fault(format!("the log has no event {}/{}", wait.partition, wait.offset)));
+        };
+        match attempt(tx, consumer, &message, turn)? {
+            None => {
+                tx.drop_wait(consumer.name(), wait.partition, wait.offset)?;
+                release(tx, consumer.name(), &wait, turn.now)?;
+            }
+            Some(failure) => failed(tx, consumer, &mut wait, &message, failure, turn)?,
+        }
+    }
+    Ok(tried)
+}
+
+/// Lets the next event of a key go on, if it stands behind the one that is gone.
+pub(super) fn release<T: BusTx>(
+    tx: &mut T,
+    consumer: &str,
+    gone: &Wait,
+    now: UnixMillis,
+) -> Result<(), Fault> {
+    if let Some(next) = tx.first_wait(consumer, &gone.key)?
+        && next.due.is_none()
+    {
+        tx.put_wait(&Wait { due: Some(now), ..next })?;
+    }
+    Ok(())
+}
+
+/// One try: the inbox row and the effect together, or nothing. `None` when it is done, now or before.
+fn attempt<T: BusTx>(
+    tx: &mut T,
+    consumer: &dyn Consumer,
+    message: &Message,
+    turn: &mut Turn<'_>,
+) -> Result<Option<(bool, Problem)>, Fault> {
+    let (name, now) = (consumer.name(), turn.now);
+    if !tx.put_handled(name, &message.source, message.id, now)? {
+        return Ok(None);
+    }
+    let told = turn.told.len();
+    let done = tx.piece(&mut |tx| consumer.handle(tx, message, turn));
+    let failure = match done {
+        Ok(()) => return Ok(None),
+        Err(Failure::Storage(fault)) => return Err(fault),
+        Err(Failure::Never(problem)) => (true, problem),
+        Err(Failure::Later(problem)) => (false, problem),
+    };
+    tx.drop_handled(name, &message.source, message.id)?;
+    turn.told.truncate(told);
+    Ok(Some(failure))
+}
+
+fn failed<T: BusTx>(
+    tx: &mut T,
+    consumer: &dyn Consumer,
+    wait: &mut Wait,
+    message: &Message,
+    (hopeless, problem): (bool, Problem),
+    turn: &mut Turn<'_>,
+) -> Result<(), Fault> {
+    wait.tries += 1;
+    match after_failure(wait.tries, hopeless, turn.now, turn.jitter) {
+        Next::Wait(due) => {
+            wait.due = Some(due);
+            tx.put_wait(wait)
+        }
+        Next::Dead => bury(tx, consumer.name(), wait, message, &problem, turn),
+    }
+}

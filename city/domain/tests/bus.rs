@@ -1,0 +1,448 @@
+//! The bus against books in memory: order, one effect, poison, dead letters and what a person decides about them.
+#![allow(missing_docs, reason = "tests are named after the behaviour")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use city_domain::bus::{
+    BusTx, Consumer, Decision, Failure, Lease, Message, NotDecided, PARTITIONS, Turn, decide, due, hold,
+    relay, take_up,
+};
+use city_domain::{City, Fault, Memory, Scan, ScanResult, Tx, limits};
+use conch::event::json::Json;
+use conch::event::{Device, EventId, EventType, Key, Topic, UnixMillis};
+use conch::pace::Jitter;
+use proptest::prelude::*;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+const START: UnixMillis = UnixMillis(1_790_000_000_000);
+
+/// A consumer whose effect is a scan, and which fails as it is told.
+#[derive(Default)]
+struct Clerk {
+    /// By event: how often it fails before it succeeds; a negative number is for ever and hopeless.
+    fails: RefCell<BTreeMap<EventId, i64>>,
+    storage_fails: Cell<bool>,
+    tries: Cell<u32>,
+}
+
+impl Consumer for Clerk {
+    fn name(&self) -> &'static str {
+        "clerk"
+    }
+
+    fn hears(&self, message: &Message) -> bool {
+        message.topic.family() != "ops.alerts"
+    }
+
+    fn handle(&self, tx: &mut dyn Tx, message: &Message, turn: &mut Turn<'_>) -> Result<(), Failure> {
+        self.tries.set(self.tries.get() + 1);
+        // The effect comes first, so that what a failure leaves behind would show.
+        let device = Device::parse("till-1").unwrap();
+        tx.put_scan(&Scan {
+            ticket: message.key.clone(),
+            event: message.id,
+            device,
+            gate: "N1".to_owned(),
+            result: ScanResult::Admitted,
+            at: turn.now,
+        })?;
+        if self.storage_fails.get() {
+            return Err(Failure::Storage(Fault("the disk is full".to_owned())));
+        }
+        match self.fails.borrow_mut().get_mut(&message.id) {
+            None | Some(0) => Ok(()),
+            Some(left) if *left < 0 => Err(Failure::never("unreadable", "the payload names no place")),
+            Some(left) => {
+                *left -= 1;
+                Err(Failure::later("busy", "another desk is asked"))
+            }
+        }
+    }
+}
+
+struct Office {
+    memory: Memory,
+    clerk: Clerk,
+    city: City,
+    now: UnixMillis,
+    jitter: Jitter,
+    minted: u64,
+    died: usize,
+}
+
+impl Office {
+    fn new() -> Self {
+        Self {
+            memory: Memory::default(),
+            clerk: Clerk::default(),
+            city: City { id: EventId::mint(START, [9; 10]) },
+            now: START,
+            jitter: Jitter::new(7),
+            minted: 0,
+            died: 0,
+        }
+    }
+
+    fn say(&mut self, topic: &str, key: &str) -> EventId {
+        self.minted += 1;
+        let mut entropy = [0; 10];
+        entropy[2..].copy_from_slice(&self.minted.to_be_bytes());
+        let id = EventId::mint(START, entropy);
+        let body = format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"conch://device/till-1/life","type":"{topic}.said","partitionkey":"{key}","data":{{"phone":"call 0912345678"}},"later":"kept"}}"#
+        );
+        let message = Message {
+            source: "conch://device/till-1/life".to_owned(),
+            id,
+            topic: Topic::parse(topic).unwrap(),
+            kind: EventType::parse("said").unwrap(),
+            key: Key::parse(key).unwrap(),
+            body,
+        };
+        self.memory.put_outgoing(&message).unwrap();
+        id
+    }
+
+    fn note(&mut self, key: &str) -> EventId {
+        self.say("stall.note.v1", key)
+    }
+
+    /// One turn: everything is relayed, everything new taken up, everything due tried again.
+    fn turn(&mut self) -> Result<usize, Fault> {
+        let mut moved = 0;
+        let entropy = || [3; 10];
+        let minted = &mut self.minted;
+        let mut fresh = || {
+            *minted += 1;
+            let mut bytes = entropy();
+            bytes[2..].copy_from_slice(&minted.to_be_bytes());
+            bytes
+        };
+        let mut turn = Turn {
+            city: &self.city,
+            now: self.now,
+            entropy: &mut fresh,
+            jitter: &mut self.jitter,
+            told: Vec::new(),
+            died: 0,
+        };
+        for partition in 0..PARTITIONS {
+            moved += relay(&mut self.memory, partition, 10, self.now)?;
+            moved += take_up(&mut self.memory, &self.clerk, partition, 10, &mut turn)?;
+        }
+        moved += due(&mut self.memory, &self.clerk, 10, &mut turn)?;
+        self.died += turn.died;
+        Ok(moved)
+    }
+
+    /// Turns until nothing moves; then time passes to the next due moment, until none is left.
+    fn run(&mut self) {
+        for _ in 0..100_000 {
+            if self.turn().unwrap() > 0 {
+                continue;
+            }
+            match self.memory.next_due("clerk").unwrap() {
+                Some(at) => self.now = self.now.max(at),
+                None => return,
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    fn effects(&self) -> Vec<EventId> {
+        self.memory.scans().iter().map(|scan| scan.event).collect()
+    }
+
+    fn alerts(&self) -> Vec<Json> {
+        let alerts = self.memory.log().filter(|message| message.topic.family() == "ops.alerts");
+        alerts.map(|message| Json::parse(&message.body).unwrap()).collect()
+    }
+}
+
+#[test]
+fn what_is_said_is_handled_once_and_in_order() {
+    let mut office = Office::new();
+    let said: Vec<_> = (0..50).map(|_| office.note("one-key")).collect();
+    office.run();
+    assert_eq!(office.effects(), said);
+}
+
+#[test]
+fn a_relay_that_ended_between_publish_and_mark_publishes_nothing_twice() {
+    let mut office = Office::new();
+    let said = [office.note("a"), office.note("a")];
+    let partition =
+        office.memory.outgoing(0, 0).map(|_| city_domain::bus::partition_of(&Key::parse("a").unwrap()));
+    let partition = partition.unwrap();
+    for (_, message) in office.memory.outgoing(partition, 10).unwrap() {
+        assert!(office.memory.append(&message, START).unwrap());
+    }
+    // The mark was never written.
+    office.run();
+    assert_eq!((office.memory.log().count(), office.effects()), (2, said.to_vec()));
+}
+
+#[test]
+fn a_lease_is_held_by_one_and_goes_on_when_it_ran_out() {
+    let mut memory = Memory::default();
+    let Lease::Ours(until) = hold(&mut memory, "relay", "one", START).unwrap() else { panic!() };
+    assert_eq!(hold(&mut memory, "relay", "two", START).unwrap(), Lease::Theirs(until));
+    assert!(matches!(hold(&mut memory, "relay", "one", UnixMillis(until.0 - 1)).unwrap(), Lease::Ours(_)));
+    assert!(matches!(hold(&mut memory, "relay", "two", UnixMillis(until.0 * 2)).unwrap(), Lease::Ours(_)));
+    assert!(matches!(hold(&mut memory, "other", "one", START).unwrap(), Lease::Ours(_)));
+}
+
+#[test]
+fn a_replay_of_the_whole_log_has_no_second_effect() {
+    let mut office = Office::new();
+    for round in 0..30 {
+        office.note(&format!("k-{}", round % 5));
+    }
+    office.run();
+    let (effects, tries) = (office.effects(), office.clerk.tries.get());
+    for partition in 0..PARTITIONS {
+        office.memory.put_cursor("clerk", partition, 0).unwrap();
+    }
+    office.run();
+    assert_eq!((office.effects(), office.clerk.tries.get()), (effects, tries));
+}
+
+#[test]
+fn a_failed_try_leaves_nothing_and_the_key_keeps_its_order() {
+    let mut office = Office::new();
+    let first = office.note("a");
+    let (second, other) = (office.note("a"), office.note("b"));
+    office.clerk.fails.borrow_mut().insert(first, 3);
+    office.turn().unwrap();
+    office.turn().unwrap();
+    assert_eq!(office.effects(), [other], "no other key waits, and the failed try left nothing");
+    office.run();
+    assert_eq!(office.effects(), [other, first, second]);
+    assert!(
+        office.now.0 - START.0 >= 7_000,
+        "three waits, each longer than the last: {}",
+        office.now.0 - START.0
+    );
+    assert_eq!(office.memory.waiting(), 0);
+}
+
+#[test]
+fn poison_dies_at_once_with_an_alert_and_its_personal_data_masked() {
+    let mut office = Office::new();
+    let poison = office.note("a");
+    let after = office.note("a");
+    office.clerk.fails.borrow_mut().insert(poison, -1);
+    office.run();
+    assert_eq!(office.effects(), [after], "a topic without a contract goes on behind it");
+    let letters: Vec<_> = office.memory.dead_letters().cloned().collect();
+    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+    assert_eq!(
+        (letter.message.id, letter.tries, letter.code.as_str(), office.died),
+        (poison, 1, "unreadable", 1)
+    );
+    assert!(letter.message.body.contains("[phone]") && !letter.message.body.contains("0912345678"));
+    assert!(letter.message.body.contains(r#""later":"kept""#), "what the future added stays");
+    let alerts = office.alerts();
+    let [alert] = alerts.as_slice() else { panic!("{alerts:?}") };
+    assert_eq!(alert.text("type"), Some("ops.alerts.v1.raised"));
+    assert_eq!(alert.text("causationid"), Some(poison.to_string().as_str()));
+    let data = alert.get("data").unwrap();
+    assert_eq!(
+        (data.text("fingerprint"), data.whole("deadLetter")),
+        (Some(letter.fingerprint.as_str()), Some(1))
+    );
+}
+
+#[test]
+fn what_fails_again_and_again_dies_after_its_last_try() {
+    let mut office = Office::new();
+    let hopeless = office.note("a");
+    office.clerk.fails.borrow_mut().insert(hopeless, i64::MAX);
+    office.run();
+    assert_eq!(office.clerk.tries.get(), limits::TRIES_MAX);
+    assert_eq!((office.died, office.alerts().len(), office.effects().len()), (1, 1, 0));
+}
+
+#[test]
+fn failures_of_one_kind_share_a_fingerprint() {
+    let mut office = Office::new();
+    let dead = [office.note("a"), office.note("b"), office.say("stall.note.v2", "c")];
+    for id in dead {
+        office.clerk.fails.borrow_mut().insert(id, -1);
+    }
+    office.run();
+    let prints: Vec<_> = office
+        .memory
+        .dead_letters()
+        .map(|letter| (letter.message.topic.to_string(), letter.fingerprint.clone()))
+        .collect();
+    let of = |topic: &str| {
+        prints.iter().filter(|(own, _)| own == topic).map(|(_, print)| print.clone()).collect::<Vec<_>>()
+    };
+    let (one, two) = (of("stall.note.v1"), of("stall.note.v2"));
+    assert!(one.len() == 2 && one[0] == one[1] && two[0] != one[0], "{prints:?}");
+    assert!(one[0].len() == 16 && one[0].bytes().all(|byte| byte.is_ascii_hexdigit()));
+}
+
+/// Whoever carries alerts away is a consumer too.
+#[test]
+fn a_dead_alert_raises_no_alert_of_its_own() {
+    struct Horn;
+    impl Consumer for Horn {
+        fn name(&self) -> &'static str {
+            "horn"
+        }
+        fn hears(&self, message: &Message) -> bool {
+            message.topic.family() == "ops.alerts"
+        }
+        fn handle(&self, _: &mut dyn Tx, _: &Message, _: &mut Turn<'_>) -> Result<(), Failure> {
+            Err(Failure::never("no_horn", "nobody carries it away"))
+        }
+    }
+    let mut office = Office::new();
+    let poison = office.note("a");
+    office.clerk.fails.borrow_mut().insert(poison, -1);
+    office.run();
+    let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
+    let mut turn = Turn {
+        city: &office.city,
+        now: office.now,
+        entropy: &mut entropy,
+        jitter: &mut jitter,
+        told: Vec::new(),
+        died: 0,
+    };
+    for partition in 0..PARTITIONS {
+        take_up(&mut office.memory, &Horn, partition, 10, &mut turn).unwrap();
+    }
+    assert_eq!(turn.died, 1);
+    office.run();
+    assert_eq!(office.alerts().len(), 1);
+}
+
+#[test]
+fn a_contract_that_blocks_keeps_the_key_behind_its_dead_letter_until_a_person_decides() {
+    for redriven in [true, false] {
+        let mut office = Office::new();
+        let poison = say_payment(&mut office, "order-1");
+        let (behind, other) = (say_payment(&mut office, "order-1"), say_payment(&mut office, "order-2"));
+        office.clerk.fails.borrow_mut().insert(poison, -1);
+        office.run();
+        assert_eq!(office.effects(), [other]);
+        office.clerk.fails.borrow_mut().clear();
+        let decision =
+            if redriven { Decision::Redrive { payload: None, due: office.now } } else { Decision::Discard };
+        let letter = decide(&mut office.memory, 1, &decision, ("ops-1", "the reader was fixed"), office.now);
+        let closing = letter.unwrap().unwrap().closed.unwrap();
+        assert_eq!((closing.by.as_str(), closing.redriven), ("ops-1", redriven));
+        office.run();
+        let effects = if redriven { vec![other, poison, behind] } else { vec![other, behind] };
+        assert_eq!((office.effects(), office.memory.waiting()), (effects, 0));
+    }
+}
+
+fn say_payment(office: &mut Office, key: &str) -> EventId {
+    let id = office.note(key);
+    let topic = Topic::parse("pay.txn.v2").unwrap();
+    let partition = city_domain::bus::partition_of(&Key::parse(key).unwrap());
+    // The same event under a contract that blocks.
+    let (place, message) = office.memory.outgoing(partition, 100).unwrap().pop().unwrap();
+    assert_eq!(message.id, id);
+    let before = office.memory.outgoing(partition, 100).unwrap();
+    office.memory.drop_outgoing(partition, place).unwrap();
+    for (_, own) in before {
+        let own = if own.id == id {
+            Message { topic: topic.clone(), kind: EventType::parse("captured").unwrap(), ..own }
+        } else {
+            own
+        };
+        office.memory.put_outgoing(&own).unwrap();
+    }
+    id
+}
+
+#[test]
+fn a_person_fixes_the_payload_and_everything_else_stays() {
+    let mut office = Office::new();
+    let poison = office.note("a");
+    office.clerk.fails.borrow_mut().insert(poison, -1);
+    office.run();
+    let fixed = Json::parse(r#"{"place":"N3"}"#).unwrap();
+    let again = Decision::Redrive { payload: Some(fixed), due: office.now };
+    decide(&mut office.memory, 1, &again, ("ops-1", "place added"), office.now).unwrap().unwrap();
+    let wait = office.memory.first_wait("clerk", &Key::parse("a").unwrap()).unwrap().unwrap();
+    let body = Json::parse(&wait.body.unwrap()).unwrap();
+    assert_eq!(body.get("data").and_then(|data| data.text("place")), Some("N3"));
+    assert_eq!((body.text("id"), body.text("later")), (Some(poison.to_string().as_str()), Some("kept")));
+    office.clerk.fails.borrow_mut().clear();
+    office.run();
+    assert_eq!(office.effects(), [poison]);
+}
+
+#[test]
+fn a_decision_needs_a_reason_and_an_open_letter() {
+    let mut office = Office::new();
+    let poison = office.note("a");
+    office.clerk.fails.borrow_mut().insert(poison, -1);
+    office.run();
+    let mut take = |number, reason: &str| {
+        decide(&mut office.memory, number, &Decision::Discard, ("ops-1", reason), START).unwrap()
+    };
+    assert_eq!(take(1, " "), Err(NotDecided::Reason));
+    assert_eq!(take(1, &"x".repeat(201)), Err(NotDecided::Reason));
+    assert_eq!(take(2, "gone"), Err(NotDecided::Missing));
+    assert!(take(1, "a test event").is_ok());
+    assert!(matches!(take(1, "again"), Err(NotDecided::Closed(closing)) if closing.reason == "a test event"));
+}
+
+#[test]
+fn a_storage_that_fails_counts_no_try_and_comes_again() {
+    let mut office = Office::new();
+    let said = office.note("a");
+    for partition in 0..PARTITIONS {
+        relay(&mut office.memory, partition, 10, START).unwrap();
+    }
+    office.clerk.storage_fails.set(true);
+    let before = office.memory.clone();
+    assert!(office.turn().is_err());
+    // As the runner's transaction would.
+    office.memory = before;
+    office.clerk.storage_fails.set(false);
+    office.run();
+    assert_eq!((office.effects(), office.memory.dead_letters().count()), (vec![said], 0));
+}
+
+proptest! {
+    /// Whatever fails how often: every event has its effect once or is dead with its alert, and of each key the effects
+    /// come in the order in which they were said.
+    #[test]
+    fn every_history_ends_with_one_effect_or_one_dead_letter_and_keys_in_order(
+        events in prop::collection::vec((0_u8..6, prop_oneof![8 => Just(0_i64), 3 => 1_i64..4, 1 => Just(-1), 1 => Just(99)]), 1..60)
+    ) {
+        let mut office = Office::new();
+        let mut said = Vec::new();
+        for (key, fails) in events {
+            let id = office.note(&format!("key-{key}"));
+            office.clerk.fails.borrow_mut().insert(id, fails);
+            said.push((key, id, fails));
+            if fails % 2 == 1 {
+                office.turn().unwrap();
+            }
+        }
+        office.run();
+        let effects = office.effects();
+        let dies = |fails: i64| fails < 0 || fails >= i64::from(limits::TRIES_MAX);
+        for key in 0..6 {
+            let expected: Vec<_> = said.iter().filter(|own| own.0 == key && !dies(own.2)).map(|own| own.1).collect();
+            let own: Vec<_> = effects.iter().copied().filter(|id| said.iter().any(|one| one.0 == key && one.1 == *id)).collect();
+            prop_assert_eq!(own, expected);
+        }
+        let dead = said.iter().filter(|own| dies(own.2)).count();
+        prop_assert_eq!((office.memory.dead_letters().count(), office.alerts().len(), office.memory.waiting()), (dead, dead, 0));
+    }
+}

@@ -1,0 +1,329 @@
+//! The rows of the bus over SQLite.
+
+use super::tx::{SqlTx, fault};
+use super::{int, strange, whole};
+use city_domain::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
+use city_domain::{Fault, Tx};
+use conch::event::{EventId, EventType, Key, Topic, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Reads a message from six columns: source, id, topic, type, key, body.
+fn message(row: &Row<'_>, first: usize) -> rusqlite::Result<Message> {
+    let text = |index: usize| row.get::<_, String>(first + index);
+    Ok(Message {
+        source: text(0)?,
+        id: EventId::from_bytes(row.get(first + 1)?),
+        topic: Topic::parse(&text(2)?).map_err(|_| strange(first + 2, "not a topic"))?,
+        kind: EventType::parse(&text(3)?).map_err(|_| strange(first + 3, "not a type"))?,
+        key: Key::parse(&text(4)?).map_err(|_| strange(first + 4, "not a key"))?,
+        body: text(5)?,
+    })
+}
+
+fn partition(row: &Row<'_>, index: usize) -> rusqlite::Result<u16> {
+    u16::try_from(whole(row, index)?).map_err(|_| strange(index, "not a partition"))
+}
+
+fn wait(row: &Row<'_>) -> rusqlite::Result<Wait> {
+    Ok(Wait {
+        consumer: row.get(0)?,
+        partition: partition(row, 1)?,
+        offset: whole(row, 2)?,
+        key: Key::parse(&row.get::<_, String>(3)?).map_err(|_| strange(3, "not a key"))?,
+        tries: u32::try_from(whole(row, 4)?).unwrap_or(u32::MAX),
+        due: moment(row, 5)?,
+        body: row.get(6)?,
+    })
+}
+
+const WAIT: &str = "SELECT consumer, partition, offset, key, tries, due, body FROM waits";
+
+fn moment(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<UnixMillis>> {
+    let at = row.get::<_, Option<i64>>(index)?;
+    Ok(at.map(|at| UnixMillis(u64::try_from(at).unwrap_or(0))))
+}
+
+fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
+    let closed = match moment(row, 16)? {
+        None => None,
+        Some(at) => Some(Closing {
+            at,
+            by: row.get(17)?,
+            redriven: row.get::<_, i64>(18)? == 1,
+            reason: row.get(19)?,
+        }),
+    };
+    Ok(DeadLetter {
+        number: whole(row, 0)?,
+        consumer: row.get(1)?,
+        partition: partition(row, 2)?,
+        offset: whole(row, 3)?,
+        message: message(row, 4)?,
+        tries: u32::try_from(whole(row, 10)?).unwrap_or(u32::MAX),
+        code: row.get(11)?,
+        detail: row.get(12)?,
+        fingerprint: row.get(13)?,
+        blocks: row.get::<_, i64>(14)? == 1,
+        at: UnixMillis(whole(row, 15)?),
+        closed,
+    })
+}
+
+const LETTER: &str = "SELECT number, consumer, partition, offset, source, id, topic, type, key, body, tries, code, \
+    detail, fingerprint, blocks, at, closed_at, closed_by, redriven, reason FROM dead_letters";
+
+/// Open dead letters, or all of them, oldest first; perhaps only those of one kind of failure.
+pub(crate) fn dead_letters(
+    connection: &Connection,
+    fingerprint: Option<&str>,
+    all: bool,
+    limit: u32,
+) -> rusqlite::Result<Vec<DeadLetter>> {
+    let sql = format!(
+        "{LETTER} WHERE (?1 IS NULL OR fingerprint = ?1) AND (?2 OR closed_at IS NULL) ORDER BY number LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![fingerprint, all, limit], letter)?;
+    rows.collect()
+}
+
+/// One dead letter.
+pub(crate) fn dead_letter(connection: &Connection, number: u64) -> rusqlite::Result<Option<DeadLetter>> {
+    let sql = format!("{LETTER} WHERE number = ?1");
+    connection.prepare_cached(&sql)?.query_row([int(number)], letter).optional()
+}
+
+impl SqlTx<'_> {
+    fn list<T>(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Fault> {
+        let mut statement = self.0.prepare_cached(sql).map_err(fault)?;
+        let rows = statement.query_map(values, read).map_err(fault)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(fault)
+    }
+}
+
+impl BusTx for SqlTx<'_> {
+    fn piece(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), Failure>) -> Result<(), Failure> {
+        let step = |sql: &str| self.write(sql, []);
+        step("SAVEPOINT piece")?;
+        let panicked = || Err(Failure::later("panicked", "the handler panicked; the log says where"));
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut SqlTx(self.0)))).unwrap_or_else(|_| panicked());
+        if self.0.is_autocommit() {
+            // A failure such as a full disk ended the whole transaction.
+            return Err(Failure::Storage(Fault("the transaction is gone".to_owned())));
+        }
+        if done.is_err() {
+            step("ROLLBACK TO piece")?;
+        }
+        step("RELEASE piece")?;
+        done
+    }
+
+    fn outgoing(&mut self, partition: u16, limit: usize) -> Result<Vec<(u64, Message)>, Fault> {
+        self.list(
+            "SELECT place, source, id, topic, type, key, body FROM outgoing WHERE partition = ?1 ORDER BY place LIMIT ?2",
+            params![partition, int(limit as u64)],
+            |row| Ok((whole(row, 0)?, message(row, 1)?)),
+        )
+    }
+
+    fn drop_outgoing(&mut self, partition: u16, through: u64) -> Result<(), Fault> {
+        self.write(
+            "DELETE FROM outgoing WHERE partition = ?1 AND place <= ?2",
+            params![partition, int(through)],
+        )
+    }
+
+    fn lease(&mut self, name: &str) -> Result<Option<(String, UnixMillis)>, Fault> {
+        self.find("SELECT holder, until FROM leases WHERE name = ?1", [name], |row| {
+            Ok((row.get(0)?, UnixMillis(whole(row, 1)?)))
+        })
+    }
+
+    fn put_lease(&mut self, name: &str, holder: &str, until: UnixMillis) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO leases (name, holder, until) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET holder = ?2, until = ?3",
+            params![name, holder, int(until.0)],
+        )
+    }
+
+    fn append(&mut self, message: &Message, at: UnixMillis) -> Result<bool, Fault> {
+        let changed = self
+            .0
+            .prepare_cached(
+                "INSERT INTO log (partition, offset, source, id, topic, type, key, body, at)
+                 SELECT ?1, 1 + coalesce((SELECT max(offset) FROM log WHERE partition = ?1), 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8
+                 WHERE true ON CONFLICT (source, id) DO NOTHING",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    message.partition(),
+                    message.source,
+                    message.id.to_bytes(),
+                    message.topic.as_str(),
+                    message.kind.as_str(),
+                    message.key.as_str(),
+                    message.body,
+                    int(at.0)
+                ])
+            })
+            .map_err(fault)?;
+        Ok(changed == 1)
+    }
+
+    fn log_after(&mut self, partition: u16, offset: u64, limit: usize) -> Result<Vec<(u64, Message)>, Fault> {
+        self.list(
+            "SELECT offset, source, id, topic, type, key, body FROM log WHERE partition = ?1 AND offset > ?2 ORDER BY offset LIMIT ?3",
+            params![partition, int(offset), int(limit as u64)],
+            |row| Ok((whole(row, 0)?, message(row, 1)?)),
+        )
+    }
+
+    fn log_at(&mut self, partition: u16, offset: u64) -> Result<Option<Message>, Fault> {
+        self.find(
+            "SELECT source, id, topic, type, key, body FROM log WHERE partition = ?1 AND offset = ?2",
+            params![partition, int(offset)],
+            |row| message(row, 0),
+        )
+    }
+
+    fn cursor(&mut self, consumer: &str, partition: u16) -> Result<u64, Fault> {
+        let found = self.find(
+            "SELECT offset FROM cursors WHERE consumer = ?1 AND partition = ?2",
+            params![consumer, partition],
+            |row| whole(row, 0),
+        )?;
+        Ok(found.unwrap_or(0))
+    }
+
+    fn put_cursor(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO cursors (consumer, partition, offset) VALUES (?1, ?2, ?3)
+             ON CONFLICT (consumer, partition) DO UPDATE SET offset = ?3",
+            params![consumer, partition, int(offset)],
+        )
+    }
+
+    fn put_handled(
+        &mut self,
+        consumer: &str,
+        source: &str,
+        id: EventId,
+        at: UnixMillis,
+    ) -> Result<bool, Fault> {
+        let changed = self
+            .0
+            .prepare_cached(
+                "INSERT INTO handled (consumer, source, id, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            )
+            .and_then(|mut statement| statement.execute(params![consumer, source, id.to_bytes(), int(at.0)]))
+            .map_err(fault)?;
+        Ok(changed == 1)
+    }
+
+    fn drop_handled(&mut self, consumer: &str, source: &str, id: EventId) -> Result<(), Fault> {
+        self.write(
+            "DELETE FROM handled WHERE consumer = ?1 AND source = ?2 AND id = ?3",
+            params![consumer, source, id.to_bytes()],
+        )
+    }
+
+    fn first_wait(&mut self, consumer: &str, key: &Key) -> Result<Option<Wait>, Fault> {
+        let sql = format!("{WAIT} WHERE consumer = ?1 AND key = ?2 ORDER BY partition, offset LIMIT 1");
+        self.find(&sql, params![consumer, key.as_str()], wait)
+    }
+
+    fn due_waits(&mut self, consumer: &str, now: UnixMillis, limit: usize) -> Result<Vec<Wait>, Fault> {
+        let sql =
+            format!("{WAIT} WHERE consumer = ?1 AND due <= ?2 ORDER BY due, partition, offset LIMIT ?3");
+        self.list(&sql, params![consumer, int(now.0), int(limit as u64)], wait)
+    }
+
+    fn next_due(&mut self, consumer: &str) -> Result<Option<UnixMillis>, Fault> {
+        let found = self.find(
+            "SELECT min(due) FROM waits WHERE consumer = ?1 AND due IS NOT NULL",
+            [consumer],
+            |row| moment(row, 0),
+        )?;
+        Ok(found.flatten())
+    }
+
+    fn put_wait(&mut self, wait: &Wait) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO waits (consumer, partition, offset, key, tries, due, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (consumer, partition, offset) DO UPDATE SET tries = ?5, due = ?6, body = ?7",
+            params![
+                wait.consumer,
+                wait.partition,
+                int(wait.offset),
+                wait.key.as_str(),
+                wait.tries,
+                wait.due.map(|due| int(due.0)),
+                wait.body
+            ],
+        )
+    }
+
+    fn drop_wait(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<(), Fault> {
+        self.write(
+            "DELETE FROM waits WHERE consumer = ?1 AND partition = ?2 AND offset = ?3",
+            params![consumer, partition, int(offset)],
+        )
+    }
+
+    fn put_dead(&mut self, letter: &DeadLetter) -> Result<u64, Fault> {
+        let message = &letter.message;
+        self.write(
+            "INSERT INTO dead_letters (consumer, partition, offset, source, id, topic, type, key, body, tries, code, detail, fingerprint, blocks, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            params![
+                letter.consumer,
+                letter.partition,
+                int(letter.offset),
+                message.source,
+                message.id.to_bytes(),
+                message.topic.as_str(),
+                message.kind.as_str(),
+                message.key.as_str(),
+                message.body,
+                letter.tries,
+                letter.code,
+                letter.detail,
+                letter.fingerprint,
+                letter.blocks,
+                int(letter.at.0)
+            ],
+        )?;
+        Ok(u64::try_from(self.0.last_insert_rowid()).unwrap_or(0))
+    }
+
+    fn dead(&mut self, number: u64) -> Result<Option<DeadLetter>, Fault> {
+        dead_letter(self.0, number).map_err(fault)
+    }
+
+    fn close_dead(&mut self, number: u64, closing: &Closing) -> Result<(), Fault> {
+        let changed = self
+            .0
+            .prepare_cached(
+                "UPDATE dead_letters SET closed_at = ?2, closed_by = ?3, redriven = ?4, reason = ?5
+                 WHERE number = ?1 AND closed_at IS NULL",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    int(number),
+                    int(closing.at.0),
+                    closing.by,
+                    closing.redriven,
+                    closing.reason
+                ])
+            })
+            .map_err(fault)?;
+        if changed == 1 { Ok(()) } else { Err(Fault("dead_letters: there is no open one".to_owned())) }
+    }
+}

@@ -1,0 +1,190 @@
+//! The bus at work in a running city: from an accepted event over the log to a service, its outcome, its dead letters.
+
+use crate::town::{Caller, Event, Town};
+use city_domain::Role;
+use conch::event::Emit;
+use serde_json::{Value, json};
+use std::thread::yield_now;
+
+fn report(gate: &Caller<'_>, case: &str, payload: &Value) -> Event {
+    gate.event(&Emit {
+        topic: "civic.events.v1".into(),
+        kind: "reported".into(),
+        key: case.into(),
+        payload: payload.to_string(),
+        ..Emit::default()
+    })
+}
+
+fn noise(gate: &Caller<'_>, case: &str) -> Event {
+    report(gate, case, &json!({ "kind": "noise", "place": "N3" }))
+}
+
+/// The feed of a device once it has so many events.
+fn heard(device: &Caller<'_>, events: usize) -> Vec<Value> {
+    let mut cursor = String::new();
+    let mut all = Vec::new();
+    while all.len() < events {
+        let answer = device.get(&format!("/v1/feed?after={cursor}&wait=25")).json();
+        cursor = answer["cursor"].as_str().unwrap().to_owned();
+        all.extend(answer["events"].as_array().unwrap().iter().cloned());
+    }
+    all
+}
+
+fn until_count(town: &Town, sql: &str, wanted: i64) {
+    while town.count(sql) != wanted {
+        yield_now();
+    }
+}
+
+fn said(output: std::process::Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_report_is_routed_and_its_device_hears_where_it_lies() {
+    let town = Town::open();
+    let gate = town.enrol("gate-n1", Role::Gate);
+    let first = noise(&gate, "case-1");
+    assert_eq!(gate.send(&first).verdicts(), ["accepted"]);
+    let events = heard(&gate, 1);
+    assert_eq!(
+        (&events[0]["type"], &events[0]["subject"]),
+        (&json!("civic.events.v1.routed"), &json!("case-1"))
+    );
+    assert_eq!((&events[0]["data"]["unit"], &events[0]["data"]["reports"]), (&json!("patrol"), &json!(1)));
+    assert_eq!(events[0]["causationid"], json!(first.id));
+    gate.send(&report(&gate, "case-2", &json!({ "kind": "music", "place": "N4" })));
+    gate.send(&noise(&gate, "case-1"));
+    let events = heard(&gate, 3);
+    let units: Vec<_> = events.iter().map(|event| event["data"]["unit"].as_str().unwrap()).collect();
+    assert_eq!(
+        units.iter().filter(|unit| **unit == "market-office").count(),
+        1,
+        "no rule names music: {units:?}"
+    );
+    assert_eq!(town.count("SELECT reports FROM cases WHERE key = 'case-1'"), 2, "one case, reported twice");
+    assert_eq!(town.count("SELECT count(*) FROM outgoing"), 0);
+}
+
+#[test]
+fn the_rules_come_from_a_file_and_a_bad_one_says_why() {
+    let town = Town::open();
+    let (good, bad) = (town.root.join("rules.json"), town.root.join("bad.json"));
+    let rules = json!([
+        { "kind": "noise", "unit": "night-watch", "withinMinutes": 10 },
+        { "kind": "other", "unit": "office", "withinMinutes": 60 }
+    ]);
+    std::fs::write(&good, rules.to_string()).unwrap();
+    std::fs::write(&bad, "[]").unwrap();
+    let other = Town::open_with(&["--dev", "--civic-rules", good.to_str().unwrap()]);
+    let gate = other.enrol("gate-n1", Role::Gate);
+    gate.send(&noise(&gate, "case-1"));
+    assert_eq!(heard(&gate, 1)[0]["data"]["unit"], json!("night-watch"));
+    let refused = town.command(&["serve", "--listen", "127.0.0.1:0", "--civic-rules", bad.to_str().unwrap()]);
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(why.contains("bad.json") && why.contains("a rule for `other` is missing"), "{why}");
+}
+
+#[test]
+fn poison_dies_alone_with_an_alert_and_goes_on_once_a_person_has_mended_it() {
+    let town = Town::open();
+    let gate = town.enrol("gate-n1", Role::Gate);
+    gate.send(&report(&gate, "case-1", &json!({ "kind": "noise", "note": "call 0912345678" })));
+    gate.send(&noise(&gate, "case-2"));
+    assert_eq!(heard(&gate, 1)[0]["subject"], json!("case-2"), "no other key waits");
+    until_count(&town, "SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1' AND type = 'raised'", 1);
+    let list = said(town.command(&["dead-letters", "list"]));
+    assert!(
+        list.contains("civic.events.v1.reported case-1 - bad-payload: `place` is 1 to 64 characters"),
+        "{list}"
+    );
+    let shown: Value = serde_json::from_str(&said(town.command(&["dead-letters", "show", "1"]))).unwrap();
+    assert_eq!((&shown["code"], &shown["tries"]), (&json!("bad-payload"), &json!(1)));
+    assert!(!shown["event"].to_string().contains("0912345678"), "{shown}");
+    let alert = town
+        .meddle()
+        .query_row("SELECT body FROM log WHERE topic = 'ops.alerts.v1'", [], |row| row.get::<_, String>(0))
+        .unwrap();
+    let alert: Value = serde_json::from_str(&alert).unwrap();
+    assert_eq!(alert["data"]["fingerprint"], shown["fingerprint"]);
+
+    let mended = town.root.join("mended.json");
+    std::fs::write(&mended, json!({ "kind": "noise", "place": "N1" }).to_string()).unwrap();
+    let mended = mended.to_str().unwrap();
+    said(town.command(&[
+        "dead-letters",
+        "redrive",
+        "1",
+        "--payload",
+        mended,
+        "--reason",
+        "the gate's place",
+        "--by",
+        "ops-1",
+    ]));
+    let subjects: Vec<_> = heard(&gate, 2).iter().map(|event| event["subject"].clone()).collect();
+    assert_eq!(subjects, [json!("case-2"), json!("case-1")]);
+    let all = said(town.command(&["dead-letters", "list", "--all"]));
+    assert!(all.contains("sent again by ops-1") && all.contains("the gate's place"), "{all}");
+    assert!(said(town.command(&["dead-letters", "list"])).contains("no dead letters"));
+    let again = town.command(&["dead-letters", "discard", "1", "--reason", "twice"]);
+    assert!(
+        !again.status.success() && String::from_utf8(again.stderr).unwrap().contains("sent again by ops-1")
+    );
+}
+
+#[test]
+fn all_failures_of_one_kind_go_again_one_after_another() {
+    let town = Town::open();
+    let gate = town.enrol("gate-n1", Role::Gate);
+    let bad: Vec<_> = (0..5).map(|n| report(&gate, &format!("case-{n}"), &json!({}))).collect();
+    gate.send_all(&bad);
+    until_count(&town, "SELECT count(*) FROM dead_letters", 5);
+    let shown: Value = serde_json::from_str(&said(town.command(&["dead-letters", "show", "1"]))).unwrap();
+    let kind = shown["fingerprint"].as_str().unwrap();
+    let said =
+        said(town.command(&["dead-letters", "redrive", "--fingerprint", kind, "--reason", "try once more"]));
+    assert!(said.starts_with("5 are sent again"), "{said}");
+    until_count(&town, "SELECT count(*) FROM dead_letters", 10);
+    assert_eq!(town.count("SELECT count(*) FROM dead_letters WHERE redriven = 1"), 5);
+    assert_eq!(town.count("SELECT count(*) FROM waits"), 0);
+}
+
+#[test]
+fn a_power_cut_loses_no_step_between_an_event_and_its_outcome() {
+    let mut town = Town::open();
+    let mut sent = 0;
+    for round in 0..3 {
+        let gate = town.enrol("gate-n1", Role::Gate);
+        let events: Vec<_> = (0..40).map(|n| noise(&gate, &format!("case-{round}-{n}"))).collect();
+        gate.send_all(&events);
+        sent += 40;
+        // Somewhere between the answer and the last outcome.
+        town = town.pull_the_plug(&["--dev"]);
+    }
+    until_count(&town, "SELECT count(*) FROM cases", sent);
+    until_count(&town, "SELECT count(*) FROM outgoing", 0);
+    assert_eq!(town.count("SELECT count(*) FROM feed"), sent, "each was told once");
+    assert_eq!(town.count("SELECT sum(reports) FROM cases"), sent, "each had one effect");
+    assert_eq!(town.count("SELECT count(*) FROM log WHERE type = 'routed'"), sent);
+}
+
+#[test]
+fn sales_and_scans_are_said_on_the_bus_with_their_outcomes_in_the_order_of_their_keys() {
+    let town = Town::open();
+    let till = town.enrol("till-1", Role::Vendor);
+    till.send(&till.pay("o-1"));
+    till.send(&till.event(&crate::town::paying("o-1", 2, 12_000)));
+    until_count(&town, "SELECT count(*) FROM log WHERE key = 'o-1'", 4);
+    let books = town.meddle();
+    let mut rows =
+        books.prepare("SELECT type, partition FROM log WHERE key = 'o-1' ORDER BY offset").unwrap();
+    let rows: Vec<(String, i64)> =
+        rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
+    let kinds: Vec<_> = rows.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(&kinds[..3], ["requested", "captured", "requested"]);
+    assert!(rows.iter().all(|(_, partition)| *partition == rows[0].1), "one key, one partition");
+}
