@@ -6,16 +6,27 @@ use crate::bells::Bells;
 use crate::clock;
 use crate::secret::random;
 use crate::store::SqlTx;
-use city_domain::bus::{BusTx, Consumer, Lease, PARTITIONS, Turn, due, hold, relay, take_up};
+use city_domain::bus::{
+    BusTx, Consumer, Failure, Lease, Message, PARTITIONS, Turn, Wait, carried, due, enlist, errands, hold,
+    relay, take_up,
+};
 use city_domain::{City, Fault, limits};
 use conch::event::{Device, UnixMillis};
 use conch::pace::Jitter;
 use rusqlite::Connection;
 use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 /// The services that hear what others say.
 pub(crate) type Services = Vec<Box<dyn Consumer + Send>>;
+
+/// The consumer that carries alerts out of the city.
+pub(crate) const ALERTS: &str = "alerts-webhook";
+
+/// An alert on its way, and where it waits.
+pub(crate) type Errand = (Wait, Message);
 
 /// The bus and whom it serves.
 pub(crate) struct Machinery {
@@ -25,6 +36,10 @@ pub(crate) struct Machinery {
     /// killed goes on at once.
     holder: String,
     jitter: Jitter,
+    /// Where alerts go, if anywhere.
+    horn: Option<Sender<Errand>>,
+    /// Alerts on their way, by their places.
+    away: BTreeSet<(u16, u64)>,
     /// There may be work now.
     busy: bool,
     /// When there is work next, as far as is known.
@@ -38,17 +53,20 @@ struct Moved {
     told: Vec<Device>,
     died: usize,
     next: Option<UnixMillis>,
+    errands: Vec<Errand>,
 }
 
 impl Machinery {
     /// Whatever an earlier run left is work.
-    pub(crate) fn new(city: City, services: Services) -> std::io::Result<Self> {
+    pub(crate) fn new(city: City, services: Services, horn: Option<Sender<Errand>>) -> std::io::Result<Self> {
         let seed = random::<8>()?;
         Ok(Self {
             city,
             services,
             holder: city.id.to_string(),
             jitter: Jitter::new(u64::from_be_bytes(seed)),
+            horn,
+            away: BTreeSet::new(),
             busy: true,
             next: None,
         })
@@ -72,39 +90,77 @@ impl Machinery {
 
     /// One turn, in a transaction of its own.
     pub(crate) fn turn(&mut self, connection: &Connection, bells: &Bells) {
-        let moved = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| Fault(error.to_string()));
-        let moved = moved.and_then(|()| self.work(connection)).and_then(|moved| {
-            connection.execute_batch("COMMIT").map_err(|error| Fault(error.to_string()))?;
+        let moved = self.in_transaction(connection, |own, connection| own.work(connection));
+        self.ended(moved, bells);
+    }
+
+    /// An alert was carried out of the city, or not.
+    pub(crate) fn carried(
+        &mut self,
+        connection: &Connection,
+        bells: &Bells,
+        errand: &Errand,
+        outcome: &Result<(), Failure>,
+    ) {
+        let moved = self.in_transaction(connection, |own, connection| {
+            own.with_turn(connection, |_, tx, turn| {
+                carried(tx, ALERTS, errand.clone(), outcome.clone(), turn)?;
+                Ok(Moved { events: 1, ..Moved::default() })
+            })
+        });
+        self.away.remove(&(errand.0.partition, errand.0.offset));
+        self.ended(moved, bells);
+    }
+
+    fn in_transaction(
+        &mut self,
+        connection: &Connection,
+        work: impl FnOnce(&mut Self, &Connection) -> Result<Moved, Fault>,
+    ) -> Result<Moved, Fault> {
+        let sql = |error: rusqlite::Error| Fault(error.to_string());
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(sql)?;
+        let done = work(self, connection).and_then(|moved| {
+            connection.execute_batch("COMMIT").map_err(sql)?;
             Ok(moved)
         });
-        match moved {
-            Ok(Moved { events, told, died, next }) => {
-                self.busy = events > 0;
-                self.next = next;
-                if died > 0 {
-                    tracing::error!(died, "events became dead letters: see `city dead-letters list`");
-                }
-                for device in told {
-                    bells.ring(&device);
-                }
-            }
+        if done.is_err() && !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
+            tracing::error!("the failed turn could not be rolled back");
+        }
+        done
+    }
+
+    /// What follows once it is durable.
+    fn ended(&mut self, moved: Result<Moved, Fault>, bells: &Bells) {
+        let moved = match moved {
+            Ok(moved) => moved,
             Err(fault) => {
                 tracing::error!(problem = fault.0, "the bus stands still for a while");
-                if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
-                    tracing::error!("the failed turn could not be rolled back");
-                }
                 self.busy = false;
                 self.next = Some(UnixMillis(clock::now().0 + limits::STORAGE_RETRY_S * 1_000));
+                return;
+            }
+        };
+        self.busy = moved.events > 0;
+        self.next = moved.next;
+        if moved.died > 0 {
+            tracing::error!(died = moved.died, "events became dead letters: see `city dead-letters list`");
+        }
+        for device in moved.told {
+            bells.ring(&device);
+        }
+        for errand in moved.errands {
+            let place = (errand.0.partition, errand.0.offset);
+            if self.horn.as_ref().is_some_and(|horn| horn.send(errand).is_ok()) {
+                self.away.insert(place);
             }
         }
     }
 
-    fn work(&mut self, connection: &Connection) -> Result<Moved, Fault> {
-        let now = clock::now();
-        let mut tx = SqlTx(connection);
-        if let Lease::Theirs(until) = hold(&mut tx, "bus", &self.holder, now)? {
-            return Ok(Moved { next: Some(until), ..Moved::default() });
-        }
+    fn with_turn(
+        &mut self,
+        connection: &Connection,
+        work: impl FnOnce(&Self, &mut SqlTx<'_>, &mut Turn<'_>) -> Result<Moved, Fault>,
+    ) -> Result<Moved, Fault> {
         let dry = Cell::new(None);
         let mut entropy = || {
             random().unwrap_or_else(|error| {
@@ -112,33 +168,63 @@ impl Machinery {
                 [0; 10]
             })
         };
+        let mut jitter = self.jitter.clone();
+        let city = self.city;
         let mut turn = Turn {
-            city: &self.city,
-            now,
+            city: &city,
+            now: clock::now(),
             entropy: &mut entropy,
-            jitter: &mut self.jitter,
+            jitter: &mut jitter,
             told: Vec::new(),
             died: 0,
         };
-        let mut events = 0;
-        for partition in 0..PARTITIONS {
-            if events >= limits::TURN_EVENTS_MAX {
-                break;
-            }
-            events += relay(&mut tx, partition, limits::TURN_EVENTS_MAX, now)?;
-        }
-        let mut next = None;
-        for service in &self.services {
-            for partition in 0..PARTITIONS {
-                events += take_up(&mut tx, service.as_ref(), partition, limits::TURN_EVENTS_MAX, &mut turn)?;
-            }
-            events += due(&mut tx, service.as_ref(), limits::TURN_EVENTS_MAX, &mut turn)?;
-            next = [next, tx.next_due(service.name())?].into_iter().flatten().min();
-        }
+        let moved = work(self, &mut SqlTx(connection), &mut turn);
         let Turn { told, died, .. } = turn;
+        self.jitter = jitter;
         match dry.take() {
             Some(error) => Err(Fault(error.to_string())),
-            None => Ok(Moved { events, told, died, next }),
+            None => moved.map(|moved| Moved { told, died, ..moved }),
         }
+    }
+
+    fn work(&mut self, connection: &Connection) -> Result<Moved, Fault> {
+        self.with_turn(connection, |own, tx, turn| {
+            if let Lease::Theirs(until) = hold(tx, "bus", &own.holder, turn.now)? {
+                return Ok(Moved { next: Some(until), ..Moved::default() });
+            }
+            let mut moved = Moved::default();
+            for partition in 0..PARTITIONS {
+                if moved.events < limits::TURN_EVENTS_MAX {
+                    moved.events += relay(tx, partition, limits::TURN_EVENTS_MAX, turn.now)?;
+                }
+            }
+            for service in &own.services {
+                for partition in 0..PARTITIONS {
+                    moved.events += take_up(tx, service.as_ref(), partition, limits::TURN_EVENTS_MAX, turn)?;
+                }
+                moved.events += due(tx, service.as_ref(), limits::TURN_EVENTS_MAX, turn)?;
+                moved.next = [moved.next, tx.next_due(service.name())?].into_iter().flatten().min();
+            }
+            if own.horn.is_some() {
+                own.call(tx, turn.now, &mut moved)?;
+            }
+            Ok(moved)
+        })
+    }
+
+    /// Finds the alerts to be carried out, as many as may be on their way.
+    fn call(&self, tx: &mut SqlTx<'_>, now: UnixMillis, moved: &mut Moved) -> Result<(), Fault> {
+        let raised = |message: &Message| message.topic.family() == "ops.alerts";
+        for partition in 0..PARTITIONS {
+            moved.events += enlist(tx, ALERTS, raised, partition, limits::TURN_EVENTS_MAX, now)?;
+        }
+        let mut errands = errands(tx, ALERTS, now, limits::ERRANDS_MAX)?;
+        errands.retain(|(wait, _)| !self.away.contains(&(wait.partition, wait.offset)));
+        errands.truncate(limits::ERRANDS_MAX.saturating_sub(self.away.len()));
+        moved.errands = errands;
+        // What is on its way is due, but not to be looked for again before it is back.
+        let next = tx.next_due(ALERTS)?.filter(|due| *due > now);
+        moved.next = [moved.next, next].into_iter().flatten().min();
+        Ok(())
     }
 }

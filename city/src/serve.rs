@@ -1,6 +1,7 @@
 //! A running city: everything is opened in order, served, and closed in the reverse order.
 
 use crate::bells::Bells;
+use crate::horn;
 use crate::http::{App, Keys, Peer, Severed, router};
 use crate::leftover::Drained;
 use crate::machinery::Services;
@@ -86,8 +87,15 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     }
     let readers = Readers::open(&options.data)?;
     let bells = Arc::new(Bells::default());
-    let (writer, thread) = Writer::start(connection, city, services, bells.clone(), options.queue as usize)
-        .map_err(|error| ServeProblem::Io("the writer's thread cannot start", error))?;
+    let (writer, thread) = Writer::start(
+        connection,
+        city,
+        services,
+        options.alerts_webhook.clone(),
+        bells.clone(),
+        options.queue as usize,
+    )
+    .map_err(|error| ServeProblem::Io("the writer's thread cannot start", error))?;
     let (close, closing) = watch::channel(false);
     let app = Arc::new(App {
         city,
@@ -166,7 +174,7 @@ fn announce(options: &ServeOptions, app: &App, address: SocketAddr) {
     let pages = options.pages.as_ref().map(|path| path.display().to_string());
     tracing::info!(
         city = %app.city.id, %address, data = %options.data.display(), pages, dev = options.dev,
-        capacity_per_s = options.capacity, queue = options.queue, batch_events = limits::BATCH_EVENTS_MAX,
+        alerts_webhook = options.alerts_webhook.as_deref().map(horn::shown), capacity_per_s = options.capacity, queue = options.queue, batch_events = limits::BATCH_EVENTS_MAX,
         batch_bytes = limits::BATCH_BYTES_MAX, "the city is open"
     );
     if options.dev && !address.ip().is_loopback() {

@@ -3,9 +3,11 @@
 
 use crate::bells::Bells;
 use crate::clock;
-use crate::machinery::{Machinery, Services};
+use crate::horn;
+use crate::machinery::{Errand, Machinery, Services};
 use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
+use city_domain::bus::Failure;
 use city_domain::{
     City, Examined, Judged, Owed, Principal, Request, Role, StaleEpoch, enter, ingest, limits, note,
 };
@@ -72,15 +74,23 @@ pub(crate) enum NotWritten {
 
 type Reply<T> = oneshot::Sender<Result<T, NotWritten>>;
 
+/// What a request wants, and who waits for it.
 enum Job {
     Deliver(Box<Delivery>, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrol(Enrolment, Reply<Option<Enrolled>>),
 }
 
+/// What reaches the thread.
+enum Work {
+    Job(Job),
+    /// An alert was carried out of the city, or not.
+    Carried(Box<Errand>, Result<(), Failure>),
+}
+
 /// The way to the writer.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    queue: mpsc::Sender<Job>,
+    queue: mpsc::Sender<Work>,
 }
 
 impl Writer {
@@ -89,11 +99,25 @@ impl Writer {
         connection: Connection,
         city: City,
         services: Services,
+        webhook: Option<String>,
         bells: Arc<Bells>,
         queue: usize,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, jobs) = mpsc::channel(queue);
-        let machinery = Machinery::new(city, services)?;
+        let horn = match webhook {
+            None => None,
+            Some(address) => {
+                // Weak, so that the horn does not keep the writer from its end.
+                let queue = queue.downgrade();
+                Some(horn::start(address, move |errand, outcome| {
+                    if let Some(queue) = queue.upgrade() {
+                        // When the writer is gone, the next start carries the alert out once more.
+                        let _ = queue.blocking_send(Work::Carried(Box::new(errand), outcome));
+                    }
+                })?)
+            }
+        };
+        let machinery = Machinery::new(city, services, horn)?;
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new()
             .name("writer".into())
@@ -126,7 +150,7 @@ impl Writer {
 
     async fn put<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, NotWritten> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(job(reply)).map_err(|error| match error {
+        self.queue.try_send(Work::Job(job(reply))).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => NotWritten::Full,
             mpsc::error::TrySendError::Closed(_) => NotWritten::Storage,
         })?;
@@ -139,7 +163,7 @@ fn run(
     city: City,
     mut machinery: Machinery,
     bells: &Bells,
-    mut jobs: mpsc::Receiver<Job>,
+    mut jobs: mpsc::Receiver<Work>,
     timer: &Runtime,
 ) {
     let mut groups = 0;
@@ -155,13 +179,21 @@ fn run(
             machinery.turn(connection, bells);
             continue;
         };
-        let mut group = vec![first];
-        while group.len() < limits::GROUP_REQUESTS_MAX
-            && let Ok(next) = jobs.try_recv()
-        {
-            group.push(next);
+        let (mut group, mut carried) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Work::Carried(errand, outcome) => carried.push((errand, outcome)),
+                Work::Job(job) => group.push(job),
+            }
+            next = if group.len() < limits::GROUP_REQUESTS_MAX { jobs.try_recv().ok() } else { None };
         }
-        write_group(connection, &city, bells, group);
+        if !group.is_empty() {
+            write_group(connection, &city, bells, group);
+        }
+        for (errand, outcome) in carried {
+            machinery.carried(connection, bells, &errand, &outcome);
+        }
         machinery.wake();
         groups += 1;
         if groups >= limits::GROUPS_BEFORE_TURN {

@@ -44,6 +44,10 @@ pub const LOOK_AGAIN_MS: u64 = 1_000;
 pub const GROUPS_BEFORE_TURN: u32 = 4;
 /// When many dead letters go again at once, one after so many ms.
 pub const REDRIVE_EVERY_MS: u64 = 100;
+/// How long the operator's webhook may take to answer, in ms.
+pub const WEBHOOK_TIMEOUT_MS: u64 = 10_000;
+/// Alerts that are on their way to the webhook at once.
+pub const ERRANDS_MAX: usize = 16;
 /// First ceiling of a handler's waits is twice this, in ms.
 pub const RETRY_BASE_MS: u64 = 1_000;
 /// Highest ceiling of a handler's waits, in ms.

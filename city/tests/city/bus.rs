@@ -4,7 +4,9 @@ use crate::town::{Caller, Event, Town};
 use city_domain::Role;
 use conch::event::Emit;
 use serde_json::{Value, json};
-use std::thread::yield_now;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::thread::{self, yield_now};
 
 fn report(gate: &Caller<'_>, case: &str, payload: &Value) -> Event {
     gate.event(&Emit {
@@ -187,4 +189,66 @@ fn sales_and_scans_are_said_on_the_bus_with_their_outcomes_in_the_order_of_their
     let kinds: Vec<_> = rows.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(&kinds[..3], ["requested", "captured", "requested"]);
     assert!(rows.iter().all(|(_, partition)| *partition == rows[0].1), "one key, one partition");
+}
+
+/// Answers one request after another with these statuses and gives their bodies.
+fn webhook(listener: &TcpListener, statuses: &[u16]) -> Vec<Value> {
+    let mut bodies = Vec::new();
+    for status in statuses {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let (mut line, mut length) = (String::new(), 0);
+        while reader.read_line(&mut line).unwrap() > 2 {
+            let (name, value) = line.trim().split_once(": ").unwrap_or_default();
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.parse().unwrap();
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        bodies.push(serde_json::from_slice(&body).unwrap());
+        write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+    }
+    bodies
+}
+
+#[test]
+fn an_alert_reaches_the_webhook_again_and_again_until_it_is_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/hook/a-secret", listener.local_addr().unwrap());
+    let town = Town::open_with(&["--dev", "--alerts-webhook", &address]);
+    let gate = town.enrol("gate-n1", Role::Gate);
+    let bodies = thread::scope(|scope| {
+        let hook = scope.spawn(|| webhook(&listener, &[500, 204]));
+        gate.send(&report(&gate, "case-1", &json!({ "kind": "noise" })));
+        hook.join().unwrap()
+    });
+    assert_eq!(bodies[0], bodies[1], "the same alert under the same id");
+    assert_eq!(bodies[0]["type"], json!("ops.alerts.v1.raised"));
+    assert_eq!(bodies[0]["data"]["code"], json!("bad-payload"));
+    until_count(&town, "SELECT count(*) FROM waits", 0);
+    assert_eq!(town.count("SELECT count(*) FROM handled WHERE consumer = 'alerts-webhook'"), 1);
+    assert_eq!(town.count("SELECT count(*) FROM dead_letters"), 1, "the alert itself is none");
+    assert!(town.log().contains("127.0.0.1") && !town.log().contains("a-secret"));
+}
+
+#[test]
+fn a_webhook_that_refuses_an_alert_makes_it_a_dead_letter_without_another_alert() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/hook", listener.local_addr().unwrap());
+    let town = Town::open_with(&["--dev", "--alerts-webhook", &address]);
+    let gate = town.enrol("gate-n1", Role::Gate);
+    thread::scope(|scope| {
+        let hook = scope.spawn(|| webhook(&listener, &[410]));
+        gate.send(&report(&gate, "case-1", &json!({ "kind": "noise" })));
+        hook.join().unwrap();
+    });
+    until_count(&town, "SELECT count(*) FROM dead_letters", 2);
+    let list = said(town.command(&["dead-letters", "list"]));
+    assert!(
+        list.contains("alerts-webhook: ops.alerts.v1.raised") && list.contains("webhook-refused"),
+        "{list}"
+    );
+    assert_eq!(town.count("SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1'"), 1);
 }

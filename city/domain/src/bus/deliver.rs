@@ -60,7 +60,7 @@ pub fn take_up<T: BusTx>(
         if tx.first_wait(consumer.name(), &message.key)?.is_some() {
             tx.put_wait(&wait)?;
         } else if let Some((hopeless, problem)) = attempt(tx, consumer, message, turn)? {
-            failed(tx, consumer, &mut wait, message, (hopeless, problem), turn)?;
+            failed(tx, consumer.name(), &mut wait, message, (hopeless, problem), turn)?;
         }
     }
     if let Some((last, _)) = found.last() {
@@ -79,22 +79,25 @@ pub fn due<T: BusTx>(
     let waits = tx.due_waits(consumer.name(), turn.now, limit)?;
     let tried = waits.len();
     for mut wait in waits {
-        let written = match &wait.body {
-            Some(body) => Message::read(body.clone()),
-            None => tx.log_at(wait.partition, wait.offset)?,
-        };
-        let Some(message) = written else {
-            return Err(Fault(format!("the log has no event {}/{}", wait.partition, wait.offset)));
-        };
+        let message = written(tx, &wait)?;
         match attempt(tx, consumer, &message, turn)? {
             None => {
                 tx.drop_wait(consumer.name(), wait.partition, wait.offset)?;
                 release(tx, consumer.name(), &wait, turn.now)?;
             }
-            Some(failure) => failed(tx, consumer, &mut wait, &message, failure, turn)?,
+            Some(failure) => failed(tx, consumer.name(), &mut wait, &message, failure, turn)?,
         }
     }
     Ok(tried)
+}
+
+/// The event that waits.
+pub(super) fn written<T: BusTx>(tx: &mut T, wait: &Wait) -> Result<Message, Fault> {
+    let found = match &wait.body {
+        Some(body) => Message::read(body.clone()),
+        None => tx.log_at(wait.partition, wait.offset)?,
+    };
+    found.ok_or_else(|| Fault(format!("the log has no event {}/{}", wait.partition, wait.offset)))
 }
 
 /// Lets the next event of a key go on, if it stands behind the one that is gone.
@@ -136,9 +139,9 @@ fn attempt<T: BusTx>(
     Ok(Some(failure))
 }
 
-fn failed<T: BusTx>(
+pub(super) fn failed<T: BusTx>(
     tx: &mut T,
-    consumer: &dyn Consumer,
+    consumer: &str,
     wait: &mut Wait,
     message: &Message,
     (hopeless, problem): (bool, Problem),
@@ -150,6 +153,6 @@ fn failed<T: BusTx>(
             wait.due = Some(due);
             tx.put_wait(wait)
         }
-        Next::Dead => bury(tx, consumer.name(), wait, message, &problem, turn),
+        Next::Dead => bury(tx, consumer, wait, message, &problem, turn),
     }
 }

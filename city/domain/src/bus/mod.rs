@@ -10,12 +10,14 @@
 mod dead;
 mod deliver;
 mod handling;
+mod outside;
 mod relay;
 mod rows;
 
 pub use dead::{Decision, NotDecided, decide};
 pub use deliver::{Consumer, Turn, due, take_up};
 pub use handling::{Failure, Next, Problem, after_failure};
+pub use outside::{carried, enlist, errands};
 pub use relay::{Lease, hold, relay};
 pub use rows::{BusTx, Closing, DeadLetter, Wait};
 
