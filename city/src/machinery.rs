@@ -7,8 +7,8 @@ use crate::clock;
 use crate::secret::random;
 use crate::store::SqlTx;
 use city_domain::bus::{
-    BusTx, Consumer, Failure, Lease, Message, PARTITIONS, Turn, Wait, carried, due, enlist, errands, hold,
-    relay, take_up,
+    BusTx, Consumer, Failure, Lease, Message, PARTITIONS, Subscription, Turn, Wait, carried, due, enlist,
+    errands, hold, relay, take_up,
 };
 use city_domain::{City, Fault, limits};
 use conch::event::{Device, UnixMillis};
@@ -214,9 +214,9 @@ impl Machinery {
 
     /// Finds the alerts to be carried out, as many as may be on their way.
     fn call(&self, tx: &mut SqlTx<'_>, now: UnixMillis, moved: &mut Moved) -> Result<(), Fault> {
-        let raised = |message: &Message| message.topic.family() == "ops.alerts";
+        let raised: Vec<_> = Subscription::to("ops.alerts.*", &["raised"]).into_iter().collect();
         for partition in 0..PARTITIONS {
-            moved.events += enlist(tx, ALERTS, raised, partition, limits::TURN_EVENTS_MAX, now)?;
+            moved.events += enlist(tx, ALERTS, &raised, partition, limits::TURN_EVENTS_MAX, now)?;
         }
         let mut errands = errands(tx, ALERTS, now, limits::ERRANDS_MAX)?;
         errands.retain(|(wait, _)| !self.away.contains(&(wait.partition, wait.offset)));

@@ -1,6 +1,6 @@
 //! Civic reports: one case per key, routed to the unit that a table of rules names, told to whoever reported it.
 
-use crate::bus::{Consumer, Failure, Message, Turn};
+use crate::bus::{Consumer, Failure, Message, Subscription, Turn};
 use crate::outcome::Said;
 use crate::tx::{Case, CaseState, Tx};
 use conch::event::json::Json;
@@ -95,8 +95,8 @@ impl Consumer for Civic {
         "civic"
     }
 
-    fn hears(&self, message: &Message) -> bool {
-        message.topic.as_str() == "civic.events.v1" && message.kind.as_str() == "reported"
+    fn subscriptions(&self) -> Vec<Subscription> {
+        Subscription::to("civic.events.v1", &["reported"]).into_iter().collect()
     }
 
     fn handle(&self, tx: &mut dyn Tx, message: &Message, turn: &mut Turn<'_>) -> Result<(), Failure> {

@@ -19,6 +19,7 @@ mod payments;
 mod refusal;
 mod role;
 mod tx;
+mod versions;
 
 pub use admission::Examined;
 pub use arrival::{Owed, StaleEpoch, enter, note};
@@ -32,3 +33,4 @@ pub use tx::{
     Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept,
     Order, OrderState, Scan, ScanResult, Scope, Tx,
 };
+pub use versions::{cast_down, scan_up};

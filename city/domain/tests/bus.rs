@@ -8,8 +8,8 @@
 )]
 
 use city_domain::bus::{
-    BusTx, Consumer, Decision, Failure, Lease, Message, NotDecided, PARTITIONS, Turn, decide, due, hold,
-    relay, take_up,
+    BusTx, Consumer, Decision, Failure, Lease, Message, NotDecided, PARTITIONS, Subscription, Turn, decide,
+    due, hold, relay, take_up,
 };
 use city_domain::{City, Fault, Memory, Scan, ScanResult, Tx, limits};
 use conch::event::json::Json;
@@ -35,8 +35,8 @@ impl Consumer for Clerk {
         "clerk"
     }
 
-    fn hears(&self, message: &Message) -> bool {
-        message.topic.family() != "ops.alerts"
+    fn subscriptions(&self) -> Vec<Subscription> {
+        ["stall.>", "pay.>"].iter().filter_map(|pattern| Subscription::to(pattern, &[])).collect()
     }
 
     fn handle(&self, tx: &mut dyn Tx, message: &Message, turn: &mut Turn<'_>) -> Result<(), Failure> {
@@ -297,8 +297,8 @@ fn a_dead_alert_raises_no_alert_of_its_own() {
         fn name(&self) -> &'static str {
             "horn"
         }
-        fn hears(&self, message: &Message) -> bool {
-            message.topic.family() == "ops.alerts"
+        fn subscriptions(&self) -> Vec<Subscription> {
+            Subscription::to("ops.alerts.*", &[]).into_iter().collect()
         }
         fn handle(&self, _: &mut dyn Tx, _: &Message, _: &mut Turn<'_>) -> Result<(), Failure> {
             Err(Failure::never("no_horn", "nobody carries it away"))
@@ -357,7 +357,10 @@ fn say_payment(office: &mut Office, key: &str) -> EventId {
     office.memory.drop_outgoing(partition, place).unwrap();
     for (_, own) in before {
         let own = if own.id == id {
-            Message { topic: topic.clone(), kind: EventType::parse("captured").unwrap(), ..own }
+            let body = own.body.replace("stall.note.v1.said", "pay.txn.v2.captured");
+            let body = body
+                .replace(r#"{"phone":"call 0912345678"}"#, r#"{"txnId":"t-1","amount":5,"currency":"TWD"}"#);
+            Message { topic: topic.clone(), kind: EventType::parse("captured").unwrap(), body, ..own }
         } else {
             own
         };
@@ -415,6 +418,60 @@ fn a_storage_that_fails_counts_no_try_and_comes_again() {
     office.clerk.storage_fails.set(false);
     office.run();
     assert_eq!((office.effects(), office.memory.dead_letters().count()), (vec![said], 0));
+}
+
+/// Remembers what it heard.
+#[derive(Default)]
+struct Old {
+    wants: Vec<&'static str>,
+    heard: RefCell<Vec<(String, EventId)>>,
+}
+
+impl Consumer for Old {
+    fn name(&self) -> &'static str {
+        "old"
+    }
+    fn subscriptions(&self) -> Vec<Subscription> {
+        self.wants.iter().filter_map(|pattern| Subscription::to(pattern, &[])).collect()
+    }
+    fn handle(&self, _: &mut dyn Tx, message: &Message, _: &mut Turn<'_>) -> Result<(), Failure> {
+        let whole = format!("{}.{}", message.topic, message.kind.as_str());
+        self.heard.borrow_mut().push((whole, message.id));
+        Ok(())
+    }
+}
+
+/// A subscriber of version 1 alone still hears what is said in version 2; one of both hears it once, as it is.
+#[test]
+fn an_old_subscriber_hears_a_newer_version_cast_down() {
+    let hears = |wants: &[&'static str]| {
+        let mut office = Office::new();
+        let id = say_payment(&mut office, "order-1");
+        for partition in 0..PARTITIONS {
+            relay(&mut office.memory, partition, 10, START).unwrap();
+        }
+        let old = Old { wants: wants.to_vec(), ..Old::default() };
+        let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
+        let mut turn = Turn {
+            city: &office.city,
+            now: START,
+            entropy: &mut entropy,
+            jitter: &mut jitter,
+            told: Vec::new(),
+            died: 0,
+        };
+        for partition in 0..PARTITIONS {
+            take_up(&mut office.memory, &old, partition, 10, &mut turn).unwrap();
+        }
+        let heard = old.heard.into_inner();
+        assert!(heard.iter().all(|(_, own)| *own == id), "the same id: {heard:?}");
+        heard.into_iter().map(|(whole, _)| whole).collect::<Vec<_>>()
+    };
+    assert_eq!(hears(&["pay.txn.v1"]), ["pay.txn.v1.captured"]);
+    assert_eq!(hears(&["pay.txn.v2"]), ["pay.txn.v2.captured"]);
+    assert_eq!(hears(&["pay.txn.v1", "pay.txn.v2"]), ["pay.txn.v2.captured"]);
+    assert_eq!(hears(&["pay.txn.v3"]), Vec::<String>::new(), "never the other way round");
+    assert_eq!(hears(&["gate.auth.v1"]), Vec::<String>::new());
 }
 
 proptest! {

@@ -1,11 +1,12 @@
 //! From the log to the consumers' handlers.
 
 use super::dead::bury;
-use super::{BusTx, Failure, Message, Next, Problem, Wait, after_failure};
+use super::{BusTx, Failure, Message, Next, Problem, Subscription, Wait, after_failure, heard};
 use crate::ingest::City;
 use crate::tx::{Fault, Tx};
 use conch::event::{Device, UnixMillis};
 use conch::pace::Jitter;
+use std::borrow::Cow;
 
 /// What holds for one turn of work.
 pub struct Turn<'a> {
@@ -27,8 +28,8 @@ pub struct Turn<'a> {
 pub trait Consumer {
     /// Its name: its cursor and inbox lie under it, so it must never change.
     fn name(&self) -> &'static str;
-    /// Whether it wants this event.
-    fn hears(&self, message: &Message) -> bool;
+    /// What it wants to hear.
+    fn subscriptions(&self) -> Vec<Subscription>;
     /// Does what follows from the event. Whatever it wrote is taken back when it fails.
     fn handle(&self, tx: &mut dyn Tx, message: &Message, turn: &mut Turn<'_>) -> Result<(), Failure>;
 }
@@ -44,10 +45,10 @@ pub fn take_up<T: BusTx>(
 ) -> Result<usize, Fault> {
     let cursor = tx.cursor(consumer.name(), partition)?;
     let found = tx.log_after(partition, cursor, limit)?;
+    let subscriptions = consumer.subscriptions();
     for (offset, message) in &found {
-        if !consumer.hears(message) {
-            continue;
-        }
+        let Some(message) = heard(&subscriptions, message) else { continue };
+        let message = message.as_ref();
         let mut wait = Wait {
             consumer: consumer.name().to_owned(),
             partition,
@@ -80,6 +81,12 @@ pub fn due<T: BusTx>(
     let tried = waits.len();
     for mut wait in waits {
         let message = written(tx, &wait)?;
+        // What nobody wants any more is done.
+        let Some(message) = heard(&consumer.subscriptions(), &message).map(Cow::into_owned) else {
+            tx.drop_wait(consumer.name(), wait.partition, wait.offset)?;
+            release(tx, consumer.name(), &wait, turn.now)?;
+            continue;
+        };
         match attempt(tx, consumer, &message, turn)? {
             None => {
                 tx.drop_wait(consumer.name(), wait.partition, wait.offset)?;

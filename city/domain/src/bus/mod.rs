@@ -13,6 +13,7 @@ mod handling;
 mod outside;
 mod relay;
 mod rows;
+mod subscribe;
 
 pub use dead::{Decision, NotDecided, decide};
 pub use deliver::{Consumer, Turn, due, take_up};
@@ -20,6 +21,7 @@ pub use handling::{Failure, Next, Problem, after_failure};
 pub use outside::{carried, enlist, errands};
 pub use relay::{Lease, hold, relay};
 pub use rows::{BusTx, Closing, DeadLetter, Wait};
+pub use subscribe::{Pattern, Subscription, heard};
 
 use conch::event::json::Json;
 use conch::event::{EventId, EventType, Key, Topic};

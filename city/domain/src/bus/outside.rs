@@ -2,7 +2,7 @@
 //! from the start, is carried out when it is due, and what came of it is noted afterwards.
 
 use super::deliver::{Turn, failed, release, written};
-use super::{BusTx, Failure, Message, Wait};
+use super::{BusTx, Failure, Message, Subscription, Wait, heard};
 use crate::tx::Fault;
 use conch::event::UnixMillis;
 
@@ -10,14 +10,14 @@ use conch::event::UnixMillis;
 pub fn enlist<T: BusTx>(
     tx: &mut T,
     consumer: &str,
-    hears: impl Fn(&Message) -> bool,
+    subscriptions: &[Subscription],
     partition: u16,
     limit: usize,
     now: UnixMillis,
 ) -> Result<usize, Fault> {
     let cursor = tx.cursor(consumer, partition)?;
     let found = tx.log_after(partition, cursor, limit)?;
-    for (offset, message) in found.iter().filter(|(_, message)| hears(message)) {
+    for (offset, message) in found.iter().filter(|(_, message)| heard(subscriptions, message).is_some()) {
         let first = tx.first_wait(consumer, &message.key)?.is_none();
         tx.put_wait(&Wait {
             consumer: consumer.to_owned(),
