@@ -40,6 +40,10 @@ pub(crate) struct Machinery {
     horn: Option<Sender<Errand>>,
     /// Alerts on their way, by their places.
     away: BTreeSet<(u16, u64)>,
+    /// Whether a newly named webhook was given its place: it hears what is raised from then on, not the past.
+    placed: bool,
+    /// When old rows are forgotten next.
+    forget_at: UnixMillis,
     /// There may be work now.
     busy: bool,
     /// When there is work next, as far as is known.
@@ -54,6 +58,8 @@ struct Moved {
     died: usize,
     next: Option<UnixMillis>,
     errands: Vec<Errand>,
+    /// How many old rows were forgotten, if it was time.
+    forgotten: Option<usize>,
 }
 
 impl Machinery {
@@ -66,7 +72,9 @@ impl Machinery {
             holder: city.id.to_string(),
             jitter: Jitter::new(u64::from_be_bytes(seed)),
             horn,
+            placed: false,
             away: BTreeSet::new(),
+            forget_at: clock::now(),
             busy: true,
             next: None,
         })
@@ -140,7 +148,13 @@ impl Machinery {
                 return;
             }
         };
+        self.placed = true;
         self.busy = moved.events > 0;
+        if let Some(rows) = moved.forgotten {
+            // A full hand means that there is more.
+            let more = rows >= limits::FORGET_ROWS_MAX;
+            self.forget_at = UnixMillis(clock::now().0 + if more { 0 } else { limits::FORGET_EVERY_MS });
+        }
         self.next = moved.next;
         if moved.died > 0 {
             tracing::error!(died = moved.died, "events became dead letters: see `city dead-letters list`");
@@ -193,6 +207,14 @@ impl Machinery {
                 return Ok(Moved { next: Some(until), ..Moved::default() });
             }
             let mut moved = Moved::default();
+            if own.horn.is_some() && !own.placed {
+                for partition in 0..PARTITIONS {
+                    if tx.cursor(ALERTS, partition)? == 0 {
+                        let head = tx.head(partition)?;
+                        tx.put_cursor(ALERTS, partition, head)?;
+                    }
+                }
+            }
             for partition in 0..PARTITIONS {
                 if moved.events < limits::TURN_EVENTS_MAX {
                     moved.events += relay(tx, partition, limits::TURN_EVENTS_MAX, turn.now)?;
@@ -207,6 +229,12 @@ impl Machinery {
             }
             if own.horn.is_some() {
                 own.call(tx, turn.now, &mut moved)?;
+            }
+            if own.forget_at <= turn.now && moved.events == 0 {
+                let mut names: Vec<&str> = own.services.iter().map(|service| service.name()).collect();
+                names.extend(own.horn.as_ref().map(|_| ALERTS));
+                let before = UnixMillis(turn.now.0.saturating_sub(limits::KEEP_MS));
+                moved.forgotten = Some(tx.forget(&names, before, limits::FORGET_ROWS_MAX)?);
             }
             Ok(moved)
         })

@@ -2,6 +2,7 @@
 
 use crate::admission::{Admitted, Candidate, Examined, Finding};
 use crate::bus::Message;
+use crate::limits::{CLOCK_SET_MS, KEEP_MS};
 use crate::outcome::{Cause, Outcome, tell};
 use crate::refusal::Refusal;
 use crate::role::Principal;
@@ -89,6 +90,9 @@ pub fn ingest<T: Tx + ?Sized>(
         Ok(admitted) => admitted,
         Err(refusal) => return refuse(tx, request, candidate, refusal),
     };
+    if corrected(envelope.time, request).0 + KEEP_MS < request.received.0 {
+        return refuse(tx, request, candidate, &Refusal::TooOld);
+    }
     let scope = match admitted.rule {
         IntentRule::OncePerKey => Scope::Market,
         _ => Scope::Device(request.principal.device.clone()),
@@ -234,7 +238,8 @@ fn remember<T: Tx + ?Sized>(
 /// arrived.
 fn corrected(said: Option<UnixMillis>, request: &Request) -> UnixMillis {
     let received = request.received;
-    let Some(said) = said else { return received };
+    // A clock that was never set says nothing: a phone after a power cut begins in 1970.
+    let Some(said) = said.filter(|said| said.0 >= CLOCK_SET_MS) else { return received };
     let sent_at = request.sent_at.unwrap_or(received);
     let age = sent_at.0.saturating_sub(said.0);
     UnixMillis(received.0.saturating_sub(age))

@@ -56,8 +56,17 @@ pub const RETRY_CAP_MS: u64 = 300_000;
 pub const TRIES_MAX: u32 = 10;
 /// How long a lease lasts, in ms; it is renewed by every turn.
 pub const LEASE_MS: u64 = 10_000;
-/// How long a consumer remembers an event, in ms: 45 days, longer than a device keeps one (7 days).
-pub const HANDLED_KEEP_MS: u64 = 45 * 86_400_000;
+/// How long deliveries and handled events are remembered, in ms: 45 days. What happened longer ago is refused, because
+/// nobody could tell whether it came before.
+pub const KEEP_MS: u64 = 45 * 86_400_000;
+const _: () =
+    assert!(KEEP_MS > 2 * conch::limits::AGE_MAX_MS, "a device may still send what it was told to keep");
+/// A device clock before this was never set: 2025-01-01, before the first release.
+pub const CLOCK_SET_MS: u64 = 1_735_689_600_000;
+/// How often the city forgets what is older than it remembers, in ms.
+pub const FORGET_EVERY_MS: u64 = 3_600_000;
+/// Rows of one table that are forgotten at once, so that requests do not wait long behind it.
+pub const FORGET_ROWS_MAX: usize = 5_000;
 /// Longest reason of a decision about a dead letter, in characters.
 pub const REASON_CHARS_MAX: usize = 200;
 

@@ -281,8 +281,7 @@ impl BusTx for Memory {
             return Ok(false);
         }
         let partition = message.partition();
-        let last = self.bus.log.range((partition, 0)..=(partition, u64::MAX)).next_back();
-        let offset = last.map_or(0, |((_, offset), _)| *offset) + 1;
+        let offset = self.head(partition)? + 1;
         self.bus.log.insert((partition, offset), message.clone());
         Ok(true)
     }
@@ -294,6 +293,11 @@ impl BusTx for Memory {
 
     fn log_at(&mut self, partition: u16, offset: u64) -> Result<Option<Message>, Fault> {
         Ok(self.bus.log.get(&(partition, offset)).cloned())
+    }
+
+    fn head(&mut self, partition: u16) -> Result<u64, Fault> {
+        let last = self.bus.log.range((partition, 0)..=(partition, u64::MAX)).next_back();
+        Ok(last.map_or(0, |((_, offset), _)| *offset))
     }
 
     fn cursor(&mut self, consumer: &str, partition: u16) -> Result<u64, Fault> {
@@ -346,6 +350,11 @@ impl BusTx for Memory {
     fn drop_wait(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<(), Fault> {
         self.bus.waits.remove(&(consumer.to_owned(), partition, offset));
         Ok(())
+    }
+
+    fn forget(&mut self, _consumers: &[&str], _before: UnixMillis, _limit: usize) -> Result<usize, Fault> {
+        // Books in memory are shorter than any retention.
+        Ok(0)
     }
 
     fn put_dead(&mut self, letter: &DeadLetter) -> Result<u64, Fault> {

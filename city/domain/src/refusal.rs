@@ -29,6 +29,8 @@ pub enum Refusal {
     PayloadChanged,
     /// The same intent came before with another meaning.
     IntentConflict,
+    /// It happened longer ago than the city remembers deliveries, so nobody could tell whether it came before.
+    TooOld,
 }
 
 impl Refusal {
@@ -46,6 +48,7 @@ impl Refusal {
             Self::IntentMismatch(_) => "intent-mismatch",
             Self::PayloadChanged => "payload-changed",
             Self::IntentConflict => "intent-conflict",
+            Self::TooOld => "too-old",
         }
     }
 
@@ -62,6 +65,7 @@ impl Refusal {
             Self::IntentMismatch(_) => "The idempotency key does not belong to this event",
             Self::PayloadChanged => "The event changed after it was sent",
             Self::IntentConflict => "The same intent with another meaning",
+            Self::TooOld => "The event is too old",
         }
     }
 
@@ -91,6 +95,10 @@ impl Refusal {
             Self::IntentConflict => {
                 "this key and attempt were used for something else; a second meaning needs a key of its own"
                     .into()
+            }
+            Self::TooOld => {
+                let days = crate::limits::KEEP_MS / 86_400_000;
+                format!("it happened more than {days} days ago; a person must look whether it was taken then")
             }
         }
     }

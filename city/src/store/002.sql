@@ -51,6 +51,9 @@ CREATE TABLE handled (
   PRIMARY KEY (consumer, source, id)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX handled_by_age ON handled (at);
+CREATE INDEX inbox_by_age ON inbox (received);
+
 -- Events a consumer has not done yet: due at a time, or behind an earlier one of their key.
 CREATE TABLE waits (
   consumer TEXT NOT NULL,

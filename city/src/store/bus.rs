@@ -2,7 +2,7 @@
 
 use super::tx::{SqlTx, fault};
 use super::{int, strange, whole};
-use city_domain::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
+use city_domain::bus::{BusTx, Closing, DeadLetter, Failure, Message, PARTITIONS, Wait};
 use city_domain::{Fault, Tx};
 use conch::event::{EventId, EventType, Key, Topic, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -95,6 +95,11 @@ pub(crate) fn dead_letter(connection: &Connection, number: u64) -> rusqlite::Res
 }
 
 impl SqlTx<'_> {
+    /// Writes and tells how many rows changed.
+    fn change(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, Fault> {
+        self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(fault)
+    }
+
     fn list<T>(
         &self,
         sql: &str,
@@ -193,6 +198,14 @@ impl BusTx for SqlTx<'_> {
         )
     }
 
+    fn head(&mut self, partition: u16) -> Result<u64, Fault> {
+        let found =
+            self.find("SELECT coalesce(max(offset), 0) FROM log WHERE partition = ?1", [partition], |row| {
+                whole(row, 0)
+            })?;
+        Ok(found.unwrap_or(0))
+    }
+
     fn cursor(&mut self, consumer: &str, partition: u16) -> Result<u64, Fault> {
         let found = self.find(
             "SELECT offset FROM cursors WHERE consumer = ?1 AND partition = ?2",
@@ -277,6 +290,33 @@ impl BusTx for SqlTx<'_> {
         )
     }
 
+    fn forget(&mut self, consumers: &[&str], before: UnixMillis, limit: usize) -> Result<usize, Fault> {
+        let (before, limit) = (int(before.0), int(limit as u64));
+        let mut forgotten = 0;
+        for sql in [
+            "DELETE FROM inbox WHERE (source, id) IN (SELECT source, id FROM inbox WHERE received < ?1 LIMIT ?2)",
+            "DELETE FROM handled WHERE (consumer, source, id) IN (SELECT consumer, source, id FROM handled WHERE at < ?1 LIMIT ?2)",
+        ] {
+            forgotten += self.change(sql, params![before, limit])?;
+        }
+        for partition in 0..PARTITIONS {
+            let mut through = u64::MAX;
+            for consumer in consumers {
+                through = through.min(self.cursor(consumer, partition)?);
+            }
+            forgotten += self.change(
+                "DELETE FROM log WHERE partition = ?1 AND offset IN (
+                   SELECT offset FROM log WHERE partition = ?1 AND at < ?2 AND offset <= ?3
+                   AND offset < (SELECT max(offset) FROM log WHERE partition = ?1)
+                   AND NOT EXISTS (SELECT 1 FROM waits WHERE waits.partition = ?1 AND waits.offset = log.offset)
+                   AND NOT EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.partition = ?1 AND d.offset = log.offset AND d.closed_at IS NULL)
+                   ORDER BY offset LIMIT ?4)",
+                params![partition, before, int(through), limit],
+            )?;
+        }
+        Ok(forgotten)
+    }
+
     fn put_dead(&mut self, letter: &DeadLetter) -> Result<u64, Fault> {
         let message = &letter.message;
         self.write(
@@ -325,5 +365,87 @@ impl BusTx for SqlTx<'_> {
             })
             .map_err(fault)?;
         if changed == 1 { Ok(()) } else { Err(Fault("dead_letters: there is no open one".to_owned())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::open;
+
+    const OLD: UnixMillis = UnixMillis(1_000);
+    const NEW: UnixMillis = UnixMillis(9_000);
+
+    fn message(key: &str, number: u8) -> Message {
+        let id = EventId::mint(UnixMillis(1), [number; 10]);
+        let body = format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"s","type":"stall.note.v1.said","partitionkey":"{key}","data":{{}}}}"#
+        );
+        Message::read(body).unwrap()
+    }
+
+    #[test]
+    fn the_past_is_forgotten_but_not_what_somebody_still_needs() {
+        let data = std::env::temp_dir().join(format!("city-forget-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&data);
+        let connection = open(&data).unwrap();
+        let mut tx = SqlTx(&connection);
+        let messages: Vec<_> = (1..=6).map(|number| message("one-key", number)).collect();
+        let partition = messages[0].partition();
+        for message in &messages {
+            assert!(tx.append(message, OLD).unwrap());
+            assert!(!tx.append(message, OLD).unwrap(), "once");
+        }
+        let wait = Wait {
+            consumer: "one".into(),
+            partition,
+            offset: 2,
+            key: messages[1].key.clone(),
+            tries: 1,
+            due: None,
+            body: None,
+        };
+        tx.put_wait(&wait).unwrap();
+        let letter = DeadLetter {
+            number: 0,
+            consumer: "one".into(),
+            partition,
+            offset: 3,
+            message: messages[2].clone(),
+            tries: 1,
+            code: "c".into(),
+            detail: "d".into(),
+            fingerprint: "f".into(),
+            blocks: false,
+            at: OLD,
+            closed: None,
+        };
+        let number = tx.put_dead(&letter).unwrap();
+        tx.put_handled("one", "s", messages[0].id, OLD).unwrap();
+        tx.put_handled("one", "s", messages[1].id, NEW).unwrap();
+        tx.put_cursor("one", partition, 6).unwrap();
+        tx.put_cursor("two", partition, 4).unwrap();
+        let offsets = |tx: &mut SqlTx<'_>| -> Vec<u64> {
+            tx.log_after(partition, 0, 100).unwrap().iter().map(|(offset, _)| *offset).collect()
+        };
+        assert_eq!(tx.forget(&["one", "two"], OLD, 100).unwrap(), 0, "nothing is older");
+        let before = UnixMillis(5_000);
+        assert_eq!(
+            tx.forget(&["one", "two"], before, 100).unwrap(),
+            3,
+            "one inbox row, and 1 and 4 of the log"
+        );
+        assert_eq!(offsets(&mut tx), [2, 3, 5, 6], "waited for, dead, not taken up by all, the last one");
+        assert!(!tx.put_handled("one", "s", messages[1].id, NEW).unwrap());
+        tx.drop_wait("one", partition, 2).unwrap();
+        let closing = Closing { at: NEW, by: "ops-1".into(), redriven: false, reason: "r".into() };
+        tx.close_dead(number, &closing).unwrap();
+        tx.put_cursor("two", partition, 6).unwrap();
+        assert_eq!(tx.forget(&["one", "two"], before, 2).unwrap(), 2, "no more at once than asked for");
+        tx.forget(&["one", "two"], before, 100).unwrap();
+        assert_eq!(offsets(&mut tx), [6]);
+        tx.append(&message("one-key", 7), NEW).unwrap();
+        assert_eq!(offsets(&mut tx), [6, 7], "offsets are never used twice");
+        std::fs::remove_dir_all(data).unwrap();
     }
 }

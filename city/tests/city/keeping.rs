@@ -1,6 +1,6 @@
 //! What outlives a power cut and a restart, how the city closes, and what its log never says.
 
-use crate::town::Town;
+use crate::town::{Town, altered};
 use city_domain::Role;
 use serde_json::json;
 use std::process::Command;
@@ -78,13 +78,10 @@ fn the_log_says_what_happened_and_nothing_about_anybody() {
     let (token, words) = {
         let till = town.enrol("till-1", Role::Vendor);
         let mut sale = till.pay("order-of-somebody");
-        sale = crate::town::altered(
-            &sale,
-            "\"currency\":\"TWD\"",
-            "\"currency\":\"TWD\",\"stallId\":\"stall-of-somebody\"",
-        );
+        sale =
+            altered(&sale, "\"currency\":\"TWD\"", "\"currency\":\"TWD\",\"stallId\":\"stall-of-somebody\"");
         till.send(&sale);
-        till.send(&crate::town::altered(&sale, "stall-of-somebody", "changed-by-somebody"));
+        till.send(&altered(&sale, "stall-of-somebody", "changed-by-somebody"));
         till.get("/v1/orders/order-of-somebody");
         till.get("/v1/nothing-of-somebody");
         town.weather("till-1", json!({ "mode": "clear" }));
@@ -104,4 +101,22 @@ fn the_log_says_what_happened_and_nothing_about_anybody() {
         assert!(!log.contains(secret.as_str()), "{secret} stands in {log}");
     }
     assert!(!log.to_lowercase().contains("bearer"));
+}
+
+/// Nobody could tell whether it came before; a clock that was never set says nothing about that.
+#[test]
+fn what_is_older_than_the_city_remembers_is_refused_with_a_reason() {
+    let town = Town::open();
+    let till = town.enrol("till-1", Role::Vendor);
+    let sale = till.pay("o-1");
+    let year = sale.body.split_once(r#""time":""#).unwrap().1.get(..10).unwrap().to_owned();
+    let answer = till.send_all(&[altered(&sale, &year, "2025-03-01")]);
+    let verdict = &answer.json()["verdicts"][0];
+    assert_eq!(
+        (&verdict["verdict"], &verdict["problem"]["type"]),
+        (&json!("refused"), &json!("urn:conch:problem:too-old"))
+    );
+    assert!(verdict["problem"]["detail"].as_str().unwrap().contains("45 days"));
+    let reset = altered(&till.pay("o-2"), &year, "1970-01-01");
+    assert_eq!(till.send(&reset).verdicts(), ["accepted"], "a phone after a power cut begins in 1970");
 }

@@ -87,6 +87,9 @@ pub trait BusTx: Tx {
     /// What lies there.
     fn log_at(&mut self, partition: u16, offset: u64) -> Result<Option<Message>, Fault>;
 
+    /// The last offset of a partition, 0 when it is empty.
+    fn head(&mut self, partition: u16) -> Result<u64, Fault>;
+
     /// The last offset a consumer has taken up.
     fn cursor(&mut self, consumer: &str, partition: u16) -> Result<u64, Fault>;
     /// Moves it.
@@ -114,6 +117,11 @@ pub trait BusTx: Tx {
     fn put_wait(&mut self, wait: &Wait) -> Result<(), Fault>;
     /// Removes it.
     fn drop_wait(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<(), Fault>;
+
+    /// Forgets up to `limit` deliveries and handled events from before a time, and what every consumer has taken up of
+    /// the log since then and nobody waits for. Tells how many rows it was. The last row of a partition stays: the next
+    /// offset follows from it.
+    fn forget(&mut self, consumers: &[&str], before: UnixMillis, limit: usize) -> Result<usize, Fault>;
 
     /// Writes a dead letter and gives its number.
     fn put_dead(&mut self, letter: &DeadLetter) -> Result<u64, Fault>;
