@@ -203,7 +203,7 @@ fn line(letter: &DeadLetter) -> String {
     )
 }
 
-fn described(letter: &DeadLetter) -> Value {
+pub(crate) fn described(letter: &DeadLetter) -> Value {
     let message = &letter.message;
     json!({
         "number": letter.number,

@@ -4,6 +4,7 @@
 
 use crate::bells::Bells;
 use crate::clock;
+use crate::metrics::Metrics;
 use crate::secret::random;
 use crate::store::SqlTx;
 use city_domain::bus::{
@@ -16,6 +17,7 @@ use conch::pace::Jitter;
 use rusqlite::Connection;
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ pub(crate) struct Machinery {
     jitter: Jitter,
     /// Where alerts go, if anywhere.
     horn: Option<Sender<Errand>>,
+    metrics: Arc<Metrics>,
     /// Alerts on their way, by their places.
     away: BTreeSet<(u16, u64)>,
     /// Whether a newly named webhook was given its place: it hears what is raised from then on, not the past.
@@ -64,7 +67,12 @@ struct Moved {
 
 impl Machinery {
     /// Whatever an earlier run left is work.
-    pub(crate) fn new(city: City, services: Services, horn: Option<Sender<Errand>>) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        city: City,
+        services: Services,
+        horn: Option<Sender<Errand>>,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
         let seed = random::<8>()?;
         Ok(Self {
             city,
@@ -72,6 +80,7 @@ impl Machinery {
             holder: city.id.to_string(),
             jitter: Jitter::new(u64::from_be_bytes(seed)),
             horn,
+            metrics,
             placed: false,
             away: BTreeSet::new(),
             forget_at: clock::now(),
@@ -157,6 +166,7 @@ impl Machinery {
         }
         self.next = moved.next;
         if moved.died > 0 {
+            self.metrics.died(moved.died);
             tracing::error!(died = moved.died, "events became dead letters: see `city dead-letters list`");
         }
         for device in moved.told {

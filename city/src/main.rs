@@ -10,6 +10,7 @@ mod http;
 mod leftover;
 mod letters;
 mod machinery;
+mod metrics;
 mod secret;
 mod serve;
 mod store;

@@ -5,6 +5,7 @@ use crate::horn;
 use crate::http::{App, Keys, Peer, Severed, router};
 use crate::leftover::Drained;
 use crate::machinery::Services;
+use crate::metrics::Metrics;
 use crate::store::{self, OpenProblem, Readers};
 use crate::throttle::Throttle;
 use crate::writer::Writer;
@@ -87,12 +88,14 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     }
     let readers = Readers::open(&options.data)?;
     let bells = Arc::new(Bells::default());
+    let metrics = Arc::new(Metrics::default());
     let (writer, thread) = Writer::start(
         connection,
         city,
         services,
         options.alerts_webhook.clone(),
         bells.clone(),
+        metrics.clone(),
         options.queue as usize,
     )
     .map_err(|error| ServeProblem::Io("the writer's thread cannot start", error))?;
@@ -107,6 +110,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         pacer: Mutex::new(pacer),
         in_flight: Default::default(),
         enrolments: Throttle::default(),
+        metrics,
         weather: options.dev.then(Default::default),
         pages: options.pages.clone(),
         closing,

@@ -5,9 +5,10 @@ use crate::bells::Bells;
 use crate::clock;
 use crate::horn;
 use crate::machinery::{Errand, Machinery, Services};
+use crate::metrics::Metrics;
 use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
-use city_domain::bus::Failure;
+use city_domain::bus::{DeadLetter, Decision, Failure, NotDecided, decide};
 use city_domain::{
     City, Examined, Judged, Owed, Principal, Request, Role, StaleEpoch, enter, ingest, limits, note,
 };
@@ -78,7 +79,19 @@ type Reply<T> = oneshot::Sender<Result<T, NotWritten>>;
 enum Job {
     Deliver(Box<Delivery>, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrol(Enrolment, Reply<Option<Enrolled>>),
+    Decide(Box<Verdict>, Reply<Taken>),
 }
+
+/// A person's decision about a dead letter.
+struct Verdict {
+    number: u64,
+    decision: Decision,
+    by: String,
+    reason: String,
+}
+
+/// What came of it.
+type Taken = Result<DeadLetter, NotDecided>;
 
 /// What reaches the thread.
 enum Work {
@@ -101,6 +114,7 @@ impl Writer {
         services: Services,
         webhook: Option<String>,
         bells: Arc<Bells>,
+        metrics: Arc<Metrics>,
         queue: usize,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, jobs) = mpsc::channel(queue);
@@ -117,7 +131,7 @@ impl Writer {
                 })?)
             }
         };
-        let machinery = Machinery::new(city, services, horn)?;
+        let machinery = Machinery::new(city, services, horn, metrics)?;
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new()
             .name("writer".into())
@@ -146,6 +160,17 @@ impl Writer {
     /// Gives a device a token; `None` when the code does not allow it.
     pub(crate) async fn enrol(&self, enrolment: Enrolment) -> Result<Option<Enrolled>, NotWritten> {
         self.put(|reply| Job::Enrol(enrolment, reply)).await
+    }
+
+    /// Takes a decision about a dead letter, with who takes it and why.
+    pub(crate) async fn decide(
+        &self,
+        number: u64,
+        decision: Decision,
+        (by, reason): (String, String),
+    ) -> Result<Taken, NotWritten> {
+        let verdict = Box::new(Verdict { number, decision, by, reason });
+        self.put(|reply| Job::Decide(verdict, reply)).await
     }
 
     async fn put<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, NotWritten> {
@@ -210,6 +235,7 @@ fn run(
 enum Done {
     Delivered(Result<Vec<Judged>, StaleEpoch>, Device, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrolled(Option<Enrolled>, Reply<Option<Enrolled>>),
+    Decided(Box<Taken>, Reply<Taken>),
 }
 
 fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<Job>) {
@@ -223,6 +249,18 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
         match (job, &begun) {
             (Job::Deliver(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Enrol(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Decide(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Decide(verdict, reply), Ok(())) => {
+                let Verdict { number, decision, by, reason } = *verdict;
+                let mut tx = SqlTx(connection);
+                let taken = savepoint(connection, || {
+                    Ok(decide(&mut tx, number, &decision, (&by, &reason), clock::now())?)
+                });
+                match taken {
+                    Ok(taken) => done.push(Done::Decided(Box::new(taken), reply)),
+                    Err(error) => fail(&error, reply),
+                }
+            }
             (Job::Deliver(delivery, reply), Ok(())) => match deliver(connection, city, &delivery) {
                 Ok(judged) => done.push(Done::Delivered(judged, delivery.request.principal.device, reply)),
                 Err(error) => fail(&error, reply),
@@ -257,6 +295,8 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
     match done {
         Done::Delivered(_, _, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Enrolled(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Decided(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Decided(taken, reply) => drop(reply.send(Ok(*taken))),
         Done::Delivered(judged, device, reply) => {
             if judged.as_ref().is_ok_and(|judged| judged.iter().any(|event| event.told)) {
                 bells.ring(&device);

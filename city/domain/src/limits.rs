@@ -42,6 +42,8 @@ pub const TURN_EVENTS_MAX: usize = 100;
 pub const LOOK_AGAIN_MS: u64 = 1_000;
 /// Groups of requests that may go before a turn of the bus.
 pub const GROUPS_BEFORE_TURN: u32 = 4;
+/// Dead letters in one answer.
+pub const DEAD_LETTERS_PAGE: u32 = 500;
 /// When many dead letters go again at once, one after so many ms.
 pub const REDRIVE_EVERY_MS: u64 = 100;
 /// How long the operator's webhook may take to answer, in ms.

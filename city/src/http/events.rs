@@ -76,6 +76,9 @@ async fn take(app: &App, principal: Principal, request: Request) -> Result<Respo
         Err(NotWritten::Full) => return Err(overloaded(app)),
         Err(NotWritten::Storage) => return Err(Trouble::storage()),
     };
+    for one in &judged {
+        app.metrics.judged(one.verdict.word.as_str());
+    }
     answer(form, &judged, window_ms)
 }
 

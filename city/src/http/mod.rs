@@ -4,6 +4,7 @@ mod auth;
 mod enrol;
 mod events;
 mod feed;
+mod ops;
 mod pages;
 mod problem;
 mod query;
@@ -39,7 +40,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/orders/{key}", get(query::order))
         .route("/v1/tickets/{key}", get(query::ticket))
         .route_layer(from_fn_with_state(app.clone(), weather::blow));
-    let mut known = judged;
+    let ops = Router::new()
+        .route("/metrics", get(ops::metrics))
+        .route("/v1/dead-letters", get(ops::list))
+        .route("/v1/dead-letters/{number}", get(ops::show))
+        .route("/v1/dead-letters/{number}/redrive", post(ops::redrive))
+        .route("/v1/dead-letters/{number}/discard", post(ops::discard))
+        .route("/v1/cases/{key}", get(ops::case))
+        .route_layer(from_fn(ops::only));
+    let mut known = judged.merge(ops);
     if app.weather.is_some() {
         known = known
             .route("/v1/dev/weather", get(weather::list))
@@ -58,7 +67,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(open)
         .fallback(pages::any)
         .method_not_allowed_fallback(other_method)
-        .layer(from_fn(tell))
+        .layer(from_fn_with_state(app.clone(), tell))
         .layer(from_fn_with_state(app.clone(), identify))
         .with_state(app)
 }
@@ -87,12 +96,13 @@ async fn identify(State(app): State<Arc<App>>, request: Request, next: Next) -> 
 }
 
 /// One line per request: the route's pattern, never the path, because keys stand in it.
-async fn tell(request: Request, next: Next) -> Response {
+async fn tell(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
     let status = response.status().as_u16();
+    app.metrics.answered(method.as_str(), &route, status, started.elapsed());
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let device =
         response.extensions().get::<auth::Asker>().map(|asker| asker.0.to_string()).unwrap_or_default();

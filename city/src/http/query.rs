@@ -93,7 +93,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
     json(StatusCode::OK, &answer)
 }
 
-fn failed(error: &rusqlite::Error) -> Response {
+pub(super) fn failed(error: &rusqlite::Error) -> Response {
     tracing::error!(%error, "a question could not be answered");
     Trouble::storage().into_response()
 }

@@ -2,6 +2,7 @@
 
 use super::weather::Weather;
 use crate::bells::Bells;
+use crate::metrics::Metrics;
 use crate::secret::Hash;
 use crate::store::Readers;
 use crate::throttle::Throttle;
@@ -26,6 +27,7 @@ pub(crate) struct App {
     pub(crate) pacer: Mutex<Pacer>,
     pub(crate) in_flight: InFlight,
     pub(crate) enrolments: Throttle,
+    pub(crate) metrics: Arc<Metrics>,
     /// Present in development only.
     pub(crate) weather: Option<Weather>,
     pub(crate) pages: Option<PathBuf>,

@@ -1,8 +1,9 @@
 //! What is asked of the file besides decisions: orders, tickets, feeds and totals.
 
-use super::tx::{ADMISSION, ORDER, read_admission, read_order};
+use super::tx::{ADMISSION, CASE, ORDER, read_admission, read_case, read_order};
 use super::{int, strange, whole};
-use city_domain::{Admission, Order, limits};
+use crate::metrics::Levels;
+use city_domain::{Admission, Case, Order, limits};
 use conch::event::{Device, EventId, Key};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -159,4 +160,24 @@ pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
             })
         },
     )
+}
+
+/// A civic case, if there is one.
+pub(crate) fn case(connection: &Connection, key: &Key) -> rusqlite::Result<Option<Case>> {
+    connection.prepare_cached(CASE)?.query_row([key.as_str()], read_case).optional()
+}
+
+/// What the metrics say of the file.
+pub(crate) fn levels(connection: &Connection) -> rusqlite::Result<Levels> {
+    let count = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| whole(row, 0));
+    let mut statement =
+        connection.prepare_cached("SELECT consumer, count(*) FROM waits GROUP BY consumer")?;
+    let waiting = statement.query_map([], |row| Ok((row.get(0)?, whole(row, 1)?)))?;
+    Ok(Levels {
+        open: count("SELECT count(*) FROM dead_letters WHERE closed_at IS NULL")?,
+        outgoing: count("SELECT count(*) FROM outgoing")?,
+        waiting: waiting.collect::<rusqlite::Result<_>>()?,
+        gaps: missing(connection)?,
+        ..Levels::default()
+    })
 }

@@ -252,3 +252,45 @@ fn a_webhook_that_refuses_an_alert_makes_it_a_dead_letter_without_another_alert(
     );
     assert_eq!(town.count("SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1'"), 1);
 }
+
+#[test]
+fn ops_see_and_decide_over_http_what_others_may_not() {
+    let town = Town::open();
+    let (gate, ops) = (town.enrol("gate-n1", Role::Gate), town.enrol("ops-1", Role::Ops));
+    gate.send(&report(&gate, "case-1", &json!({ "kind": "noise" })));
+    until_count(&town, "SELECT count(*) FROM dead_letters", 1);
+    for path in ["/metrics", "/v1/dead-letters", "/v1/dead-letters/1", "/v1/cases/case-1"] {
+        assert_eq!(gate.get(path).problem(), "ops-only", "{path}");
+        assert_eq!(town.ask("GET", path, &[], "").status, 401, "{path}");
+    }
+    let list = ops.get("/v1/dead-letters").json();
+    assert_eq!(
+        (&list["deadLetters"][0]["number"], &list["deadLetters"][0]["code"]),
+        (&json!(1), &json!("bad-payload"))
+    );
+    let head = [("content-type", "application/json")];
+    let decide = |what: &str, body: Value| {
+        ops.ask("POST", &format!("/v1/dead-letters/{what}"), &head, &body.to_string())
+    };
+    assert_eq!(decide("1/redrive", json!({ "reason": " " })).problem(), "bad-request");
+    assert_eq!(decide("9/discard", json!({ "reason": "x" })).problem(), "not-found");
+    let mended = json!({ "reason": "the place was missing", "payload": { "kind": "noise", "place": "N1" } });
+    let answer = decide("1/redrive", mended.clone());
+    assert_eq!((answer.status, &answer.json()["decision"]["by"]), (200, &json!("ops-1")));
+    assert_eq!(heard(&gate, 1)[0]["data"]["place"], json!("N1"));
+    assert_eq!(decide("1/redrive", mended).problem(), "decided");
+    let case = ops.get("/v1/cases/case-1").json();
+    assert_eq!((&case["unit"], &case["state"]), (&json!("patrol"), &json!("routed")));
+    assert!(ops.get("/v1/dead-letters").json()["deadLetters"].as_array().unwrap().is_empty());
+    let text = ops.get("/metrics").body;
+    for line in [
+        "city_dead_letters_total 1",
+        "city_dead_letters_open 0",
+        r#"city_events_total{verdict="accepted"} 1"#,
+        "city_bus_outgoing 0",
+        r#"city_requests_total{method="GET",route="/v1/cases/{key}",status="200"} 1"#,
+    ] {
+        assert!(text.lines().any(|own| own == line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("case-1") && !text.contains("gate-n1") && text.ends_with("# EOF\n"));
+}

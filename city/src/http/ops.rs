@@ -1,0 +1,174 @@
+//! For the people who run the market: dead letters, cases and what is counted.
+
+use super::enrol::read_small;
+use super::problem::Trouble;
+use super::query::failed;
+use super::{App, json};
+use crate::clock;
+use crate::letters::described;
+use crate::store;
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Extension, Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use city_domain::bus::{Decision, NotDecided};
+use city_domain::{Principal, Role, limits};
+use conch::event::json::Json;
+use conch::event::{Key, time};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Lets only ops through.
+pub(super) async fn only(
+    Extension(principal): Extension<Principal>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if principal.role == Role::Ops {
+        return next.run(request).await;
+    }
+    Trouble::new(StatusCode::FORBIDDEN, "ops-only", "Only the people who run the market may do this")
+        .detail("enrol the device with the role ops")
+        .into_response()
+}
+
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let mut levels = match app.readers.ask(store::levels).await {
+        Ok(levels) => levels,
+        Err(error) => return failed(&error),
+    };
+    levels.queued = app.writer.queued() as u64;
+    levels.listening = app.listening.load(std::sync::atomic::Ordering::Relaxed) as u64;
+    match app.metrics.text(&levels) {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            (StatusCode::OK, [(header::CONTENT_TYPE, kind)], Body::from(text)).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    fingerprint: Option<String>,
+    #[serde(default)]
+    all: bool,
+    limit: Option<u32>,
+}
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let Ok(Query(wanted)) = wanted else {
+        return bad("the query takes fingerprint, all=true and limit").into_response();
+    };
+    let limit = wanted.limit.unwrap_or(limits::DEAD_LETTERS_PAGE).min(limits::DEAD_LETTERS_PAGE);
+    let found = app.readers.ask(move |connection| {
+        store::dead_letters(connection, wanted.fingerprint.as_deref(), wanted.all, limit)
+    });
+    match found.await {
+        Ok(letters) => {
+            let letters: Vec<Value> = letters.iter().map(described).collect();
+            json(StatusCode::OK, &json!({ "deadLetters": letters }))
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn show(State(app): State<Arc<App>>, number: Result<Path<u64>, PathRejection>) -> Response {
+    let Ok(Path(number)) = number else { return missing().into_response() };
+    match app.readers.ask(move |connection| store::dead_letter(connection, number)).await {
+        Ok(Some(letter)) => json(StatusCode::OK, &described(&letter)),
+        Ok(None) => missing().into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn redrive(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    number: Result<Path<u64>, PathRejection>,
+    request: Request,
+) -> Result<Response, Trouble> {
+    let (number, Word { reason, payload }) = (number.map_err(|_| missing())?.0, read_small(request).await?);
+    let payload = payload.map(|payload| Json::parse_payload(&payload.to_string())).transpose();
+    let payload = payload.map_err(|problem| bad(format!("the payload is {}", problem.what)))?;
+    let decision = Decision::Redrive { payload, due: clock::now() };
+    decided(&app, &principal, number, decision, reason).await
+}
+
+pub(super) async fn discard(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    number: Result<Path<u64>, PathRejection>,
+    request: Request,
+) -> Result<Response, Trouble> {
+    let (number, Word { reason, .. }) = (number.map_err(|_| missing())?.0, read_small(request).await?);
+    decided(&app, &principal, number, Decision::Discard, reason).await
+}
+
+/// Why, and what takes the payload's place.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Word {
+    reason: String,
+    payload: Option<Value>,
+}
+
+async fn decided(
+    app: &App,
+    principal: &Principal,
+    number: u64,
+    decision: Decision,
+    reason: String,
+) -> Result<Response, Trouble> {
+    let taken = app.writer.decide(number, decision, (principal.device.to_string(), reason)).await;
+    match taken.map_err(|_| Trouble::storage())? {
+        Ok(letter) => Ok(json(StatusCode::OK, &described(&letter))),
+        Err(NotDecided::Missing) => Err(missing()),
+        Err(NotDecided::Reason) => {
+            Err(bad(format!("`reason` is 1 to {} characters: it is kept", limits::REASON_CHARS_MAX)))
+        }
+        Err(NotDecided::Closed(closing)) => {
+            let what = if closing.redriven { "sent again" } else { "given up" };
+            let at = time::to_rfc3339(closing.at);
+            Err(Trouble::new(StatusCode::CONFLICT, "decided", "This dead letter was decided about before")
+                .detail(format!("{what} by {} at {at}", closing.by)))
+        }
+        Err(NotDecided::Gone) => {
+            Err(Trouble::new(StatusCode::GONE, "gone", "The event is no longer kept").detail("discard it"))
+        }
+    }
+}
+
+pub(super) async fn case(State(app): State<Arc<App>>, key: Result<Path<String>, PathRejection>) -> Response {
+    let unknown = || Trouble::not_found("The city knows no such case").into_response();
+    let Some(key) = key.ok().and_then(|Path(text)| Key::parse(&text).ok()) else { return unknown() };
+    match app.readers.ask(move |connection| store::case(connection, &key)).await {
+        Ok(Some(case)) => json(
+            StatusCode::OK,
+            &json!({
+                "key": case.key.as_str(), "kind": case.kind, "place": case.place, "unit": case.unit,
+                "state": case.state.as_str(), "reports": case.reports, "due": case.due.0,
+                "reportedAt": case.reported_at.0, "changedAt": case.changed_at.0,
+            }),
+        ),
+        Ok(None) => unknown(),
+        Err(error) => failed(&error),
+    }
+}
+
+fn missing() -> Trouble {
+    Trouble::not_found("There is no such dead letter")
+}
+
+fn bad(detail: impl Into<String>) -> Trouble {
+    Trouble::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood").detail(detail)
+}
