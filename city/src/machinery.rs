@@ -9,7 +9,7 @@ use crate::secret::random;
 use crate::store::SqlTx;
 use city_domain::bus::{
     BusTx, Consumer, Failure, Lease, Message, PARTITIONS, Subscription, Turn, Wait, carried, due, enlist,
-    errands, hold, relay, take_up,
+    errands, hold, relay, take_up, tick,
 };
 use city_domain::{City, Fault, limits};
 use conch::event::{Device, UnixMillis};
@@ -194,16 +194,12 @@ impl Machinery {
         };
         let mut jitter = self.jitter.clone();
         let city = self.city;
-        let mut turn = Turn {
-            city: &city,
-            now: clock::now(),
-            entropy: &mut entropy,
-            jitter: &mut jitter,
-            told: Vec::new(),
-            died: 0,
-        };
+        let mut turn = Turn::new(&city, clock::now(), &mut entropy, &mut jitter);
         let moved = work(self, &mut SqlTx(connection), &mut turn);
-        let Turn { told, died, .. } = turn;
+        let Turn { told, died, troubles, .. } = turn;
+        for trouble in troubles {
+            tracing::error!(trouble, "a service is in trouble");
+        }
         self.jitter = jitter;
         match dry.take() {
             Some(error) => Err(Fault(error.to_string())),
@@ -235,7 +231,9 @@ impl Machinery {
                     moved.events += take_up(tx, service.as_ref(), partition, limits::TURN_EVENTS_MAX, turn)?;
                 }
                 moved.events += due(tx, service.as_ref(), limits::TURN_EVENTS_MAX, turn)?;
-                moved.next = [moved.next, tx.next_due(service.name())?].into_iter().flatten().min();
+                let (done, clock) = tick(tx, service.as_ref(), limits::TURN_EVENTS_MAX, turn)?;
+                moved.events += done;
+                moved.next = [moved.next, tx.next_due(service.name())?, clock].into_iter().flatten().min();
             }
             if own.horn.is_some() {
                 own.call(tx, turn.now, &mut moved)?;

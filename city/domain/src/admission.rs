@@ -4,7 +4,7 @@
 
 use crate::limits::{EVENT_BYTES_MAX, SOURCE_BYTES_MAX};
 use crate::refusal::Refusal;
-use crate::role::Principal;
+use crate::role::{Principal, Role, Speaker, speaker};
 use conch::event::contract::{Form, IntentRule, Terms, Writer};
 use conch::event::fingerprint::fingerprint;
 use conch::event::intent::{self, Parts};
@@ -111,6 +111,11 @@ fn candidate(element: &Json, principal: &Principal) -> Result<Candidate, Refusal
 fn admit(envelope: &Envelope, principal: &Principal) -> Result<Admitted, Refusal> {
     if !principal.role.may_write(&envelope.topic) {
         return Err(Refusal::Role);
+    }
+    match speaker(&envelope.topic, &envelope.kind) {
+        Speaker::City => return Err(Refusal::CityOnly),
+        Speaker::Ops if principal.role != Role::Ops => return Err(Refusal::Role),
+        _ => {}
     }
     let terms = Terms::of(&envelope.topic, &envelope.kind).map_err(Refusal::Terms)?;
     let members = match terms {

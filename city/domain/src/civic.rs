@@ -1,10 +1,11 @@
 //! Civic reports: one case per key, routed to the unit that a table of rules names, told to whoever reported it.
 
-use crate::bus::{Consumer, Failure, Message, Subscription, Turn};
+use crate::bus::{Consumer, Failure, Message, Subscription, Tick, Turn};
 use crate::outcome::Said;
 use crate::tx::{Case, CaseState, Tx};
 use conch::event::json::Json;
-use conch::event::{Device, EventId, EventType, UnixMillis};
+use conch::event::{Device, EventId, EventType, Key, Topic, UnixMillis};
+use conch::wire::cloudevents::Envelope;
 
 /// Longest kind of a report, in characters.
 const KIND_CHARS_MAX: usize = 40;
@@ -96,12 +97,45 @@ impl Consumer for Civic {
     }
 
     fn subscriptions(&self) -> Vec<Subscription> {
-        Subscription::to("civic.events.v1", &["reported"]).into_iter().collect()
+        Subscription::to(TOPIC, &["reported", "acknowledged", "resolved"]).into_iter().collect()
     }
 
     fn handle(&self, tx: &mut dyn Tx, message: &Message, turn: &mut Turn<'_>) -> Result<(), Failure> {
         let envelope =
             message.envelope().ok_or_else(|| Failure::never("unreadable", "this is no event any more"))?;
+        match message.kind.as_str() {
+            "reported" => self.reported(tx, message, &envelope, turn),
+            word => moved(tx, message, word, turn),
+        }
+    }
+
+    /// A case that nobody took care of in time is told once, to the services and as an alert.
+    fn tick(&self, tx: &mut dyn Tx, turn: &mut Turn<'_>) -> Result<Tick, Failure> {
+        let Some(case) = tx.next_case()? else { return Ok(Tick::Rests(None)) };
+        if case.due > turn.now {
+            return Ok(Tick::Rests(Some(case.due)));
+        }
+        let case = Case { escalated: true, changed_at: turn.now, ..case };
+        tx.put_case(&case)?;
+        say(tx, turn, (TOPIC, "escalated", &case.key), described(&case))?;
+        say(tx, turn, (ALERTS, "raised", &case.key), alert(&case))?;
+        Ok(Tick::Did)
+    }
+}
+
+/// The topic of the reports.
+const TOPIC: &str = "civic.events.v1";
+/// The topic of the alerts.
+const ALERTS: &str = "ops.alerts.v1";
+
+impl Civic {
+    fn reported(
+        &self,
+        tx: &mut dyn Tx,
+        message: &Message,
+        envelope: &Envelope,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Failure> {
         let text = |name: &str, most: usize| {
             let found = envelope.data.text(name).filter(|text| (1..=most).contains(&text.chars().count()));
             found.ok_or_else(|| Failure::never("bad-payload", format!("`{name}` is 1 to {most} characters")))
@@ -120,6 +154,7 @@ impl Consumer for Civic {
                     state: CaseState::Routed,
                     reports: 1,
                     due: UnixMillis(turn.now.0 + rule.within_minutes * 60_000),
+                    escalated: false,
                     reported_at: turn.now,
                     changed_at: turn.now,
                 }
@@ -132,13 +167,6 @@ impl Consumer for Civic {
             return Ok(());
         }
         let kind = EventType::parse("routed").map_err(|_| Failure::never("no-type", "routed is no type"))?;
-        let data = Json::Object(vec![
-            ("kind".to_owned(), Json::Text(case.kind)),
-            ("place".to_owned(), Json::Text(case.place)),
-            ("unit".to_owned(), Json::Text(case.unit)),
-            ("due".to_owned(), Json::Number(case.due.0.to_string())),
-            ("reports".to_owned(), Json::Number(case.reports.to_string())),
-        ]);
         let said = Said {
             city: turn.city,
             topic: &message.topic,
@@ -147,10 +175,62 @@ impl Consumer for Civic {
             id: EventId::mint(turn.now, (turn.entropy)()),
             now: turn.now,
         };
-        said.say(tx, Some(&envelope), device.as_ref(), data)?;
+        said.say(tx, Some(envelope), device.as_ref(), described(&case))?;
         turn.told.extend(device);
         Ok(())
     }
+}
+
+/// The unit says that it takes care of a case, or that it is over. A word that comes late changes nothing.
+fn moved(tx: &mut dyn Tx, message: &Message, word: &str, turn: &mut Turn<'_>) -> Result<(), Failure> {
+    let case = tx.case(&message.key)?;
+    let case = case.ok_or_else(|| Failure::later("no-case", "nobody has reported this case yet"))?;
+    let state = match (word, case.state) {
+        ("acknowledged", CaseState::Routed) => CaseState::Acknowledged,
+        ("resolved", CaseState::Routed | CaseState::Acknowledged) => CaseState::Resolved,
+        _ => return Ok(()),
+    };
+    let told = case.escalated && case.state == CaseState::Routed;
+    let case = Case { state, changed_at: turn.now, ..case };
+    tx.put_case(&case)?;
+    if told {
+        say(tx, turn, (ALERTS, "cleared", &case.key), alert(&case))?;
+    }
+    Ok(())
+}
+
+fn described(case: &Case) -> Json {
+    let text = |text: &str| Json::Text(text.to_owned());
+    Json::Object(vec![
+        ("kind".to_owned(), text(&case.kind)),
+        ("place".to_owned(), text(&case.place)),
+        ("unit".to_owned(), text(&case.unit)),
+        ("due".to_owned(), Json::Number(case.due.0.to_string())),
+        ("reports".to_owned(), Json::Number(case.reports.to_string())),
+    ])
+}
+
+fn alert(case: &Case) -> Json {
+    let mut members = vec![("alert".to_owned(), Json::Text("case_overdue".to_owned()))];
+    if let Json::Object(own) = described(case) {
+        members.extend(own);
+    }
+    Json::Object(members)
+}
+
+/// Says something of the city's own.
+fn say(
+    tx: &mut dyn Tx,
+    turn: &mut Turn<'_>,
+    (topic, kind, key): (&str, &str, &Key),
+    data: Json,
+) -> Result<(), Failure> {
+    let (Ok(topic), Ok(kind)) = (Topic::parse(topic), EventType::parse(kind)) else {
+        return Err(Failure::never("no-type", format!("{topic}.{kind} is no type")));
+    };
+    let id = EventId::mint(turn.now, (turn.entropy)());
+    let said = Said { city: turn.city, topic: &topic, kind: &kind, key, id, now: turn.now };
+    Ok(said.say(tx, None, None, data)?)
 }
 
 /// The device behind a source, if it is one.

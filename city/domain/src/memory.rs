@@ -3,8 +3,8 @@
 
 use crate::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
 use crate::tx::{
-    Admission, Capture, Case, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Order,
-    OrderState, Scan, Scope, Tx,
+    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept,
+    Order, OrderState, Scan, Scope, Tx,
 };
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,6 +191,11 @@ impl Tx for Memory {
     fn put_case(&mut self, case: &Case) -> Result<(), Fault> {
         self.cases.insert(case.key.clone(), case.clone());
         Ok(())
+    }
+
+    fn next_case(&mut self) -> Result<Option<Case>, Fault> {
+        let open = self.cases.values().filter(|case| case.state == CaseState::Routed && !case.escalated);
+        Ok(open.min_by_key(|case| (case.due, case.key.clone())).cloned())
     }
 
     fn put_outgoing(&mut self, message: &Message) -> Result<(), Fault> {

@@ -1,6 +1,6 @@
 //! Who speaks to the city, and about what.
 
-use conch::event::{Device, Topic};
+use conch::event::{Device, EventType, Topic};
 
 /// What a device is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,26 @@ impl Role {
         let (domain, _) = topic.family().split_once('.').unwrap_or((topic.family(), ""));
         let owner = RESERVED.iter().find(|(reserved, _)| *reserved == domain).map(|(_, owner)| *owner);
         self == Self::Ops || owner.is_none_or(|owner| owner == self)
+    }
+}
+
+/// Who says a type of a topic that has no contract in the SDK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// Whoever writes on the topic.
+    Anybody,
+    /// The people who run the market.
+    Ops,
+    /// The city itself.
+    City,
+}
+
+/// Who may say what about the market: an alert or a decision that a device made up would send people running.
+pub(crate) fn speaker(topic: &Topic, kind: &EventType) -> Speaker {
+    match (topic.family(), kind.as_str()) {
+        ("ops.alerts", _) | ("civic.events", "routed" | "escalated") => Speaker::City,
+        ("civic.events", "acknowledged" | "resolved") => Speaker::Ops,
+        _ => Speaker::Anybody,
     }
 }
 

@@ -241,6 +241,8 @@ pub struct Case {
     pub reports: u64,
     /// Until when somebody must have taken care of it.
     pub due: UnixMillis,
+    /// Nobody had by then, and it was told.
+    pub escalated: bool,
     /// When the city first heard of it.
     pub reported_at: UnixMillis,
     /// When it last changed.
@@ -315,6 +317,8 @@ pub trait Tx {
     fn case(&mut self, key: &Key) -> Result<Option<Case>, Fault>;
     /// Writes it, over what was there.
     fn put_case(&mut self, case: &Case) -> Result<(), Fault>;
+    /// The case that nobody has taken care of and that is due first, if it was not escalated.
+    fn next_case(&mut self) -> Result<Option<Case>, Fault>;
 
     /// Says an event to the other services, once this transaction is durable.
     fn put_outgoing(&mut self, message: &Message) -> Result<(), Fault>;

@@ -8,8 +8,8 @@
 )]
 
 use city_domain::bus::{
-    BusTx, Consumer, Decision, Failure, Lease, Message, NotDecided, PARTITIONS, Subscription, Turn, decide,
-    due, hold, relay, take_up,
+    BusTx, Consumer, Decision, Failure, Lease, Message, NotDecided, PARTITIONS, Subscription, Tick, Turn,
+    decide, due, hold, relay, take_up,
 };
 use city_domain::{City, Fault, Memory, Scan, ScanResult, Tx, limits};
 use conch::event::json::Json;
@@ -123,14 +123,7 @@ impl Office {
             bytes[2..].copy_from_slice(&minted.to_be_bytes());
             bytes
         };
-        let mut turn = Turn {
-            city: &self.city,
-            now: self.now,
-            entropy: &mut fresh,
-            jitter: &mut self.jitter,
-            told: Vec::new(),
-            died: 0,
-        };
+        let mut turn = Turn::new(&self.city, self.now, &mut fresh, &mut self.jitter);
         for partition in 0..PARTITIONS {
             moved += relay(&mut self.memory, partition, 10, self.now)?;
             moved += take_up(&mut self.memory, &self.clerk, partition, 10, &mut turn)?;
@@ -309,14 +302,7 @@ fn a_dead_alert_raises_no_alert_of_its_own() {
     office.clerk.fails.borrow_mut().insert(poison, -1);
     office.run();
     let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
-    let mut turn = Turn {
-        city: &office.city,
-        now: office.now,
-        entropy: &mut entropy,
-        jitter: &mut jitter,
-        told: Vec::new(),
-        died: 0,
-    };
+    let mut turn = Turn::new(&office.city, office.now, &mut entropy, &mut jitter);
     for partition in 0..PARTITIONS {
         take_up(&mut office.memory, &Horn, partition, 10, &mut turn).unwrap();
     }
@@ -452,14 +438,7 @@ fn an_old_subscriber_hears_a_newer_version_cast_down() {
         }
         let old = Old { wants: wants.to_vec(), ..Old::default() };
         let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
-        let mut turn = Turn {
-            city: &office.city,
-            now: START,
-            entropy: &mut entropy,
-            jitter: &mut jitter,
-            told: Vec::new(),
-            died: 0,
-        };
+        let mut turn = Turn::new(&office.city, START, &mut entropy, &mut jitter);
         for partition in 0..PARTITIONS {
             take_up(&mut office.memory, &old, partition, 10, &mut turn).unwrap();
         }
@@ -472,6 +451,32 @@ fn an_old_subscriber_hears_a_newer_version_cast_down() {
     assert_eq!(hears(&["pay.txn.v1", "pay.txn.v2"]), ["pay.txn.v2.captured"]);
     assert_eq!(hears(&["pay.txn.v3"]), Vec::<String>::new(), "never the other way round");
     assert_eq!(hears(&["gate.auth.v1"]), Vec::<String>::new());
+}
+
+/// What time alone makes due and what always fails must not stop the others.
+#[test]
+fn a_service_that_cannot_do_what_is_due_is_told_and_asked_again_later() {
+    struct Late;
+    impl Consumer for Late {
+        fn name(&self) -> &'static str {
+            "late"
+        }
+        fn subscriptions(&self) -> Vec<Subscription> {
+            Vec::new()
+        }
+        fn handle(&self, _: &mut dyn Tx, _: &Message, _: &mut Turn<'_>) -> Result<(), Failure> {
+            Ok(())
+        }
+        fn tick(&self, _: &mut dyn Tx, _: &mut Turn<'_>) -> Result<Tick, Failure> {
+            Err(Failure::later("late", "the clock has no hands"))
+        }
+    }
+    let mut office = Office::new();
+    let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
+    let mut turn = Turn::new(&office.city, START, &mut entropy, &mut jitter);
+    let (done, next) = tick(&mut office.memory, &Late, 10, &mut turn).unwrap();
+    assert_eq!((done, next), (0, Some(UnixMillis(START.0 + limits::RETRY_CAP_MS))));
+    assert_eq!(turn.troubles, ["late could not do what was due: the clock has no hands"]);
 }
 
 proptest! {

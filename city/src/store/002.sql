@@ -104,6 +104,8 @@ CREATE TABLE cases (
   state TEXT NOT NULL CHECK (state IN ('routed', 'acknowledged', 'resolved')),
   reports INTEGER NOT NULL CHECK (reports > 0),
   due INTEGER NOT NULL,
+  escalated INTEGER NOT NULL CHECK (escalated IN (0, 1)),
   reported_at INTEGER NOT NULL,
   changed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX cases_due ON cases (due) WHERE state = 'routed' AND escalated = 0;

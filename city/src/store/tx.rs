@@ -98,13 +98,13 @@ pub(super) fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
         state: CaseState::parse(row.get_ref(4)?.as_str()?).ok_or_else(|| strange(4, "not a case's state"))?,
         reports: whole(row, 5)?,
         due: UnixMillis(whole(row, 6)?),
-        reported_at: UnixMillis(whole(row, 7)?),
-        changed_at: UnixMillis(whole(row, 8)?),
+        escalated: row.get::<_, i64>(7)? == 1,
+        reported_at: UnixMillis(whole(row, 8)?),
+        changed_at: UnixMillis(whole(row, 9)?),
     })
 }
 
-pub(super) const CASE: &str =
-    "SELECT key, kind, place, unit, state, reports, due, reported_at, changed_at FROM cases WHERE key = ?1";
+pub(super) const CASE: &str = "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at FROM cases WHERE key = ?1";
 
 impl Tx for SqlTx<'_> {
     fn inbox(&mut self, source: &str, id: EventId) -> Result<Option<InboxRow>, Fault> {
@@ -273,9 +273,9 @@ impl Tx for SqlTx<'_> {
 
     fn put_case(&mut self, case: &Case) -> Result<(), Fault> {
         self.write(
-            "INSERT INTO cases (key, kind, place, unit, state, reports, due, reported_at, changed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT (key) DO UPDATE SET unit = ?4, state = ?5, reports = ?6, due = ?7, changed_at = ?9",
+            "INSERT INTO cases (key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (key) DO UPDATE SET unit = ?4, state = ?5, reports = ?6, due = ?7, escalated = ?8, changed_at = ?10",
             params![
                 case.key.as_str(),
                 case.kind,
@@ -284,9 +284,19 @@ impl Tx for SqlTx<'_> {
                 case.state.as_str(),
                 int(case.reports),
                 int(case.due.0),
+                case.escalated,
                 int(case.reported_at.0),
                 int(case.changed_at.0)
             ],
+        )
+    }
+
+    fn next_case(&mut self) -> Result<Option<Case>, Fault> {
+        self.find(
+            "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at FROM cases
+             WHERE state = 'routed' AND escalated = 0 ORDER BY due, key LIMIT 1",
+            [],
+            read_case,
         )
     }
 

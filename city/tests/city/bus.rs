@@ -72,6 +72,78 @@ fn a_report_is_routed_and_its_device_hears_where_it_lies() {
 }
 
 #[test]
+fn a_case_nobody_takes_care_of_is_told_once_and_its_alert_is_cleared() {
+    let rules = json!([{ "kind": "other", "unit": "office", "withinMinutes": 1 }]);
+    let path = std::env::temp_dir().join(format!("rules-{}.json", std::process::id()));
+    std::fs::write(&path, rules.to_string()).unwrap();
+    let mut town = Town::open_with(&["--dev", "--civic-rules", path.to_str().unwrap()]);
+    {
+        let gate = town.enrol("gate-n1", Role::Gate);
+        gate.send(&noise(&gate, "case-1"));
+        gate.send(&noise(&gate, "case-2"));
+        heard(&gate, 2);
+        let ops = town.enrol("ops-1", Role::Ops);
+        let taken = ops.event(&Emit {
+            topic: "civic.events.v1".into(),
+            kind: "acknowledged".into(),
+            key: "case-2".into(),
+            payload: "{}".into(),
+            ..Emit::default()
+        });
+        assert_eq!(ops.send(&taken).verdicts(), ["accepted"]);
+        until_count(&town, "SELECT count(*) FROM cases WHERE state = 'acknowledged'", 1);
+    }
+    // A minute passes while the city sleeps.
+    town = town.pull_the_plug_and(&["--dev"], |books| {
+        books.execute("UPDATE cases SET due = due - 60000", []).unwrap();
+    });
+    until_count(&town, "SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1' AND type = 'raised'", 1);
+    until_count(&town, "SELECT count(*) FROM log WHERE type = 'escalated' AND key = 'case-1'", 1);
+    let ops = town.enrol("ops-1", Role::Ops);
+    let over = ops.event(&Emit {
+        topic: "civic.events.v1".into(),
+        kind: "resolved".into(),
+        key: "case-1".into(),
+        payload: "{}".into(),
+        ..Emit::default()
+    });
+    ops.send(&over);
+    until_count(&town, "SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1' AND type = 'cleared'", 1);
+    assert_eq!(
+        town.count("SELECT count(*) FROM log WHERE type = 'escalated'"),
+        1,
+        "once, and not the one in care"
+    );
+    std::fs::remove_file(path).unwrap();
+}
+
+/// An alert or a decision that a device made up would send people running.
+#[test]
+fn what_only_the_city_or_its_people_say_is_refused_from_a_device() {
+    let town = Town::open();
+    let gate = town.enrol("gate-n1", Role::Gate);
+    for (topic, kind, code) in [
+        ("ops.alerts.v1", "raised", "city-only-type"),
+        ("civic.events.v1", "routed", "city-only-type"),
+        ("civic.events.v1", "escalated", "city-only-type"),
+        ("civic.events.v1", "acknowledged", "role-forbids-topic"),
+        ("civic.events.v1", "resolved", "role-forbids-topic"),
+    ] {
+        let emit = Emit {
+            topic: topic.into(),
+            kind: kind.into(),
+            key: "k".into(),
+            payload: "{}".into(),
+            ..Emit::default()
+        };
+        let answer = gate.send_all(&[gate.event(&emit)]).json();
+        let problem = answer["verdicts"][0]["problem"]["type"].as_str().unwrap().to_owned();
+        assert_eq!(problem, format!("urn:conch:problem:{code}"), "{topic}.{kind}");
+    }
+    assert_eq!(town.count("SELECT count(*) FROM log"), 0);
+}
+
+#[test]
 fn the_rules_come_from_a_file_and_a_bad_one_says_why() {
     let town = Town::open();
     let (good, bad) = (town.root.join("rules.json"), town.root.join("bad.json"));
@@ -282,6 +354,7 @@ fn ops_see_and_decide_over_http_what_others_may_not() {
     let case = ops.get("/v1/cases/case-1").json();
     assert_eq!((&case["unit"], &case["state"]), (&json!("patrol"), &json!("routed")));
     assert!(ops.get("/v1/dead-letters").json()["deadLetters"].as_array().unwrap().is_empty());
+    until_count(&town, "SELECT count(*) FROM outgoing", 0);
     let text = ops.get("/metrics").body;
     for line in [
         "city_dead_letters_total 1",

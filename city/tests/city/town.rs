@@ -94,9 +94,15 @@ impl Town {
     }
 
     /// Kills the process as a power cut would, and starts it again on the same data.
-    pub(crate) fn pull_the_plug(mut self, options: &[&str]) -> Self {
+    pub(crate) fn pull_the_plug(self, options: &[&str]) -> Self {
+        self.pull_the_plug_and(options, |_| {})
+    }
+
+    /// The same, with something done to the books meanwhile.
+    pub(crate) fn pull_the_plug_and(mut self, options: &[&str], meanwhile: impl FnOnce(&Connection)) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        meanwhile(&self.meddle());
         let root = std::mem::take(&mut self.root);
         Self::start(root, options)
     }

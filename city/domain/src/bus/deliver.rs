@@ -3,6 +3,7 @@
 use super::dead::bury;
 use super::{BusTx, Failure, Message, Next, Problem, Subscription, Wait, after_failure, heard};
 use crate::ingest::City;
+use crate::limits::RETRY_CAP_MS;
 use crate::tx::{Fault, Tx};
 use conch::event::{Device, UnixMillis};
 use conch::pace::Jitter;
@@ -22,6 +23,29 @@ pub struct Turn<'a> {
     pub told: Vec<Device>,
     /// Dead letters of this turn.
     pub died: usize,
+    /// What a person should read in the log.
+    pub troubles: Vec<String>,
+}
+
+impl<'a> Turn<'a> {
+    /// A turn that has done nothing yet.
+    pub fn new(
+        city: &'a City,
+        now: UnixMillis,
+        entropy: &'a mut dyn FnMut() -> [u8; 10],
+        jitter: &'a mut Jitter,
+    ) -> Self {
+        Self { city, now, entropy, jitter, told: Vec::new(), died: 0, troubles: Vec::new() }
+    }
+}
+
+/// What came of a look at the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// Something was done; there may be more.
+    Did,
+    /// Nothing is due before that time, if ever.
+    Rests(Option<UnixMillis>),
 }
 
 /// A service that hears what others say.
@@ -32,6 +56,10 @@ pub trait Consumer {
     fn subscriptions(&self) -> Vec<Subscription>;
     /// Does what follows from the event. Whatever it wrote is taken back when it fails.
     fn handle(&self, tx: &mut dyn Tx, message: &Message, turn: &mut Turn<'_>) -> Result<(), Failure>;
+    /// Does what time alone makes due, one thing at most. Tells whether it did, and else when there will be something.
+    fn tick(&self, _tx: &mut dyn Tx, _turn: &mut Turn<'_>) -> Result<Tick, Failure> {
+        Ok(Tick::Rests(None))
+    }
 }
 
 /// Takes up to `limit` events from the log and tells how far it moved. Each wanted one is handled, or waits: because its
@@ -105,6 +133,39 @@ pub(super) fn written<T: BusTx>(tx: &mut T, wait: &Wait) -> Result<Message, Faul
         None => tx.log_at(wait.partition, wait.offset)?,
     };
     found.ok_or_else(|| Fault(format!("the log has no event {}/{}", wait.partition, wait.offset)))
+}
+
+/// Lets a service do what time alone makes due, up to `limit` things. Tells how many, and when there is more to do.
+pub fn tick<T: BusTx>(
+    tx: &mut T,
+    consumer: &dyn Consumer,
+    limit: usize,
+    turn: &mut Turn<'_>,
+) -> Result<(usize, Option<UnixMillis>), Fault> {
+    for done in 0..limit {
+        let mut result = Tick::Rests(None);
+        let told = turn.told.len();
+        let ticked = tx.piece(&mut |tx| {
+            result = consumer.tick(tx, turn)?;
+            Ok(())
+        });
+        match (ticked, result) {
+            (Ok(()), Tick::Did) => {}
+            (Ok(()), Tick::Rests(next)) => return Ok((done, next)),
+            (Err(Failure::Storage(fault)), _) => return Err(fault),
+            (Err(Failure::Never(problem) | Failure::Later(problem)), _) => {
+                // It must not hold up what others wait for.
+                turn.told.truncate(told);
+                turn.troubles.push(format!(
+                    "{} could not do what was due: {}",
+                    consumer.name(),
+                    problem.detail
+                ));
+                return Ok((done, Some(UnixMillis(turn.now.0 + RETRY_CAP_MS))));
+            }
+        }
+    }
+    Ok((limit, Some(turn.now)))
 }
 
 /// Lets the next event of a key go on, if it stands behind the one that is gone.
