@@ -9,7 +9,7 @@
 
 use city_domain::bus::{
     BusTx, Consumer, Decision, Failure, Lease, Message, NotDecided, PARTITIONS, Subscription, Tick, Turn,
-    decide, due, hold, relay, take_up,
+    decide, due, hold, relay, take_up, tick,
 };
 use city_domain::{City, Fault, Memory, Scan, ScanResult, Tx, limits};
 use conch::event::json::Json;
