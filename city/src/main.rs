@@ -80,6 +80,10 @@ pub(crate) struct ServeOptions {
     /// one of them for "other". Without a file a small table of the city's own holds.
     #[arg(long)]
     civic_rules: Option<PathBuf>,
+    /// The circuits and the importance of their stalls (1 is shed last, 9 first), as JSON: [{ "circuit": "c4",
+    /// "limitWatts": 3500, "stalls": { "stall-7": 1 } }, …].
+    #[arg(long)]
+    circuits: Option<PathBuf>,
     /// Where alerts are posted, each as a CloudEvent in JSON (`ops.alerts.v1.raised`), again until it is taken. Only the
     /// host is ever shown.
     #[arg(long, env = "CITY_ALERTS_WEBHOOK", hide_env_values = true, value_parser = webhook)]

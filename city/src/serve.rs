@@ -13,7 +13,7 @@ use crate::{ServeOptions, clock};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use city_domain::{City, Civic, Pacer, Rules, limits};
+use city_domain::{City, Civic, Pacer, Plan, Power, Rules, limits};
 use conch::event::UnixMillis;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -40,8 +40,8 @@ pub(crate) enum ServeProblem {
     Taken,
     /// There is no such directory of pages.
     NoPages(PathBuf),
-    /// The rules file cannot be used.
-    Rules(PathBuf, String),
+    /// A file of the operator's cannot be used.
+    Unusable(PathBuf, String),
     Io(&'static str, std::io::Error),
 }
 
@@ -55,9 +55,7 @@ impl std::fmt::Display for ServeProblem {
             Self::NoPages(path) => {
                 write!(f, "there are no pages in {}: build them first, or leave --pages out", path.display())
             }
-            Self::Rules(path, problem) => {
-                write!(f, "the civic rules in {} cannot be used: {problem}", path.display())
-            }
+            Self::Unusable(path, problem) => write!(f, "{} cannot be used: {problem}", path.display()),
             Self::Io(what, error) => write!(f, "{what}: {error}"),
         }
     }
@@ -133,13 +131,19 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
 fn services(options: &ServeOptions) -> Result<Services, ServeProblem> {
     let rules = match &options.civic_rules {
         None => Rules::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| ServeProblem::Rules(path.clone(), error.to_string()))?;
-            Rules::read(&text).map_err(|problem| ServeProblem::Rules(path.clone(), problem))?
-        }
+        Some(path) => read(path, Rules::read)?,
     };
-    Ok(vec![Box::new(Civic { rules })])
+    let plan = match &options.circuits {
+        None => Plan::default(),
+        Some(path) => read(path, Plan::read)?,
+    };
+    Ok(vec![Box::new(Civic { rules }), Box::new(Power { plan })])
+}
+
+/// Reads a file the operator wrote.
+fn read<T>(path: &Path, read: impl Fn(&str) -> Result<T, String>) -> Result<T, ServeProblem> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+    text.and_then(|text| read(&text)).map_err(|problem| ServeProblem::Unusable(path.to_owned(), problem))
 }
 
 fn lock(data: &Path) -> Result<File, ServeProblem> {

@@ -1,10 +1,11 @@
 //! Civic reports: one case per key, routed to the unit that a table of rules names, told to whoever reported it.
 
 use crate::bus::{Consumer, Failure, Message, Subscription, Tick, Turn};
+use crate::device_of;
 use crate::outcome::Said;
 use crate::tx::{Case, CaseState, Tx};
 use conch::event::json::Json;
-use conch::event::{Device, EventId, EventType, Key, Topic, UnixMillis};
+use conch::event::{EventId, EventType, Key, Topic, UnixMillis};
 use conch::wire::cloudevents::Envelope;
 
 /// Longest kind of a report, in characters.
@@ -233,12 +234,6 @@ fn say(
     Ok(said.say(tx, None, None, data)?)
 }
 
-/// The device behind a source, if it is one.
-fn device_of(source: &str) -> Option<Device> {
-    let (device, _) = source.strip_prefix("conch://device/")?.split_once('/')?;
-    Device::parse(device).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,12 +256,5 @@ mod tests {
             let error = read(text).unwrap_err();
             assert!(error.contains(wrong), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn a_source_names_its_device() {
-        assert_eq!(device_of("conch://device/gate-n1/life").unwrap().as_str(), "gate-n1");
-        assert_eq!(device_of("conch://city/1"), None);
-        assert_eq!(device_of("https://example.com/form"), None);
     }
 }

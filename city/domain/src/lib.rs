@@ -16,6 +16,7 @@ mod memory;
 mod outcome;
 mod pacer;
 mod payments;
+mod power;
 mod refusal;
 mod role;
 mod tx;
@@ -27,10 +28,31 @@ pub use civic::{Civic, Rule, Rules};
 pub use ingest::{City, Judged, Request, ingest};
 pub use memory::Memory;
 pub use pacer::Pacer;
+pub use power::{Circuit, Plan, Power};
 pub use refusal::Refusal;
 pub use role::{Principal, Role};
 pub use tx::{
-    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept,
+    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
     Order, OrderState, Scan, ScanResult, Scope, Tx,
 };
 pub use versions::{cast_down, scan_up};
+
+use conch::event::Device;
+
+/// The device behind a source, if it is one.
+pub(crate) fn device_of(source: &str) -> Option<Device> {
+    let (device, _) = source.strip_prefix("conch://device/")?.split_once('/')?;
+    Device::parse(device).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_names_its_device() {
+        assert_eq!(device_of("conch://device/gate-n1/life").unwrap().as_str(), "gate-n1");
+        assert_eq!(device_of("conch://city/1"), None);
+        assert_eq!(device_of("https://example.com/form"), None);
+    }
+}

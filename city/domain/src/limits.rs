@@ -46,6 +46,23 @@ pub const GROUPS_BEFORE_TURN: u32 = 4;
 pub const DEAD_LETTERS_PAGE: u32 = 500;
 /// When many dead letters go again at once, one after so many ms.
 pub const REDRIVE_EVERY_MS: u64 = 100;
+/// Above this part of its limit a circuit sheds, in %: the grace period must end before the breaker's patience does.
+pub const SHED_ABOVE: u64 = 90;
+/// What a circuit carries at most after it has shed, in % of its limit.
+pub const SHED_TO: u64 = 80;
+/// What a circuit may carry with a stall that comes back, in % of its limit.
+pub const RESTORE_TO: u64 = 75;
+/// How long a stall stays off at least, in ms.
+pub const OFF_MIN_MS: u64 = 300_000;
+/// How long a circuit must be left alone before a stall comes back, in ms: the last one has to show its load first.
+pub const SETTLE_MS: u64 = 60_000;
+/// How long a stall has to save its work after it was told, in s.
+pub const GRACE_S: u64 = 20;
+/// The least importance of a stall, and that of one the plan does not name: it is shed first.
+pub const IMPORTANCE_MAX: u64 = 9;
+/// A stall that draws more than this is a mistake in the report, in watts.
+pub const WATTS_MAX: u64 = 100_000;
+
 /// How long the operator's webhook may take to answer, in ms.
 pub const WEBHOOK_TIMEOUT_MS: u64 = 10_000;
 /// Alerts that are on their way to the webhook at once.

@@ -3,7 +3,7 @@
 
 use crate::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
 use crate::tx::{
-    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept,
+    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
     Order, OrderState, Scan, Scope, Tx,
 };
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
@@ -27,6 +27,7 @@ pub struct Memory {
     arrivals: BTreeSet<(Life, u64)>,
     gaps: BTreeMap<(Life, u64), Gap>,
     cases: BTreeMap<Key, Case>,
+    loads: BTreeMap<(Key, Device), Load>,
     bus: Bus,
 }
 
@@ -196,6 +197,24 @@ impl Tx for Memory {
     fn next_case(&mut self) -> Result<Option<Case>, Fault> {
         let open = self.cases.values().filter(|case| case.state == CaseState::Routed && !case.escalated);
         Ok(open.min_by_key(|case| (case.due, case.key.clone())).cloned())
+    }
+
+    fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault> {
+        Ok(self.loads.get(&(circuit.clone(), stall.clone())).cloned())
+    }
+
+    fn loads(&mut self, circuit: &Key) -> Result<Vec<Load>, Fault> {
+        Ok(self.loads.values().filter(|load| load.circuit == *circuit).cloned().collect())
+    }
+
+    fn put_load(&mut self, load: &Load) -> Result<(), Fault> {
+        self.loads.insert((load.circuit.clone(), load.stall.clone()), load.clone());
+        Ok(())
+    }
+
+    fn shedding(&mut self) -> Result<Vec<Key>, Fault> {
+        let shed = self.loads.values().filter(|load| load.shed_at.is_some());
+        Ok(shed.map(|load| load.circuit.clone()).collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     fn put_outgoing(&mut self, message: &Message) -> Result<(), Fault> {

@@ -249,6 +249,23 @@ pub struct Case {
     pub changed_at: UnixMillis,
 }
 
+/// What one stall draws on its circuit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The circuit.
+    pub circuit: Key,
+    /// The stall's device.
+    pub stall: Device,
+    /// What it draws, or drew before it was shed, in watts.
+    pub watts: u64,
+    /// When it was last reported.
+    pub at: UnixMillis,
+    /// When it was shed, while it is.
+    pub shed_at: Option<UnixMillis>,
+    /// When it was last shed or restored.
+    pub changed_at: Option<UnixMillis>,
+}
+
 /// An event from the city to one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedEvent {
@@ -319,6 +336,15 @@ pub trait Tx {
     fn put_case(&mut self, case: &Case) -> Result<(), Fault>;
     /// The case that nobody has taken care of and that is due first, if it was not escalated.
     fn next_case(&mut self) -> Result<Option<Case>, Fault>;
+
+    /// What a stall draws.
+    fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault>;
+    /// What all stalls of a circuit draw, by their names.
+    fn loads(&mut self, circuit: &Key) -> Result<Vec<Load>, Fault>;
+    /// Writes it, over what was there.
+    fn put_load(&mut self, load: &Load) -> Result<(), Fault>;
+    /// The circuits with a stall that is shed.
+    fn shedding(&mut self) -> Result<Vec<Key>, Fault>;
 
     /// Says an event to the other services, once this transaction is durable.
     fn put_outgoing(&mut self, message: &Message) -> Result<(), Fault>;

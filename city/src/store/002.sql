@@ -109,3 +109,15 @@ CREATE TABLE cases (
   changed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX cases_due ON cases (due) WHERE state = 'routed' AND escalated = 0;
+
+-- What each stall draws on its circuit, in watts.
+CREATE TABLE loads (
+  circuit TEXT NOT NULL,
+  stall TEXT NOT NULL,
+  watts INTEGER NOT NULL CHECK (watts >= 0),
+  at INTEGER NOT NULL,
+  shed_at INTEGER,
+  changed_at INTEGER,
+  PRIMARY KEY (circuit, stall)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX loads_shed ON loads (circuit) WHERE shed_at IS NOT NULL;

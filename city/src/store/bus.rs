@@ -1,7 +1,7 @@
 //! The rows of the bus over SQLite.
 
 use super::tx::{SqlTx, fault};
-use super::{int, strange, whole};
+use super::{int, moment, strange, whole};
 use city_domain::bus::{BusTx, Closing, DeadLetter, Failure, Message, PARTITIONS, Wait};
 use city_domain::{Fault, Tx};
 use conch::event::{EventId, EventType, Key, Topic, UnixMillis};
@@ -38,11 +38,6 @@ fn wait(row: &Row<'_>) -> rusqlite::Result<Wait> {
 }
 
 const WAIT: &str = "SELECT consumer, partition, offset, key, tries, due, body FROM waits";
-
-fn moment(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<UnixMillis>> {
-    let at = row.get::<_, Option<i64>>(index)?;
-    Ok(at.map(|at| UnixMillis(u64::try_from(at).unwrap_or(0))))
-}
 
 fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     let closed = match moment(row, 16)? {
@@ -98,17 +93,6 @@ impl SqlTx<'_> {
     /// Writes and tells how many rows changed.
     fn change(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, Fault> {
         self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(fault)
-    }
-
-    fn list<T>(
-        &self,
-        sql: &str,
-        values: impl rusqlite::Params,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, Fault> {
-        let mut statement = self.0.prepare_cached(sql).map_err(fault)?;
-        let rows = statement.query_map(values, read).map_err(fault)?;
-        rows.collect::<rusqlite::Result<_>>().map_err(fault)
     }
 }
 

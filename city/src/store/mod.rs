@@ -166,6 +166,11 @@ fn whole(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u64> {
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(index, number))
 }
 
+fn moment(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Option<UnixMillis>> {
+    let at = row.get::<_, Option<i64>>(index)?;
+    Ok(at.map(|at| UnixMillis(u64::try_from(at).unwrap_or(0))))
+}
+
 /// A column whose text is not what the city wrote: the file was changed by someone else.
 fn strange(index: usize, what: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, what.to_owned().into())

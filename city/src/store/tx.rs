@@ -1,9 +1,9 @@
 //! The domain's transaction over SQLite.
 
-use super::{device, int, strange, whole};
+use super::{device, int, moment, strange, whole};
 use city_domain::bus::Message;
 use city_domain::{
-    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept,
+    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
     Order, OrderState, Scan, Scope, Tx,
 };
 use conch::event::json::Json;
@@ -32,6 +32,17 @@ impl SqlTx<'_> {
     ) -> Result<Option<T>, Fault> {
         let mut statement = self.0.prepare_cached(sql).map_err(fault)?;
         statement.query_row(values, read).optional().map_err(fault)
+    }
+
+    pub(super) fn list<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Fault> {
+        let mut statement = self.0.prepare_cached(sql).map_err(fault)?;
+        let rows = statement.query_map(values, read).map_err(fault)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(fault)
     }
 }
 
@@ -105,6 +116,19 @@ pub(super) fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
 }
 
 pub(super) const CASE: &str = "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at FROM cases WHERE key = ?1";
+
+const LOAD: &str = "SELECT circuit, stall, watts, at, shed_at, changed_at FROM loads";
+
+fn read_load(row: &Row<'_>) -> rusqlite::Result<Load> {
+    Ok(Load {
+        circuit: Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?,
+        stall: device(row, 1)?,
+        watts: whole(row, 2)?,
+        at: UnixMillis(whole(row, 3)?),
+        shed_at: moment(row, 4)?,
+        changed_at: moment(row, 5)?,
+    })
+}
 
 impl Tx for SqlTx<'_> {
     fn inbox(&mut self, source: &str, id: EventId) -> Result<Option<InboxRow>, Fault> {
@@ -298,6 +322,37 @@ impl Tx for SqlTx<'_> {
             [],
             read_case,
         )
+    }
+
+    fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault> {
+        let sql = format!("{LOAD} WHERE circuit = ?1 AND stall = ?2");
+        self.find(&sql, params![circuit.as_str(), stall.as_str()], read_load)
+    }
+
+    fn loads(&mut self, circuit: &Key) -> Result<Vec<Load>, Fault> {
+        self.list(&format!("{LOAD} WHERE circuit = ?1 ORDER BY stall"), [circuit.as_str()], read_load)
+    }
+
+    fn put_load(&mut self, load: &Load) -> Result<(), Fault> {
+        let time = |at: Option<UnixMillis>| at.map(|at| int(at.0));
+        self.write(
+            "INSERT INTO loads (circuit, stall, watts, at, shed_at, changed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (circuit, stall) DO UPDATE SET watts = ?3, at = ?4, shed_at = ?5, changed_at = ?6",
+            params![
+                load.circuit.as_str(),
+                load.stall.as_str(),
+                int(load.watts),
+                int(load.at.0),
+                time(load.shed_at),
+                time(load.changed_at)
+            ],
+        )
+    }
+
+    fn shedding(&mut self) -> Result<Vec<Key>, Fault> {
+        self.list("SELECT DISTINCT circuit FROM loads WHERE shed_at IS NOT NULL", [], |row| {
+            Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))
+        })
     }
 
     fn put_outgoing(&mut self, message: &Message) -> Result<(), Fault> {

@@ -367,3 +367,29 @@ fn ops_see_and_decide_over_http_what_others_may_not() {
     }
     assert!(!text.contains("case-1") && !text.contains("gate-n1") && text.ends_with("# EOF\n"));
 }
+
+#[test]
+fn a_stall_is_told_before_it_is_shed() {
+    let plan = std::env::temp_dir().join(format!("circuits-{}.json", std::process::id()));
+    let circuits = json!([{ "circuit": "c4", "limitWatts": 3000, "stalls": { "fridge": 1 } }]);
+    std::fs::write(&plan, circuits.to_string()).unwrap();
+    let town = Town::open_with(&["--dev", "--circuits", plan.to_str().unwrap()]);
+    let load = |stall: &Caller<'_>, watts: u64| {
+        stall.send(&stall.event(&Emit {
+            topic: "ops.power.v1".into(),
+            kind: "load_reported".into(),
+            key: "c4".into(),
+            payload: json!({ "watts": watts }).to_string(),
+            ..Emit::default()
+        }))
+    };
+    let (fridge, lights) = (town.enrol("fridge", Role::Vendor), town.enrol("lights", Role::Vendor));
+    load(&lights, 1_500);
+    load(&fridge, 1_400);
+    let told = heard(&lights, 1).remove(0);
+    assert_eq!((&told["type"], &told["subject"]), (&json!("ops.power.v1.shed"), &json!("c4")));
+    assert!(told["data"]["graceS"].as_u64().unwrap() > 0);
+    assert!(fridge.get("/v1/feed").json()["events"].as_array().unwrap().is_empty());
+    until_count(&town, "SELECT count(*) FROM loads WHERE shed_at IS NOT NULL", 1);
+    std::fs::remove_file(plan).unwrap();
+}

@@ -1,0 +1,254 @@
+//! Power: the loads of a circuit's stalls are kept below its breaker by shedding the least important first, and given
+//! back when there is room again for a while.
+//!
+//! | the circuit carries | and | then |
+//! |---|---|---|
+//! | more than [`SHED_ABOVE`] % of its limit | | the least important stalls are shed until it carries at most [`SHED_TO`] % |
+//! | with the stall at most [`RESTORE_TO`] % | it was shed [`OFF_MIN_MS`] ago and nothing changed for [`SETTLE_MS`] | the most important shed stall comes back |
+//! | anything else | | nothing changes |
+//!
+//! The gap between the two and the least times are the hysteresis: a load at the edge must not switch a stall on and
+//! off. Events of a circuit are handled in order, because the circuit is their key.
+
+use crate::bus::{Consumer, Failure, Message, Subscription, Tick, Turn};
+use crate::device_of;
+use crate::limits::{
+    GRACE_S, IMPORTANCE_MAX, OFF_MIN_MS, RESTORE_TO, SETTLE_MS, SHED_ABOVE, SHED_TO, WATTS_MAX,
+};
+use crate::outcome::Said;
+use crate::tx::{Load, Tx};
+use conch::event::json::Json;
+use conch::event::{Device, EventId, EventType, Key, Topic, UnixMillis};
+
+/// One circuit of the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Circuit {
+    /// Its name, the key of its events.
+    pub name: Key,
+    /// What its breaker bears, in watts.
+    pub limit_watts: u64,
+    /// Importance of its stalls: 1 is shed last, 9 first.
+    pub stalls: Vec<(Device, u64)>,
+}
+
+/// All circuits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan(Vec<Circuit>);
+
+impl Plan {
+    /// Reads a plan: `[{ "circuit": "c4", "limitWatts": 3500, "stalls": { "stall-7": 1, "stall-8": 5 } }, …]`. The
+    /// error says which circuit is wrong and how.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let json =
+            Json::parse(text).map_err(|problem| format!("at byte {}: {}", problem.at, problem.what))?;
+        let mut circuits: Vec<Circuit> = Vec::new();
+        for (place, entry) in json.as_array().ok_or("a list of circuits is expected")?.iter().enumerate() {
+            let wrong = |what: &str| format!("circuit {}: {what}", place + 1);
+            let name = entry.text("circuit").and_then(|name| Key::parse(name).ok());
+            let name = name.ok_or_else(|| wrong("`circuit` is its name, a key"))?;
+            let limit = entry.whole("limitWatts").filter(|limit| (1..=10 * WATTS_MAX).contains(limit));
+            let limit_watts = limit.ok_or_else(|| wrong("`limitWatts` is 1 to 1000000"))?;
+            let mut stalls = Vec::new();
+            if let Some(given) = entry.get("stalls") {
+                let Json::Object(members) = given else { return Err(wrong("`stalls` is an object")) };
+                for (stall, importance) in members {
+                    let device = Device::parse(stall).map_err(|_| wrong(&format!("{stall} is no device")))?;
+                    let importance =
+                        importance.as_whole().filter(|number| (1..=IMPORTANCE_MAX).contains(number));
+                    stalls.push((device, importance.ok_or_else(|| wrong(&format!("{stall} has 1 to 9")))?));
+                }
+            }
+            if circuits.iter().any(|other| other.name == name) {
+                return Err(wrong("there is another one of this name"));
+            }
+            circuits.push(Circuit { name, limit_watts, stalls });
+        }
+        Ok(Self(circuits))
+    }
+
+    fn of(&self, name: &Key) -> Option<&Circuit> {
+        self.0.iter().find(|circuit| circuit.name == *name)
+    }
+}
+
+impl Circuit {
+    fn importance(&self, stall: &Device) -> u64 {
+        self.stalls.iter().find(|(own, _)| own == stall).map_or(IMPORTANCE_MAX, |(_, importance)| *importance)
+    }
+
+    fn percent(&self, percent: u64) -> u64 {
+        self.limit_watts * percent / 100
+    }
+
+    /// Which stalls are to be shed now, the first one first.
+    fn to_shed(&self, loads: &[Load]) -> Vec<Load> {
+        let mut carried = carried(loads);
+        let mut shed = Vec::new();
+        if carried <= self.percent(SHED_ABOVE) {
+            return shed;
+        }
+        let mut on: Vec<&Load> =
+            loads.iter().filter(|load| load.shed_at.is_none() && load.watts > 0).collect();
+        // The least important first; among equals the largest, so that few are bothered.
+        on.sort_by_key(|load| {
+            (std::cmp::Reverse((self.importance(&load.stall), load.watts)), load.stall.clone())
+        });
+        for load in on {
+            if carried <= self.percent(SHED_TO) {
+                break;
+            }
+            carried -= load.watts;
+            shed.push(load.clone());
+        }
+        shed
+    }
+
+    /// Which stall comes back now, or when one may, if nothing but time keeps it off.
+    fn to_restore(&self, loads: &[Load], now: UnixMillis) -> Result<Load, Option<UnixMillis>> {
+        let mut off: Vec<&Load> = loads.iter().filter(|load| load.shed_at.is_some()).collect();
+        off.sort_by_key(|load| (self.importance(&load.stall), load.shed_at, load.stall.clone()));
+        let first = off.first().ok_or(None)?;
+        if carried(loads) + first.watts > self.percent(RESTORE_TO) {
+            return Err(None);
+        }
+        let changed = loads.iter().filter_map(|load| load.changed_at).max().map_or(0, |at| at.0);
+        let since = first.shed_at.map_or(0, |at| at.0);
+        let due = UnixMillis((since + OFF_MIN_MS).max(changed + SETTLE_MS));
+        if due > now { Err(Some(due)) } else { Ok((*first).clone()) }
+    }
+}
+
+/// What the stalls that are on draw together.
+fn carried(loads: &[Load]) -> u64 {
+    loads.iter().filter(|load| load.shed_at.is_none()).map(|load| load.watts).sum()
+}
+
+/// The topic of the loads.
+const TOPIC: &str = "ops.power.v1";
+
+/// The service that keeps the breakers closed.
+#[derive(Clone, Debug, Default)]
+pub struct Power {
+    /// The circuits it knows.
+    pub plan: Plan,
+}
+
+impl Consumer for Power {
+    fn name(&self) -> &'static str {
+        "power"
+    }
+
+    fn subscriptions(&self) -> Vec<Subscription> {
+        Subscription::to(TOPIC, &["load_reported"]).into_iter().collect()
+    }
+
+    fn handle(&self, tx: &mut dyn Tx, message: &Message, turn: &mut Turn<'_>) -> Result<(), Failure> {
+        let envelope =
+            message.envelope().ok_or_else(|| Failure::never("unreadable", "this is no event any more"))?;
+        let circuit = self.plan.of(&message.key);
+        let circuit =
+            circuit.ok_or_else(|| Failure::never("unknown-circuit", "the plan has no such circuit"))?;
+        let watts = envelope.data.whole("watts").filter(|watts| *watts <= WATTS_MAX);
+        let watts =
+            watts.ok_or_else(|| Failure::never("bad-payload", format!("`watts` is 0 to {WATTS_MAX}")))?;
+        let stall = match envelope.data.text("stall") {
+            Some(stall) => Device::parse(stall).ok(),
+            None => device_of(&message.source),
+        };
+        let stall = stall.ok_or_else(|| Failure::never("bad-payload", "`stall` is a device"))?;
+        let known = tx.load(&circuit.name, &stall)?;
+        // A stall that is off reports what is left of it; what it would draw again is what it drew before.
+        let off = known.as_ref().is_some_and(|load| load.shed_at.is_some());
+        let load = match known {
+            Some(load) => Load { watts: if off { load.watts } else { watts }, at: turn.now, ..load },
+            None => Load {
+                circuit: circuit.name.clone(),
+                stall,
+                watts,
+                at: turn.now,
+                shed_at: None,
+                changed_at: None,
+            },
+        };
+        tx.put_load(&load)?;
+        for load in circuit.to_shed(&tx.loads(&circuit.name)?) {
+            let load = Load { shed_at: Some(turn.now), changed_at: Some(turn.now), ..load };
+            self.switch(tx, turn, Some(message), &load, "shed")?;
+        }
+        Ok(())
+    }
+
+    fn tick(&self, tx: &mut dyn Tx, turn: &mut Turn<'_>) -> Result<Tick, Failure> {
+        let mut next = None;
+        for name in tx.shedding()? {
+            // A circuit that is no longer in the plan is switched by hand.
+            let Some(circuit) = self.plan.of(&name) else { continue };
+            match circuit.to_restore(&tx.loads(&name)?, turn.now) {
+                Ok(load) => {
+                    let load = Load { shed_at: None, changed_at: Some(turn.now), ..load };
+                    self.switch(tx, turn, None, &load, "restored")?;
+                    return Ok(Tick::Did);
+                }
+                Err(due) => next = [next, due].into_iter().flatten().min(),
+            }
+        }
+        Ok(Tick::Rests(next))
+    }
+}
+
+impl Power {
+    /// Notes it, says it, and tells the stall's device.
+    fn switch(
+        &self,
+        tx: &mut dyn Tx,
+        turn: &mut Turn<'_>,
+        cause: Option<&Message>,
+        load: &Load,
+        kind: &'static str,
+    ) -> Result<(), Failure> {
+        tx.put_load(load)?;
+        let (Ok(topic), Ok(kind)) = (Topic::parse(TOPIC), EventType::parse(kind)) else {
+            return Err(Failure::never("no-type", format!("{TOPIC}.{kind} is no type")));
+        };
+        let mut members = vec![
+            ("stall".to_owned(), Json::Text(load.stall.to_string())),
+            ("watts".to_owned(), Json::Number(load.watts.to_string())),
+        ];
+        if load.shed_at.is_some() {
+            members.push(("graceS".to_owned(), Json::Number(GRACE_S.to_string())));
+        }
+        let id = EventId::mint(turn.now, (turn.entropy)());
+        let said =
+            Said { city: turn.city, topic: &topic, kind: &kind, key: &load.circuit, id, now: turn.now };
+        let envelope = cause.and_then(Message::envelope);
+        said.say(tx, envelope.as_ref(), Some(&load.stall), Json::Object(members))?;
+        turn.told.push(load.stall.clone());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_says_what_is_wrong_with_it() {
+        let plan = Plan::read(r#"[{"circuit":"c4","limitWatts":3500,"stalls":{"stall-7":1}}]"#).unwrap();
+        let circuit = plan.of(&Key::parse("c4").unwrap()).unwrap();
+        let importance = |stall: &str| circuit.importance(&Device::parse(stall).unwrap());
+        assert_eq!((importance("stall-7"), importance("stall-9")), (1, 9));
+        for (text, wrong) in [
+            ("{}", "a list"),
+            (r#"[{"limitWatts":1}]"#, "circuit 1: `circuit`"),
+            (r#"[{"circuit":"c","limitWatts":0}]"#, "circuit 1: `limitWatts`"),
+            (r#"[{"circuit":"c","limitWatts":9,"stalls":{"A b":1}}]"#, "A b is no device"),
+            (r#"[{"circuit":"c","limitWatts":9,"stalls":{"a":10}}]"#, "a has 1 to 9"),
+            (
+                r#"[{"circuit":"c","limitWatts":9},{"circuit":"c","limitWatts":9}]"#,
+                "circuit 2: there is another",
+            ),
+        ] {
+            assert!(Plan::read(text).unwrap_err().contains(wrong), "{text}");
+        }
+    }
+}
