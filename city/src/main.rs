@@ -5,6 +5,7 @@
 
 mod bells;
 mod clock;
+mod contracts;
 mod horn;
 mod http;
 mod leftover;
@@ -56,6 +57,9 @@ enum Command {
     /// Events that a service could not handle: look at them, send them again or give them up, also while the city runs.
     #[command(subcommand)]
     DeadLetters(letters::Letters),
+    /// The schemas of all events.
+    #[command(subcommand)]
+    Contracts(contracts::Contracts),
     /// Print what the database holds as JSON: counts of events, orders, captures, tickets, admissions, scans,
     /// duplicate deliveries and refused deliveries.
     Inspect {
@@ -146,6 +150,7 @@ fn main() -> ExitCode {
             serve::serve(&options).map_err(|problem| problem.to_string())
         }
         Command::Codes(Codes::New { role, device, hours, data }) => new_code(role, &device, hours, &data),
+        Command::Contracts(contracts) => contracts.run(),
         Command::DeadLetters(letters) => letters.run(),
         Command::Inspect { data } => inspect(&data),
     };

@@ -53,6 +53,8 @@ pub enum Shape {
     ZeroOrOne,
     /// Milliseconds since 1970, whole.
     Time,
+    /// Whole, from 0 to so much.
+    Whole(u64),
 }
 
 /// One field of a payload.
@@ -308,7 +310,7 @@ impl Contract {
         {
             return problem(name, "must equal the event's key");
         }
-        let online = payload.text("method") == Some("authorized_online");
+        let online = self.writer == Writer::Device && payload.text("method") == Some("authorized_online");
         if online && payload.get("authRef").is_none() {
             return problem("authRef", "is missing: authorized_online captures an authorisation made online");
         }
@@ -342,6 +344,7 @@ impl Shape {
             }),
             Self::ZeroOrOne => value.as_whole().is_some_and(|number| number < 2),
             Self::Time => value.as_whole().is_some(),
+            Self::Whole(most) => value.as_whole().is_some_and(|number| number <= most),
         };
         if ok { Ok(()) } else { Err(self.expectation()) }
     }
@@ -355,6 +358,7 @@ impl Shape {
             Self::Text(_) => "must be text that is not empty and not too long",
             Self::ZeroOrOne => "must be 0 or 1",
             Self::Time => "must be milliseconds since 1970, a whole number",
+            Self::Whole(_) => "must be a whole number that is not too large",
         }
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Runs before the writer, so that parsing and hashing cost the one writing thread nothing.
 
+use crate::contracts::contract;
 use crate::limits::{EVENT_BYTES_MAX, SOURCE_BYTES_MAX};
 use crate::refusal::Refusal;
 use crate::role::{Principal, Role, Speaker, speaker};
-use conch::event::contract::{Form, IntentRule, Terms, Writer};
+use conch::event::contract::{Form, IntentRule, Writer};
 use conch::event::fingerprint::fingerprint;
 use conch::event::intent::{self, Parts};
 use conch::event::json::Json;
@@ -117,9 +118,9 @@ fn admit(envelope: &Envelope, principal: &Principal) -> Result<Admitted, Refusal
         Speaker::Ops if principal.role != Role::Ops => return Err(Refusal::Role),
         _ => {}
     }
-    let terms = Terms::of(&envelope.topic, &envelope.kind).map_err(Refusal::Terms)?;
-    let members = match terms {
-        Terms::Contract(contract) => {
+    let contract = contract(&envelope.topic, &envelope.kind).map_err(Refusal::Terms)?;
+    let members = match contract {
+        Some(contract) => {
             if contract.writer != Writer::Device {
                 return Err(Refusal::CityOnly);
             }
@@ -128,9 +129,9 @@ fn admit(envelope: &Envelope, principal: &Principal) -> Result<Admitted, Refusal
                 .map_err(|problem| Refusal::Payload(problem.member, problem.what))?;
             contract.fingerprint
         }
-        Terms::Free => &[],
+        None => &[],
     };
-    let rule = terms.intent();
+    let rule = contract.map_or(IntentRule::Fresh, |contract| contract.intent);
     if matches!(rule, IntentRule::OncePerKey | IntentRule::PerDevice) {
         let expected = intent::form(rule, parts(envelope, principal), None);
         if expected != envelope.intent {

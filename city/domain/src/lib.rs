@@ -9,6 +9,7 @@ mod admission;
 mod arrival;
 pub mod bus;
 mod civic;
+pub mod contracts;
 mod gate;
 mod ingest;
 pub mod limits;

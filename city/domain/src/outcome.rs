@@ -1,9 +1,10 @@
 //! Outcomes: what became of an event, said by the city as an event of its own on the asker's feed.
 
 use crate::bus::Message;
+use crate::contracts::contract;
 use crate::ingest::City;
 use crate::tx::{Fault, FeedEvent, Tx};
-use conch::event::contract::CONTRACTS;
+use conch::event::contract::{CONTRACTS, Form};
 use conch::event::json::Json;
 use conch::event::{Device, EventId, EventType, Key, Sequence, Topic, UnixMillis, time};
 use conch::wire::cloudevents::Envelope;
@@ -75,6 +76,16 @@ impl Said<'_> {
         device: Option<&Device>,
         data: Json,
     ) -> Result<(), Fault> {
+        // What the city says keeps its contracts as strictly as what it is told.
+        if let Ok(Some(contract)) = contract(self.topic, self.kind)
+            && let Err(problem) = contract.check(&data, self.key.as_str(), Form::Closed)
+        {
+            let (topic, kind) = (self.topic, self.kind.as_str());
+            return Err(Fault(format!(
+                "{topic}.{kind} would break its contract: {} {}",
+                problem.member, problem.what
+            )));
+        }
         let sequence = match device {
             Some(device) => Some(Sequence(tx.feed_head(device)? + 1)),
             None => None,

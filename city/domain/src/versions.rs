@@ -6,13 +6,14 @@
 //! there is nothing that could go round in circles.
 
 use crate::bus::Message;
-use conch::event::contract::{CONTRACTS, Contract, Form};
+use crate::contracts::all;
+use conch::event::contract::{Contract, Form};
 use conch::event::json::Json;
 use conch::event::{EventType, Topic};
 
 fn contract(family: &str, version: u32, kind: &str) -> Option<&'static Contract> {
     let topic = format!("{family}.v{version}");
-    CONTRACTS.iter().find(|contract| contract.topic == topic && contract.kind == kind)
+    all().find(|contract| contract.topic == topic && contract.kind == kind)
 }
 
 /// The event as a reader of an older version of its topic knows it. `None` when that version cannot say it.

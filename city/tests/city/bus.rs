@@ -2,6 +2,7 @@
 
 use crate::town::{Caller, Event, Town};
 use city_domain::Role;
+use city_domain::bus::Message;
 use conch::event::Emit;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,6 +17,28 @@ fn report(gate: &Caller<'_>, case: &str, payload: &Value) -> Event {
         payload: payload.to_string(),
         ..Emit::default()
     })
+}
+
+/// A report that this release would refuse at the door, taken in as an earlier one would have.
+fn slip(town: &Town, gate: &Caller<'_>, case: &str, payload: &Value) {
+    let event = report(gate, case, payload);
+    let message = Message::read(event.body).unwrap();
+    let books = town.meddle();
+    books.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    books
+        .execute(
+            "INSERT INTO outgoing (partition, source, id, topic, type, key, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            (
+                message.partition(),
+                &message.source,
+                message.id.to_bytes(),
+                message.topic.as_str(),
+                message.kind.as_str(),
+                message.key.as_str(),
+                &message.body,
+            ),
+        )
+        .unwrap();
 }
 
 fn noise(gate: &Caller<'_>, case: &str) -> Event {
@@ -166,7 +189,7 @@ fn the_rules_come_from_a_file_and_a_bad_one_says_why() {
 fn poison_dies_alone_with_an_alert_and_goes_on_once_a_person_has_mended_it() {
     let town = Town::open();
     let gate = town.enrol("gate-n1", Role::Gate);
-    gate.send(&report(&gate, "case-1", &json!({ "kind": "noise", "note": "call 0912345678" })));
+    slip(&town, &gate, "case-1", &json!({ "kind": "noise", "note": "call 0912345678" }));
     gate.send(&noise(&gate, "case-2"));
     assert_eq!(heard(&gate, 1)[0]["subject"], json!("case-2"), "no other key waits");
     until_count(&town, "SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1' AND type = 'raised'", 1);
@@ -214,8 +237,7 @@ fn poison_dies_alone_with_an_alert_and_goes_on_once_a_person_has_mended_it() {
 fn all_failures_of_one_kind_go_again_one_after_another() {
     let town = Town::open();
     let gate = town.enrol("gate-n1", Role::Gate);
-    let bad: Vec<_> = (0..5).map(|n| report(&gate, &format!("case-{n}"), &json!({}))).collect();
-    gate.send_all(&bad);
+    (0..5).for_each(|n| slip(&town, &gate, &format!("case-{n}"), &json!({})));
     until_count(&town, "SELECT count(*) FROM dead_letters", 5);
     let shown: Value = serde_json::from_str(&said(town.command(&["dead-letters", "show", "1"]))).unwrap();
     let kind = shown["fingerprint"].as_str().unwrap();
@@ -293,7 +315,7 @@ fn an_alert_reaches_the_webhook_again_and_again_until_it_is_taken() {
     let gate = town.enrol("gate-n1", Role::Gate);
     let bodies = thread::scope(|scope| {
         let hook = scope.spawn(|| webhook(&listener, &[500, 204]));
-        gate.send(&report(&gate, "case-1", &json!({ "kind": "noise" })));
+        slip(&town, &gate, "case-1", &json!({ "kind": "noise" }));
         hook.join().unwrap()
     });
     assert_eq!(bodies[0], bodies[1], "the same alert under the same id");
@@ -313,7 +335,7 @@ fn a_webhook_that_refuses_an_alert_makes_it_a_dead_letter_without_another_alert(
     let gate = town.enrol("gate-n1", Role::Gate);
     thread::scope(|scope| {
         let hook = scope.spawn(|| webhook(&listener, &[410]));
-        gate.send(&report(&gate, "case-1", &json!({ "kind": "noise" })));
+        slip(&town, &gate, "case-1", &json!({ "kind": "noise" }));
         hook.join().unwrap();
     });
     until_count(&town, "SELECT count(*) FROM dead_letters", 2);
@@ -329,7 +351,7 @@ fn a_webhook_that_refuses_an_alert_makes_it_a_dead_letter_without_another_alert(
 fn ops_see_and_decide_over_http_what_others_may_not() {
     let town = Town::open();
     let (gate, ops) = (town.enrol("gate-n1", Role::Gate), town.enrol("ops-1", Role::Ops));
-    gate.send(&report(&gate, "case-1", &json!({ "kind": "noise" })));
+    slip(&town, &gate, "case-1", &json!({ "kind": "noise" }));
     until_count(&town, "SELECT count(*) FROM dead_letters", 1);
     for path in ["/metrics", "/v1/dead-letters", "/v1/dead-letters/1", "/v1/cases/case-1"] {
         assert_eq!(gate.get(path).problem(), "ops-only", "{path}");
@@ -351,6 +373,8 @@ fn ops_see_and_decide_over_http_what_others_may_not() {
     assert_eq!((answer.status, &answer.json()["decision"]["by"]), (200, &json!("ops-1")));
     assert_eq!(heard(&gate, 1)[0]["data"]["place"], json!("N1"));
     assert_eq!(decide("1/redrive", mended).problem(), "decided");
+    let refused = gate.send_all(&[report(&gate, "case-2", &json!({ "kind": "noise" }))]);
+    assert_eq!(refused.json()["verdicts"][0]["problem"]["type"], json!("urn:conch:problem:bad-payload"));
     let case = ops.get("/v1/cases/case-1").json();
     assert_eq!((&case["unit"], &case["state"]), (&json!("patrol"), &json!("routed")));
     assert!(ops.get("/v1/dead-letters").json()["deadLetters"].as_array().unwrap().is_empty());
@@ -359,7 +383,7 @@ fn ops_see_and_decide_over_http_what_others_may_not() {
     for line in [
         "city_dead_letters_total 1",
         "city_dead_letters_open 0",
-        r#"city_events_total{verdict="accepted"} 1"#,
+        r#"city_events_total{verdict="refused"} 1"#,
         "city_bus_outgoing 0",
         r#"city_requests_total{method="GET",route="/v1/cases/{key}",status="200"} 1"#,
     ] {
@@ -392,4 +416,42 @@ fn a_stall_is_told_before_it_is_shed() {
     assert!(fridge.get("/v1/feed").json()["events"].as_array().unwrap().is_empty());
     until_count(&town, "SELECT count(*) FROM loads WHERE shed_at IS NOT NULL", 1);
     std::fs::remove_file(plan).unwrap();
+}
+
+#[test]
+fn the_schemas_that_lie_in_the_repository_are_those_of_the_code() {
+    let contracts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts");
+    let check = |dir: &std::path::Path| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_city"))
+            .args(["contracts", "check", "--dir"])
+            .arg(dir)
+            .output()
+            .unwrap()
+    };
+    let output = check(&contracts);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // And the check can fail: a release that promised more than today's code holds.
+    let other =
+        std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("contracts-{}", std::process::id()));
+    let released = other.join("released/9/pay.txn.v2");
+    std::fs::create_dir_all(&released).unwrap();
+    let writes = std::process::Command::new(env!("CARGO_BIN_EXE_city"))
+        .args(["contracts", "write", "--out"])
+        .arg(&other)
+        .status()
+        .unwrap();
+    assert!(writes.success() && check(&other).status.success());
+    let schema = r#"{"properties":{"tip":{"type":"integer"}},"required":[]}"#;
+    std::fs::write(released.join("captured.reader.schema.json"), schema).unwrap();
+    std::fs::write(other.join("stale.json"), "{}").unwrap();
+    std::fs::remove_file(other.join("asyncapi.json")).unwrap();
+    let output = check(&other);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    for part in
+        ["breaks release 9: `tip` is gone", "stale.json belongs to no contract", "asyncapi.json is missing"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    std::fs::remove_dir_all(other).unwrap();
 }

@@ -2,10 +2,11 @@
 
 use super::deliver::{Turn, release};
 use super::{BusTx, Closing, DeadLetter, Message, Problem, Wait};
+use crate::contracts::contract;
 use crate::limits::REASON_CHARS_MAX;
 use crate::outcome::Said;
 use crate::tx::Fault;
-use conch::event::contract::{OnDead, Terms};
+use conch::event::contract::OnDead;
 use conch::event::fingerprint::fingerprint;
 use conch::event::json::Json;
 use conch::event::{EventId, EventType, Key, Topic, UnixMillis, pii};
@@ -23,8 +24,8 @@ pub(super) fn bury<T: BusTx>(
     turn: &mut Turn<'_>,
 ) -> Result<(), Fault> {
     let blocks = matches!(
-        Terms::of(&message.topic, &message.kind),
-        Ok(Terms::Contract(contract)) if contract.on_dead == OnDead::Block
+        contract(&message.topic, &message.kind),
+        Ok(Some(contract)) if contract.on_dead == OnDead::Block
     );
     let fingerprint = kind_of_failure(consumer, message, problem.code);
     let letter = DeadLetter {
