@@ -5,6 +5,9 @@ import load, { Edge, faulted, __wbg_reset_state as renew } from "./dist/conch.js
 const SYNC_TAG = "conch";
 /** A wait that a service worker may not live through; the browser calls it again later. */
 const SYNC_WAIT_MS = 10_000;
+/** A browser ends a service worker after some minutes; what it is told before that it does again. */
+const SYNC_LIFE_MS = 120_000;
+const SYNC_LOOK_MS = 500;
 /** How long a service worker waits to lead before it believes that a page came first. */
 const SYNC_LEAD_MS = 5_000;
 /** Nothing more will be sent by itself. */
@@ -21,7 +24,7 @@ export function face(own) {
       (error) => {
         // A page that starts without network must be able to try again.
         loading = undefined;
-        throw error;
+        throw fault("not-loaded", `The wasm of conch-edge could not be loaded: ${error.message}`, error);
       },
     );
     return loading;
@@ -55,20 +58,25 @@ export function face(own) {
     const free = (lock) => lock !== null;
     if (!(await (navigator.locks?.request(`conch:${database}`, { ifAvailable: true }, free) ?? true))) return;
     const edge = await Edge.open({ ...options, feed: false, sync: false });
+    let again;
     try {
       await new Promise((resolve, reject) => {
-        let leads;
-        edge.notices(({ kind, detail }) => kind === "fault" && reject(new Error(detail)));
-        edge.subscribe(({ backlog, nextWakeAt, whyNotSending }) => {
-          clearTimeout(leads);
+        const began = Date.now();
+        edge.notices(({ kind, detail }) => kind === "fault" && reject(fault("fault", detail)));
+        const look = () => {
+          const { backlog, nextWakeAt, whyNotSending } = edge.snapshot();
+          const late = nextWakeAt > Date.now() + SYNC_WAIT_MS || Date.now() > began + SYNC_LIFE_MS;
           if (backlog === 0 || AT_REST.includes(whyNotSending)) resolve();
-          else if (whyNotSending === "not-leader") leads = setTimeout(resolve, SYNC_LEAD_MS);
-          else if (whyNotSending !== "sending" && nextWakeAt > Date.now() + SYNC_WAIT_MS) {
-            reject(new Error(`${backlog} events are still owed`));
-          }
-        });
+          // Whoever took the lead meanwhile sends.
+          else if (whyNotSending === "not-leader") Date.now() > began + SYNC_LEAD_MS && resolve();
+          else if (late && whyNotSending !== "sending") reject(fault("owed", `${backlog} events are still owed.`));
+        };
+        edge.subscribe(look);
+        // What time alone changes nobody tells.
+        again = setInterval(look, SYNC_LOOK_MS);
       });
     } finally {
+      clearInterval(again);
       // After a panic there is nothing left to close.
       if (!faulted()) await edge.close();
     }
@@ -87,6 +95,11 @@ function wakeWorker(edge) {
     }
     owes = backlog > 0;
   });
+}
+
+/** An error like those from inside. All that come from here may go away by themselves. */
+function fault(code, message, cause) {
+  return Object.assign(new Error(message, { cause }), { name: "ConchError", code, retryable: true });
 }
 
 export function isConchError(error) {

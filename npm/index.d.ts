@@ -168,7 +168,7 @@ export interface Verdict {
 export interface Problem {
   type: string;
   title?: string;
-  status?: number;
+  status?: number | null;
   detail?: string;
 }
 
@@ -205,7 +205,7 @@ export interface Snapshot {
   oldestMs: number;
   /** Bytes of the owed events. */
   bytes: number;
-  /** Owed events whose last try may have reached the city without an answer. */
+  /** Owed events that may have reached the city and have no verdict; those whose first try is under way are not among them. */
   unknown: number;
   /** Dead letters that wait for a person. */
   dead: number;
@@ -250,7 +250,7 @@ export interface Owed<P = JsonObject> extends OwnEvent<P> {
   storedAt: UnixMillis;
   /** Deliveries begun. */
   tries: number;
-  /** Whether the last one may have reached the city without an answer, or is still under way. */
+  /** Whether it may have reached the city and has no verdict; false while its first try is under way. */
   unknown: boolean;
 }
 
@@ -315,7 +315,8 @@ export type OpenOptions = Destination & {
 export type ConchErrorCode =
   | "bad-option" | "bad-topic" | "bad-type" | "bad-key" | "bad-payload" | "bad-number" | "bad-intent" | "pii-in-key"
   | "too-large" | "quota" | "no-storage" | "storage-lost" | "storage-newer" | "storage-blocked" | "conflict" | "intent-closed"
-  | "guard-failed" | "not-found" | "not-redrivable" | "closed" | "aborted" | "fault";
+  | "guard-failed" | "not-found" | "not-redrivable" | "closed" | "aborted" | "not-loaded" | "owed"
+  | "fault";
 
 /** What every call of this package rejects with, and throws. */
 export interface ConchError extends Error {

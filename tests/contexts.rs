@@ -111,7 +111,14 @@ impl Context {
 
     /// The city answers one request.
     fn hear(&mut self, request: &Request, body: String) {
-        let reply = Reply::Http { status: 200, city: Some("c".into()), retry_after: None, date: None, body };
+        let reply = Reply::Http {
+            status: 200,
+            city: Some("c".into()),
+            retry_after: None,
+            date: None,
+            body,
+            html: false,
+        };
         self.hand(Input::Replied { request: request.number, reply });
     }
 

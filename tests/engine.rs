@@ -909,6 +909,21 @@ fn the_deepest_payload_is_still_an_event_that_can_be_read_back() {
     }
 }
 
+/// One word for two things: the cancellation of an order was taken for the order and never sent.
+#[test]
+fn the_callers_intent_for_another_type_or_key_is_a_conflict() {
+    let mut desk = Desk::open();
+    let made = || Emit { intent: Some("order-7".into()), ..note("table-4") };
+    desk.emit_all([made()]);
+    desk.emit_all([made()]);
+    desk.emit_all([Emit { kind: "cancelled".into(), ..made() }]);
+    desk.emit_all([Emit { key: "table-5".into(), ..made() }]);
+    let [first, again, cancelled, elsewhere] = desk.emitted.as_slice() else { panic!() };
+    assert!(!first.as_ref().unwrap().replayed && again.as_ref().unwrap().replayed);
+    assert!(matches!(cancelled, Err(EmitFault::Conflict(_))), "{cancelled:?}");
+    assert!(matches!(elsewhere, Err(EmitFault::Conflict(_))), "{elsewhere:?}");
+}
+
 #[test]
 fn records_of_a_commit_take_room_too() {
     let mut desk = Desk::open();

@@ -274,3 +274,17 @@ fn a_success_beside_it_does_not_end_the_wait_for_the_disk() {
     serve_for(&mut desk, 60_000);
     assert_eq!(desk.settled.len(), 2);
 }
+
+/// It said `waiting-lane` while it waited for credentials.
+#[test]
+fn what_waits_for_credentials_is_held_for_as_long_as_it_waits() {
+    let mut desk = Desk::single();
+    desk.emit_all([note("a")]);
+    let request = desk.sent();
+    desk.reply(&request, foreign(401, "{}"));
+    while under_way(&mut desk).is_empty() {
+        assert_eq!((desk.why(), desk.snapshot().held), (WhyNotSending::Held, 1));
+        let wait = desk.wait_ms();
+        desk.advance(wait.max(1));
+    }
+}

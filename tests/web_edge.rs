@@ -171,7 +171,7 @@ async fn emit(edge: &Edge, event: &JsValue) -> Result<JsValue, JsValue> {
 }
 
 async fn settled(edge: &Edge, receipt: &JsValue) -> JsValue {
-    outcome(edge.settled(&text(receipt, "id"), &JsValue::UNDEFINED)).await.unwrap()
+    outcome(edge.settled(&get(receipt, "id"), &JsValue::UNDEFINED)).await.unwrap()
 }
 
 /// Waits until a snapshot is as wanted.
@@ -184,7 +184,7 @@ async fn until(edge: &Edge, wanted: impl Fn(&JsValue) -> bool + 'static) {
             done.call0(&JsValue::UNDEFINED).unwrap();
         }
     });
-    let stop = edge.subscribe(listener.as_ref().clone().unchecked_into()).unwrap();
+    let stop = edge.subscribe(listener.as_ref()).unwrap();
     JsFuture::from(promise).await.unwrap();
     stop.unchecked_ref::<Function>().call0(&JsValue::UNDEFINED).unwrap();
 }
@@ -309,10 +309,32 @@ async fn every_mistake_has_its_code_and_says_what_to_do() {
         r#"{"single":"","device":"g"}"#,
         r#"{"single":"ftp://shop.example/orders","device":"g"}"#,
         r#"{"single":"javascript:alert(1)","device":"g"}"#,
+        r#"{"single":"https://me:secret@shop.example/orders","device":"g"}"#,
     ] {
         let error = outcome(Edge::open(object(options))).await.err().unwrap();
         assert_eq!(text(&error, "code"), "bad-option", "{options}");
     }
+    // What the compiler would have found, were there one.
+    let typo = object(r#"{"topic":"a.b.v1","type":"said","key":"k","payload":1,"intnet":"x"}"#);
+    let error = emit(&edge, &typo).await.unwrap_err();
+    assert_eq!(
+        (text(&error, "code"), text(&error, "message")),
+        ("bad-option".into(), "There is no `intnet` here.".into())
+    );
+    let unguarded =
+        object(r#"{"expects":[],"emit":[{"topic":"a.b.v1","type":"said","key":"k","payload":1}]}"#);
+    assert_eq!(text(&outcome(edge.commit(&unguarded)).await.unwrap_err(), "code"), "bad-option");
+    for odd in [JsValue::UNDEFINED, JsValue::NULL, 5.into(), object("{}")] {
+        let wait = edge.settled(&odd, &JsValue::UNDEFINED);
+        assert_eq!(text(&outcome(wait).await.unwrap_err(), "code"), "not-found", "{odd:?}");
+        assert_eq!(text(&outcome(edge.outcomes_of(&odd)).await.unwrap_err(), "code"), "not-found");
+        assert_eq!(text(&edge.new_key(&odd).unwrap_err(), "code"), "bad-key", "{odd:?}");
+        assert_eq!(text(&outcome(edge.discard(1.0, &odd)).await.unwrap_err(), "code"), "bad-option");
+        for listened in [edge.subscribe(&odd), edge.notices(&odd), edge.outcomes(&odd)] {
+            assert_eq!(text(&listened.unwrap_err(), "code"), "bad-option");
+        }
+    }
+    assert_eq!(get(&edge.snapshot(), "backlog").as_f64(), Some(0.0));
     outcome(edge.close()).await.unwrap();
     assert_eq!(text(&emit(&edge, &pay("o-1", 1)).await.unwrap_err(), "code"), "closed");
     assert_eq!(text(&edge.snapshot(), "whyNotSending"), "closed");
@@ -378,7 +400,7 @@ async fn a_portal_settles_nothing_and_a_refusal_becomes_a_dead_letter() {
     settled(&edge, &other).await;
     let letters: Array = outcome(edge.dead_letters(None)).await.unwrap().unchecked_into();
     let sequence = get(&letters.get(0), "sequence").as_f64().unwrap();
-    outcome(edge.discard(sequence, "the buyer left".into())).await.unwrap();
+    outcome(edge.discard(sequence, &"the buyer left".into())).await.unwrap();
     assert_eq!(text(&emit(&edge, &pay("o-2", 5)).await.unwrap_err(), "code"), "intent-closed");
     assert_eq!(get(&edge.snapshot(), "dead").as_f64(), Some(0.0));
     outcome(edge.close()).await.unwrap();
@@ -431,15 +453,15 @@ async fn a_wait_for_a_verdict_can_be_given_up_and_an_unknown_id_is_told() {
     let controller = controller();
     let options = Object::new();
     Reflect::set(&options, &"signal".into(), &controller.signal()).unwrap();
-    let wait = edge.settled(&text(&receipt, "id"), &options);
+    let wait = edge.settled(&get(&receipt, "id"), &options);
     controller.abort();
     assert_eq!(text(&outcome(wait).await.unwrap_err(), "code"), "aborted");
     for id in ["0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a11", "junk"] {
-        let wait = edge.settled(id, &JsValue::UNDEFINED);
+        let wait = edge.settled(&id.into(), &JsValue::UNDEFINED);
         assert_eq!(text(&outcome(wait).await.unwrap_err(), "code"), "not-found");
     }
-    let key = edge.new_key("order").unwrap();
-    assert!(key.len() == 32 && key.starts_with("order-") && key != edge.new_key("order").unwrap());
+    let key = edge.new_key(&"order".into()).unwrap();
+    assert!(key.len() == 32 && key.starts_with("order-") && key != edge.new_key(&"order".into()).unwrap());
     outcome(edge.close()).await.unwrap();
     clean(name).await;
 }
@@ -620,9 +642,9 @@ async fn what_the_city_says_is_applied_once_and_told_in_every_tab() {
     let other = open(name).await;
     let (receipt, (listener, heard), (beside, elsewhere), (watcher, notices)) =
         (emit(&edge, &pay("o-1", 5)).await.unwrap(), ear(), ear(), ear());
-    edge.outcomes(listener.unchecked_into()).unwrap();
-    edge.notices(watcher.unchecked_into()).unwrap();
-    other.outcomes(beside.unchecked_into()).unwrap();
+    edge.outcomes(&listener).unwrap();
+    edge.notices(&watcher).unwrap();
+    other.outcomes(&beside).unwrap();
     let own = text(&receipt, "id");
     let event = |id: &str, kind: &str, cause: &str| {
         format!(
@@ -651,12 +673,12 @@ async fn what_the_city_says_is_applied_once_and_told_in_every_tab() {
     outcome(edge.close()).await.unwrap();
     let edge = open_with(name, &apply).await;
     let (listener, heard) = ear();
-    edge.outcomes(listener.unchecked_into()).unwrap();
+    edge.outcomes(&listener).unwrap();
     say(&format!("[{captured},{}]", event("0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a13", "refunded", &cause)));
     until_heard(&heard, 1).await;
     assert_eq!(text(&heard.get(0), "type"), "refunded", "the twin is not told again");
     assert!(feed_asked().iter().any(|url| url.as_string().unwrap().contains("after=c1.5&")));
-    let known: Array = outcome(edge.outcomes_of(&own)).await.unwrap().unchecked_into();
+    let known: Array = outcome(edge.outcomes_of(&own.as_str().into())).await.unwrap().unchecked_into();
     let kinds: Vec<String> = known.iter().map(|own| text(&own, "type")).collect();
     assert_eq!(kinds, ["captured", "refunded"]);
     let paid = outcome(edge.records(&"paid".into()).unwrap().get(&"o-1".into())).await.unwrap();
@@ -664,7 +686,7 @@ async fn what_the_city_says_is_applied_once_and_told_in_every_tab() {
 
     // A city that lost our place says so; the page asks how things stand.
     let (watcher, notices) = ear();
-    edge.notices(watcher.unchecked_into()).unwrap();
+    edge.notices(&watcher).unwrap();
     lose_cursor();
     say("[]");
     later(1_000);
@@ -703,6 +725,45 @@ async fn what_is_owed_is_listed_and_what_may_have_reached_the_city_is_named() {
     assert_eq!([0, 1].map(|at| get(&owed.get(at), "unknown").as_bool()), [Some(true), Some(false)]);
     assert_eq!(get(&edge.snapshot(), "unknown").as_f64(), Some(1.0), "the badge says the same");
     outcome(edge.close()).await.unwrap();
+}
+
+/// A person in a tab that does not lead said "send now", and nobody heard.
+#[wasm_bindgen_test]
+async fn send_now_is_heard_by_whoever_leads() {
+    let name = "edge-flush";
+    clean(name).await;
+    city("down");
+    let edge = open(name).await;
+    emit(&edge, &pay("o-1", 100)).await.unwrap();
+    until(&edge, |snapshot| text(snapshot, "link") == "down").await;
+    let other = open(name).await;
+    assert_eq!(get(&other.snapshot(), "leader").as_bool(), Some(false));
+    for _ in 0..3 {
+        let asked = requested();
+        other.flush();
+        JsFuture::from(asked).await.unwrap();
+    }
+    outcome(other.close()).await.unwrap();
+    outcome(edge.close()).await.unwrap();
+    clean(name).await;
+}
+
+/// A token that no header can hold made a request that never left and counted as perhaps sent.
+#[wasm_bindgen_test]
+async fn a_token_that_cannot_travel_holds_the_event() {
+    let name = "edge-odd-token";
+    clean(name).await;
+    city("accept");
+    let options = choices(name);
+    let token = Function::new_no_args("return 'night\\nmarket 夜市'");
+    Reflect::set(&options, &"credentials".into(), &token).unwrap();
+    let edge = Edge::try_from_js_value(outcome(Edge::open(options)).await.unwrap()).unwrap();
+    emit(&edge, &pay("o-1", 100)).await.unwrap();
+    until(&edge, |snapshot| text(snapshot, "whyNotSending") == "held").await;
+    assert_eq!(get(&edge.snapshot(), "unknown").as_f64(), Some(0.0));
+    assert_eq!((sent().length(), get(&edge.snapshot(), "held").as_f64()), (0, Some(1.0)));
+    outcome(edge.close()).await.unwrap();
+    clean(name).await;
 }
 
 #[wasm_bindgen_test]
@@ -759,7 +820,7 @@ pub mod page {
         let edge = open(name).await;
         let alarm = text(&get(&edge.snapshot(), "storage"), "alarm");
         let (listener, heard) = ear();
-        edge.notices(listener.unchecked_into()).unwrap();
+        edge.notices(&listener).unwrap();
         assert!(get(&get(&edge.snapshot(), "storage"), "alarm").is_null(), "it was told");
         outcome(edge.close()).await.unwrap();
         (alarm, heard.iter().map(|notice| text(&notice, "code")).collect())

@@ -155,6 +155,7 @@ async fn an_answer_comes_with_what_proves_it() {
         retry_after: Some("7".into()),
         date: Some(UnixMillis(784_111_777_000)),
         body: "later".into(),
+        html: false,
     };
     assert_eq!(reply, expected);
     assert_eq!(asked_for(), "POST error omit no-store {}");
@@ -166,7 +167,14 @@ async fn a_question_has_no_body_and_its_answer_perhaps_no_headers() {
     answer_with(200, "", "{}");
     let reply = send(&get()).await;
     mend();
-    let nothing = Reply::Http { status: 200, city: None, retry_after: None, date: None, body: String::new() };
+    let nothing = Reply::Http {
+        status: 200,
+        city: None,
+        retry_after: None,
+        date: None,
+        body: String::new(),
+        html: false,
+    };
     assert_eq!(reply, nothing);
     assert_eq!(asked_for(), "GET error omit no-store ");
 }

@@ -277,6 +277,7 @@ impl City {
             retry_after: retry_after.map(str::to_owned),
             date: Some(self.clock),
             body,
+            html: false,
         }
     }
 }

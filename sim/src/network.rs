@@ -41,7 +41,8 @@ impl World {
         }
         if self.strikes(Trouble::Net, 12) {
             let body = "<html>".to_owned();
-            let reply = Reply::Http { status: 200, city: None, retry_after: None, date: None, body };
+            let reply =
+                Reply::Http { status: 200, city: None, retry_after: None, date: None, body, html: false };
             self.schedule(now + 40, at, What::Replies { number, reply });
             return Ok(());
         }
@@ -149,22 +150,22 @@ impl World {
             (Some(Bug::DropsOn401), Reply::Http { status: 401, city, date, .. }) if !sent.is_empty() => {
                 let words = sent.iter().map(|id| format!(r#"{{"id":"{id}","verdict":"accepted"}}"#));
                 let body = format!(r#"{{"verdicts":[{}]}}"#, words.collect::<Vec<_>>().join(","));
-                Reply::Http { status: 200, city, retry_after: None, date, body }
+                Reply::Http { status: 200, city, retry_after: None, date, body, html: false }
             }
             (
                 Some(Bug::EarlyWord),
-                Reply::Http { status: 200, city: Some(city), retry_after, date, body },
+                Reply::Http { status: 200, city: Some(city), retry_after, date, body, .. },
             ) => {
                 for id in
                     sent.iter().filter(|id| body.contains(&format!(r#""id":"{id}","verdict":"accepted""#)))
                 {
                     self.notice(at, &Notice::Settled { id: *id, verdict: Final::Accepted })?;
                 }
-                Reply::Http { status: 200, city: Some(city), retry_after, date, body }
+                Reply::Http { status: 200, city: Some(city), retry_after, date, body, html: false }
             }
-            (Some(Bug::Overfull), Reply::Http { status, city, retry_after, date, body }) => {
+            (Some(Bug::Overfull), Reply::Http { status, city, retry_after, date, body, .. }) => {
                 let body = body.replace(r#""maxEvents":20"#, r#""maxEvents":90"#);
-                Reply::Http { status, city, retry_after, date, body }
+                Reply::Http { status, city, retry_after, date, body, html: false }
             }
             (_, reply) => reply,
         })

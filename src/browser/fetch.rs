@@ -91,6 +91,7 @@ fn read(response: &JsValue, body: String) -> Reply {
         status: sys::get(response, "status").as_f64().unwrap_or_default() as u16,
         city: header(headers::CITY),
         retry_after: header(headers::RETRY_AFTER),
+        html: header("content-type").is_some_and(|kind| kind.starts_with("text/html")),
         date: header("date").and_then(|value| retry_after::http_date(&value)),
         body,
     }

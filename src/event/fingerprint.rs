@@ -4,6 +4,7 @@
 //! another fingerprint is a conflict.
 
 use super::json::{Json, sorted, write_text};
+use super::names::{EventType, Key};
 use sha2::{Digest, Sha256};
 
 /// The fingerprint of the named members of a payload, or of the whole payload when none is named.
@@ -22,6 +23,21 @@ pub fn fingerprint(payload: &Json, members: &[&str]) -> [u8; 32] {
         }
         canonical_object(&chosen, &mut text);
     }
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// The fingerprint of an event. Where the caller chose the intent, type and key are part of what was meant: the same
+/// word for another thing is a conflict. Elsewhere they form the intent itself.
+pub fn meaning(chosen: bool, kind: &EventType, key: &Key, payload: &Json, members: &[&str]) -> [u8; 32] {
+    if !chosen {
+        return fingerprint(payload, members);
+    }
+    let mut text = String::new();
+    canonical(payload, &mut text);
+    // A type holds no line break, and a JSON text ends where it ends.
+    text.push_str(kind.as_str());
+    text.push('\n');
+    text.push_str(key.as_str());
     Sha256::digest(text.as_bytes()).into()
 }
 

@@ -1,7 +1,7 @@
 //! From what a caller asks to an event that never changes again.
 
 use super::contract::{Form, IntentRule, OnDead, PayloadProblem, Terms, TermsProblem, Writer};
-use super::fingerprint::fingerprint;
+use super::fingerprint::meaning;
 use super::ids::{EventId, IntentKey, LaneHash, Sequence, UnixMillis};
 use super::intent::{self, Parts};
 use super::json::{Json, write_text};
@@ -201,7 +201,7 @@ pub fn prepare(
     Ok(Prepared {
         id,
         intent,
-        fingerprint: fingerprint(&payload, members),
+        fingerprint: meaning(emit.intent.is_some(), &kind, &key, &payload, members),
         lane: key.lane(),
         on_dead: terms.on_dead(),
         tail,

@@ -359,6 +359,8 @@ enum Purpose {
     Redrive(Ticket, Again),
     Feed(Rc<Vec<Heard>>, String),
     Beat,
+    /// So many marks are being taken back.
+    TakeBack(u64),
     Discard(Ticket, EventId),
     Pause(Ticket),
     Lead,
@@ -566,7 +568,10 @@ impl Engine {
             Waiting::Held => self.counter.owed,
             _ => self.window.lanes.values().filter(|lane| lane.held && lane.due_ms.is_some()).count() as u64,
         };
-        let awaited = self.window.iter().filter(|row| row.awaits_answer()).count() as u64;
+        let mut awaited = self.window.iter().filter(|row| row.awaits_answer()).count() as u64;
+        for (_, purpose) in &self.pending {
+            awaited += if let Purpose::TakeBack(marks) = purpose { *marks } else { 0 };
+        }
         Snapshot {
             counter: self.counter,
             oldest: self.oldest(),
@@ -613,7 +618,8 @@ impl Engine {
         {
             WhyNotSending::Sending
         } else if self.window.next_due_ms().is_some() {
-            WhyNotSending::WaitingLane
+            let held = self.window.lanes.values().any(|lane| lane.held && lane.due_ms.is_some());
+            if held { WhyNotSending::Held } else { WhyNotSending::WaitingLane }
         } else {
             WhyNotSending::NeedsAttention
         }
@@ -1126,7 +1132,7 @@ impl Engine {
                     self.apply(Batch::Prune { after, at: now.wall }, Purpose::Prune);
                 }
             }
-            Purpose::Aside => match result {
+            Purpose::Aside | Purpose::TakeBack(_) => match result {
                 Ok(Done::Marked(counter)) => self.take_counter(counter, self.counter.dead),
                 Ok(_) | Err(StoreFault::Refused(Refusal::StaleEpoch)) => {}
                 Err(fault) => self.tell(Notice::Storage(fault)),
@@ -1757,7 +1763,8 @@ impl Engine {
             }
         }
         if let (false, Some(epoch)) = (first.is_empty(), self.epoch) {
-            self.apply(Batch::Sent { epoch, rows: first, maybe: false }, Purpose::Aside);
+            let marks = first.len() as u64;
+            self.apply(Batch::Sent { epoch, rows: first, maybe: false }, Purpose::TakeBack(marks));
         }
     }
 

@@ -11,6 +11,8 @@ pub(super) enum Word {
     Changed,
     /// The context that leads lives.
     Beat,
+    /// A person says "send now", perhaps beside a context that does not lead.
+    Flush,
     /// The city said this, and it is on disk.
     Heard(String),
 }
@@ -23,6 +25,7 @@ impl Word {
         match self {
             Self::Changed => sys::text("changed"),
             Self::Beat => sys::text("beat"),
+            Self::Flush => sys::text("flush"),
             Self::Heard(body) => sys::text(&format!("{HEARD}{body}")),
         }
     }
@@ -33,6 +36,7 @@ impl Word {
         match said.strip_prefix(HEARD) {
             Some(body) => Self::Heard(body.to_owned()),
             None if said == "beat" => Self::Beat,
+            None if said == "flush" => Self::Flush,
             None => Self::Changed,
         }
     }

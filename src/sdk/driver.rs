@@ -243,6 +243,7 @@ impl Driver {
     fn heard(self: &Rc<Self>, word: Word) {
         match word {
             Word::Beat => return self.hand(Input::Beat),
+            Word::Flush => return self.hand(Input::Flush),
             Word::Heard(body) => return self.tell_outcome(&body),
             Word::Changed => {}
         }
@@ -254,6 +255,12 @@ impl Driver {
         for id in ids {
             self.look_up(id);
         }
+    }
+
+    /// A person says "send now", here or to whoever leads.
+    pub(super) fn flush(self: &Rc<Self>) {
+        self.hand(Input::Flush);
+        self.tell_others(&Word::Flush);
     }
 
     // What is to be done.
@@ -419,7 +426,9 @@ impl Driver {
         self.asking.replace(Some(answer.clone()));
         let told = outcome(&answer).await;
         self.asking.replace(None);
-        let token = told.ok()?.as_string().filter(|token| !token.is_empty())?;
+        // What no header can hold is no token: a request with it would never leave.
+        let visible = |token: &String| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        let token = told.ok()?.as_string().filter(visible)?;
         self.token.replace(Some(token.clone()));
         Some(token)
     }
@@ -469,14 +478,12 @@ impl Driver {
     fn look_up(self: &Rc<Self>, id: EventId) {
         self.spawn(async move |driver| {
             let told = match driver.store.find(id.to_bytes()).await {
-                Ok(Some(fate)) if fate.kept.id == id => {
-                    match final_of(fate.status, fate.note.as_deref()) {
-                        Some(verdict) => Ok(values::verdict(id, &verdict)),
-                        None => return,
-                    }
-                }
+                Ok(Some(fate)) if fate.kept.id == id => match final_of(fate.status, fate.note.as_deref()) {
+                    Some(verdict) => Ok(values::verdict(id, &verdict)),
+                    None => return,
+                },
                 Ok(_) => {
-                    let text = "This outbox holds no event with this id: it was never stored here, or settled long ago.";
+                    let text = "No event here has this id, or it settled long ago.";
                     Err(errors::error("not-found", text, errors::Retry::IsVain))
                 }
                 Err(fault) => Err(errors::of_store(&fault)),
@@ -751,9 +758,7 @@ fn link_text(link: Link) -> &'static str {
         Link::Up => "The server answers.",
         Link::Down => "The server does not answer, or fails.",
         Link::Captive => "A portal or proxy answers in the server's place: sign in to the network.",
-        Link::Misconfigured => {
-            "What answers at this address is not the server meant: check the `city` or `single` option."
-        }
+        Link::Misconfigured => "What answers here is not the server: check its address.",
     }
 }
 

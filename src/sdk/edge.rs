@@ -12,7 +12,6 @@ use crate::browser::sys::{self, Function, Promise, get};
 use crate::event::{Device, EventId, Identity, Key, Sequence, Stored};
 use crate::limits::SAFE_INTEGER_MAX;
 use crate::outbox::Engine;
-use crate::outbox::engine::Input;
 use crate::outbox::record::DeadLetter;
 use crate::wire::single::REFUSED;
 use std::rc::Rc;
@@ -77,7 +76,7 @@ impl Edge {
     }
 
     /// Resolves with the city's verdict for an event, also after a reload.
-    pub fn settled(&self, id: &str, options: &JsValue) -> Promise {
+    pub fn settled(&self, id: &JsValue, options: &JsValue) -> Promise {
         rejecting(|| {
             self.check_open()?;
             let id = read_id(id)?;
@@ -108,33 +107,33 @@ impl Edge {
 
     /// Calls the listener at once and after every change; returns the way to stop.
     #[wasm_bindgen(unchecked_return_type = "() => void")]
-    pub fn subscribe(&self, listener: Function) -> Result<Function, JsValue> {
+    pub fn subscribe(&self, listener: &JsValue) -> Result<Function, JsValue> {
         self.check_open()?;
-        let number = self.driver.listen(Told::Snapshots, listener.clone());
-        sys::call_back(&listener, &[&self.driver.snapshot()])?;
+        let number = self.driver.listen(Told::Snapshots, values::function(listener, "listener")?);
+        sys::call_back(listener, &[&self.driver.snapshot()])?;
         Ok(self.stop(number))
     }
 
     /// Calls the listener with what is worth telling; returns the way to stop.
     #[wasm_bindgen(unchecked_return_type = "() => void")]
-    pub fn notices(&self, listener: Function) -> Result<Function, JsValue> {
+    pub fn notices(&self, listener: &JsValue) -> Result<Function, JsValue> {
         self.check_open()?;
-        let number = self.driver.listen(Told::Notices, listener);
+        let number = self.driver.listen(Told::Notices, values::function(listener, "listener")?);
         self.driver.tell_alarm();
         Ok(self.stop(number))
     }
 
     /// Calls the listener with each event the city says to this device; returns the way to stop.
     #[wasm_bindgen(unchecked_return_type = "() => void")]
-    pub fn outcomes(&self, listener: Function) -> Result<Function, JsValue> {
+    pub fn outcomes(&self, listener: &JsValue) -> Result<Function, JsValue> {
         self.check_open()?;
-        let number = self.driver.listen(Told::Outcomes, listener);
+        let number = self.driver.listen(Told::Outcomes, values::function(listener, "listener")?);
         Ok(self.stop(number))
     }
 
     /// What the city said about one event, also after a reload.
     #[wasm_bindgen(js_name = outcomesOf)]
-    pub fn outcomes_of(&self, id: &str) -> Promise {
+    pub fn outcomes_of(&self, id: &JsValue) -> Promise {
         rejecting(|| {
             self.check_open()?;
             let id = read_id(id)?;
@@ -172,8 +171,8 @@ impl Edge {
     }
 
     /// Gives a dead letter up for good. Its intent stays closed.
-    pub fn discard(&self, sequence: f64, reason: String) -> Promise {
-        let decision = match reason.trim() {
+    pub fn discard(&self, sequence: f64, reason: &JsValue) -> Promise {
+        let decision = match reason.as_string().unwrap_or_default().trim() {
             "" => Err(error("bad-option", "Say why it is discarded: the reason is kept.", Retry::IsVain)),
             reason => Ok(Decision::Discard(reason.to_owned())),
         };
@@ -192,13 +191,14 @@ impl Edge {
 
     /// A person says "send now": skips the wait once.
     pub fn flush(&self) {
-        self.driver.hand(Input::Flush);
+        self.driver.flush();
     }
 
     /// A safe random key: the prefix, a dash and 26 letters that people do not mix up.
     #[wasm_bindgen(js_name = newKey)]
-    pub fn new_key(&self, prefix: &str) -> Result<String, JsValue> {
-        let mut key = format!("{prefix}-");
+    pub fn new_key(&self, prefix: &JsValue) -> Result<String, JsValue> {
+        // What is no text is no prefix, and without one it is no key.
+        let mut key = prefix.as_string().map_or_else(|| " ".to_owned(), |prefix| format!("{prefix}-"));
         let length = key.len() + KEY_RANDOM_LETTERS;
         while key.len() < length {
             let bytes: [u8; 32] = entropy::bytes().map_err(|_| no_entropy())?;
@@ -317,17 +317,14 @@ fn given_up(signal: &JsValue) -> JsValue {
     errors::error_caused("aborted", "The wait was given up.", Retry::Helps, &get(signal, "reason"))
 }
 
-fn read_id(id: &str) -> Result<EventId, JsValue> {
-    EventId::parse(id)
+fn read_id(id: &JsValue) -> Result<EventId, JsValue> {
+    id.as_string()
+        .and_then(|id| EventId::parse(&id))
         .ok_or_else(|| error("not-found", "This is not an event id: take it from a receipt.", Retry::IsVain))
 }
 
 fn no_entropy() -> JsValue {
-    error(
-        "fault",
-        "This browser has no crypto.getRandomValues, so no safe identity can be made.",
-        Retry::IsVain,
-    )
+    error("fault", "This browser has no crypto.getRandomValues.", Retry::IsVain)
 }
 
 async fn open_letter(driver: &Rc<Driver>, sequence: f64) -> Result<DeadLetter, JsValue> {
@@ -352,25 +349,13 @@ struct Choice {
 fn read_options(value: &JsValue) -> Result<Choice, JsValue> {
     let wrong = |text: &str| error("bad-option", text, Retry::IsVain);
     if !value.is_object() {
-        return Err(wrong("Edge.open takes one object: { city, device, credentials }."));
+        return Err(wrong("Edge.open takes one object: { city, device }."));
     }
-    for name in sys::items(&sys::call_of("Object", "keys", &[value])?) {
-        if name.as_string().is_none_or(|name| !OPTIONS.contains(&name.as_str())) {
-            return Err(wrong(&format!(
-                "Edge.open has no option `{}`.",
-                name.as_string().unwrap_or_default()
-            )));
-        }
-    }
+    values::only(value, &OPTIONS)?;
     let (city, single) = match (get(value, "city").as_string(), get(value, "single").as_string()) {
         (Some(city), None) if is_address(&city) => (city.trim_end_matches(['/']).to_owned(), false),
         (None, Some(single)) if is_address(&single) => (single, true),
-        (Some(_), Some(_)) => return Err(wrong("Name either `city` or `single`, not both.")),
-        _ => {
-            let text =
-                "`city` or `single` must be an http(s) address, or a path such as \"/\" at this origin.";
-            return Err(wrong(text));
-        }
+        _ => return Err(wrong("One of `city` and `single` must be an http(s) address or a path.")),
     };
     let refused = if single { Some(read_refused(&get(value, "refused"))?) } else { None };
     let device =
@@ -394,7 +379,9 @@ fn read_options(value: &JsValue) -> Result<Choice, JsValue> {
 /// Absolute with http or https, or relative to the page.
 fn is_address(text: &str) -> bool {
     let scheme = text.split(['/', '?', '#']).next().unwrap_or_default();
+    // Browsers refuse a name and password in an address.
     !text.is_empty()
+        && !text.contains(['@'])
         && (scheme.is_empty() || scheme == "http:" || scheme == "https:" || !scheme.contains([':']))
 }
 

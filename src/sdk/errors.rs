@@ -47,20 +47,18 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
         EmitFault::Conflict(kept) => error(
             "conflict",
             &format!(
-                "This key already stands in the outbox as event {} with another meaning. \
-                 Use a new key for what is new: edge.newKey(\"order\").",
+                "This intent stands in the outbox already, as event {}, with another meaning. \
+                 What is new needs a new key, or a new `intent`: edge.newKey(\"order\").",
                 kept.id
             ),
             Retry::IsVain,
         ),
-        EmitFault::Contradiction => error(
-            "conflict",
-            "Two events of this commit contradict each other. Nothing was written.",
-            Retry::IsVain,
-        ),
+        EmitFault::Contradiction => {
+            error("conflict", "Two events of this commit contradict each other.", Retry::IsVain)
+        }
         EmitFault::IntentClosed(kept) => error(
             "intent-closed",
-            &format!("A person gave this intent up (event {}). Use a new key if it is meant anew.", kept.id),
+            &format!("A person gave this intent up (event {}): a new one needs a new key.", kept.id),
             Retry::IsVain,
         ),
         EmitFault::Full => of_store(&StoreFault::Quota),
@@ -73,7 +71,7 @@ pub(super) fn of_emit(fault: &EmitFault) -> JsValue {
         ),
         EmitFault::NotRedrivable => error(
             "not-redrivable",
-            "This dead letter cannot be sent again: it was decided already, or its next attempt is in the outbox.",
+            "It was decided already, or its next attempt is in the outbox.",
             Retry::IsVain,
         ),
         EmitFault::MustNotChange => error(
@@ -97,18 +95,16 @@ pub(super) fn of_store(fault: &StoreFault) -> JsValue {
         StoreFault::Lost(detail) => error(
             "storage-lost",
             &format!(
-                "The browser closed the database and it could not be opened again ({detail}). Call again with the same key: it is safe."
+                "The browser closed the database and it does not open again ({detail}). Call again, or go on with edge.reopen()."
             ),
             Retry::Helps,
         ),
-        StoreFault::Newer => error(
-            "storage-newer",
-            "A newer version of this page wrote the outbox. Reload to get that version; nothing was changed.",
-            Retry::IsVain,
-        ),
+        StoreFault::Newer => {
+            error("storage-newer", "A newer version of this page wrote the outbox: reload.", Retry::IsVain)
+        }
         StoreFault::Blocked => error(
             "storage-blocked",
-            "Another tab holds the outbox and does not let go. Close the other tabs of this page and open again.",
+            "Another tab holds the outbox: close the other tabs of this page and open again.",
             Retry::Helps,
         ),
         StoreFault::OtherDevice(device) => error(
@@ -121,7 +117,7 @@ pub(super) fn of_store(fault: &StoreFault) -> JsValue {
         StoreFault::Unavailable(detail) => error(
             "no-storage",
             &format!(
-                "This browser gives the page no IndexedDB ({detail}), so nothing can be kept safe. Leave private mode or use another browser."
+                "This browser gives the page no IndexedDB ({detail}). Leave private mode or use another browser."
             ),
             Retry::IsVain,
         ),

@@ -29,6 +29,7 @@ pub(super) fn read_commit(value: &JsValue) -> Result<CommitIn, JsValue> {
     if !value.is_object() {
         return Err(wrong("commit takes one object: { expect, put, remove, emit }."));
     }
+    values::only(value, &["expect", "put", "remove", "emit"])?;
     let (mut emits, mut expect) = (Vec::new(), Vec::new());
     for event in list(value, "emit")? {
         emits.push(values::read_emit(&event)?);

@@ -15,12 +15,29 @@ use wasm_bindgen::prelude::*;
 /// A callback among options: a function, or left out.
 pub(super) fn callback(options: &JsValue, name: &str) -> Result<Option<Function>, JsValue> {
     let value = get(options, name);
-    if value.is_undefined() || value.is_null() {
-        return Ok(None);
-    }
-    let wrong = || error("bad-option", &format!("`{name}` must be a function."), Retry::IsVain);
-    if value.is_function() { Ok(Some(value.unchecked_into())) } else { Err(wrong()) }
+    if value.is_undefined() || value.is_null() { Ok(None) } else { function(&value, name).map(Some) }
 }
+
+/// A function; anything else would be a fault of the page at every call.
+pub(super) fn function(value: &JsValue, name: &str) -> Result<Function, JsValue> {
+    let wrong = || error("bad-option", &format!("`{name}` must be a function."), Retry::IsVain);
+    if value.is_function() { Ok(value.clone().unchecked_into()) } else { Err(wrong()) }
+}
+
+/// No member but these: one that is mistyped would be left out without a word.
+pub(super) fn only(value: &JsValue, names: &[&str]) -> Result<(), JsValue> {
+    for name in sys::items(&sys::call_of("Object", "keys", &[value])?) {
+        let name = name.as_string().unwrap_or_default();
+        if !names.contains(&name.as_str()) {
+            return Err(error("bad-option", &format!("There is no `{name}` here."), Retry::IsVain));
+        }
+    }
+    Ok(())
+}
+
+/// The members of an emit.
+const EMIT: [&str; 9] =
+    ["topic", "type", "key", "payload", "correlationId", "causationId", "intent", "attempt", "traceparent"];
 
 /// Reads what `emit` was given.
 pub(super) fn read_emit(value: &JsValue) -> Result<Emit, JsValue> {
@@ -31,6 +48,7 @@ pub(super) fn read_emit(value: &JsValue) -> Result<Emit, JsValue> {
             Retry::IsVain,
         ));
     }
+    only(value, &EMIT)?;
     let optional = |name: &str| match get(value, name) {
         missing if missing.is_undefined() || missing.is_null() => Ok(None),
         given => text(&given, name, "bad-key").map(Some),
@@ -83,7 +101,7 @@ pub(super) fn read_payload(value: &JsValue) -> Result<String, JsValue> {
         )),
         Err(cause) => Err(error_caused(
             "bad-payload",
-            "The payload cannot be written as JSON (is it circular?).",
+            "The payload is no JSON (is it circular?).",
             Retry::IsVain,
             &cause,
         )),

@@ -29,6 +29,8 @@ pub enum Reply {
         date: Option<UnixMillis>,
         /// The body, at most `ANSWER_BYTES_MAX`.
         body: String,
+        /// Whether it is called HTML.
+        html: bool,
     },
 }
 
@@ -86,7 +88,7 @@ pub enum Asked<'a> {
 /// `now` is only used for `Retry-After` dates when the answer has no `Date` of its own.
 pub fn classify(reply: &Reply, asked: Asked<'_>, now: UnixMillis) -> ReplyClass {
     let (status, city, retry_after, date, body) = match reply {
-        Reply::Http { status, city, retry_after, date, body } => (*status, city, retry_after, date, body),
+        Reply::Http { status, city, retry_after, date, body, .. } => (*status, city, retry_after, date, body),
         _ => return without_answer(reply),
     };
     if city.as_deref().is_none_or(str::is_empty) {
@@ -163,12 +165,13 @@ mod tests {
             retry_after: None,
             date: None,
             body: body.into(),
+            html: false,
         }
     }
 
     fn told(status: u16, retry_after: &str) -> Reply {
         let Reply::Http { status, city, date, body, .. } = http(status, true, "") else { panic!() };
-        Reply::Http { status, city, retry_after: Some(retry_after.into()), date, body }
+        Reply::Http { status, city, retry_after: Some(retry_after.into()), date, body, html: false }
     }
 
     fn verdicts(words: &[(u8, &str)]) -> String {

@@ -60,7 +60,7 @@ fn percent_encoded(value: &str) -> String {
 /// What a reply means for the one event of its request. A 2xx settles it, a status of `refused` with a JSON body refuses
 /// it, and all else is trouble that kills nothing. `now` is only used for `Retry-After` dates without a `Date`.
 pub fn classify(reply: &Reply, id: EventId, refused: &[u16], now: UnixMillis) -> ReplyClass {
-    let Reply::Http { status, retry_after, date, body, .. } = reply else {
+    let Reply::Http { status, retry_after, date, body, html, .. } = reply else {
         return super::classify::without_answer(reply);
     };
     let judged = |word, problem| {
@@ -69,7 +69,7 @@ pub fn classify(reply: &Reply, id: EventId, refused: &[u16], now: UnixMillis) ->
     };
     let wait = retry_after.as_deref().and_then(|value| retry_after::wait_ms(value, date.unwrap_or(now)));
     match status {
-        200..=299 if is_page(body) => ReplyClass::Link(Unsettled::Captive),
+        200..=299 if is_page(body, *html) => ReplyClass::Link(Unsettled::Captive),
         200..=299 => judged(VerdictWord::Accepted, None),
         401 => ReplyClass::Hold,
         429 | 503 if wait.is_some() => ReplyClass::Told(wait),
@@ -86,8 +86,12 @@ pub fn classify(reply: &Reply, id: EventId, refused: &[u16], now: UnixMillis) ->
     }
 }
 
-/// A portal answers with a page, in whatever encoding; nobody answers a POST of JSON so.
-fn is_page(body: &str) -> bool {
+/// A portal answers with a page, in whatever encoding; nobody answers a POST of JSON so. What is only called HTML may be
+/// a server that says so of everything: then what it says is JSON, or nothing.
+fn is_page(body: &str, html: bool) -> bool {
+    if html && !body.is_empty() && Json::parse(body).is_err() {
+        return true;
+    }
     let blank = |sign: char| sign.is_whitespace() || matches!(sign, '\0' | '\u{feff}' | '\u{fffd}');
     body.trim_start_matches(blank).starts_with('<')
 }
@@ -121,7 +125,7 @@ mod tests {
 
     fn http(status: u16, body: &str, retry_after: Option<&str>) -> Reply {
         let retry_after = retry_after.map(str::to_owned);
-        Reply::Http { status, city: None, retry_after, date: None, body: body.into() }
+        Reply::Http { status, city: None, retry_after, date: None, body: body.into(), html: false }
     }
 
     fn class(status: u16, body: &str) -> ReplyClass {
@@ -163,6 +167,27 @@ mod tests {
             assert_eq!(class(200, page), ReplyClass::Link(Unsettled::Captive), "{page:?}");
         }
         assert_eq!(class(511, "{}"), ReplyClass::Link(Unsettled::Captive));
+    }
+
+    #[test]
+    fn row_what_is_called_html_settles_only_with_json_or_nothing_in_it() {
+        let html = |body: &str| {
+            let Reply::Http { status, city, retry_after, date, body, .. } = http(200, body, None) else {
+                panic!()
+            };
+            classify(&Reply::Http { status, city, retry_after, date, body, html: true }, id(), &REFUSED, NOW)
+        };
+        for page in ["Please log in at http://portal.example", "Welcome! <a href='/in'>log in</a>"] {
+            assert_eq!(html(page), ReplyClass::Link(Unsettled::Captive), "{page}");
+            assert_eq!(
+                word(&class(200, page)),
+                Some((VerdictWord::Accepted, None)),
+                "plain text may be an answer"
+            );
+        }
+        for answer in ["", r#"{"ok":true}"#, "\"taken\""] {
+            assert_eq!(word(&html(answer)), Some((VerdictWord::Accepted, None)), "{answer}");
+        }
     }
 
     #[test]

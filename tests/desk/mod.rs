@@ -409,18 +409,25 @@ pub(crate) fn poisoned(key: &str) -> Emit {
 }
 
 pub(crate) fn city(status: u16, body: &str) -> Reply {
-    Reply::Http { status, city: Some("c".into()), retry_after: None, date: None, body: body.into() }
+    Reply::Http {
+        status,
+        city: Some("c".into()),
+        retry_after: None,
+        date: None,
+        body: body.into(),
+        html: false,
+    }
 }
 
 pub(crate) fn foreign(status: u16, body: &str) -> Reply {
-    Reply::Http { status, city: None, retry_after: None, date: None, body: body.into() }
+    Reply::Http { status, city: None, retry_after: None, date: None, body: body.into(), html: false }
 }
 
 /// The answer came when the city's clock showed this.
 pub(crate) fn at(reply: Reply, time: UnixMillis) -> Reply {
     match reply {
         Reply::Http { status, city, retry_after, body, .. } => {
-            Reply::Http { status, city, retry_after, date: Some(time), body }
+            Reply::Http { status, city, retry_after, date: Some(time), body, html: false }
         }
         other => other,
     }
@@ -429,9 +436,9 @@ pub(crate) fn at(reply: Reply, time: UnixMillis) -> Reply {
 /// Verdicts with the window that came along.
 pub(crate) fn verdicts_in_window(ids: &[EventId], window_ms: u64) -> Reply {
     match verdicts(ids, "accepted") {
-        Reply::Http { status, city, retry_after, date, body } => {
+        Reply::Http { status, city, retry_after, date, body, .. } => {
             let body = body.replace("\"windowMs\":0", &format!("\"windowMs\":{window_ms}"));
-            Reply::Http { status, city, retry_after, date, body }
+            Reply::Http { status, city, retry_after, date, body, html: false }
         }
         other => other,
     }
@@ -445,7 +452,7 @@ pub(crate) fn told(status: u16, seconds: &str) -> Reply {
 pub(crate) fn come_back(reply: Reply, seconds: &str) -> Reply {
     match reply {
         Reply::Http { status, city, date, body, .. } => {
-            Reply::Http { status, city, retry_after: Some(seconds.into()), date, body }
+            Reply::Http { status, city, retry_after: Some(seconds.into()), date, body, html: false }
         }
         other => other,
     }

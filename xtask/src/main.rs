@@ -47,6 +47,8 @@ and the parts of them
   pack              The npm package as a tarball in target/pack, checked: what it promises is in it (publint), its types
                     are found (attw), are those of the real exports (bindings) and can be read (typedoc).
   limits            docs/limits.md as src/limits.rs has it: `cargo xtask limits > docs/limits.md`.
+  contracts         The schemas of all events in contracts/, as the code has them; with --check fail where they differ
+                    or break a release.
   size              What a browser downloads, gzipped, against its limit.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
@@ -61,6 +63,7 @@ enum Wish {
     Test(Choice),
     Ci,
     Limits,
+    Contracts { check: bool },
     Pack,
     Size,
     Help,
@@ -84,6 +87,7 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Build => build::browser_side(&place)?,
         Wish::Up(options) => up::run(&place, &options)?,
         Wish::Limits => print!("{}", tables::limits(&place)?),
+        Wish::Contracts { check } => tables::contracts(&place, check)?,
         Wish::Pack => pack::run(&place)?,
         Wish::Size => size::weigh(&place)?,
         Wish::Test(choice) => {
@@ -112,6 +116,13 @@ impl Wish {
             "build" => Self::Build,
             "ci" => Self::Ci,
             "limits" => Self::Limits,
+            "contracts" => match words.next().as_deref() {
+                None => return Ok(Self::Contracts { check: false }),
+                Some("--check") => Self::Contracts { check: true },
+                Some(other) => {
+                    return Err(Fault::advice(format!("`contracts` takes --check, not `{other}`")));
+                }
+            },
             "pack" => Self::Pack,
             "size" => Self::Size,
             "help" | "-h" | "--help" => Self::Help,
@@ -137,6 +148,15 @@ mod tests {
 
     fn parse(line: &str) -> Result<Wish, Fault> {
         Wish::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn contracts_are_written_or_checked() {
+        assert_eq!(parse("contracts").unwrap(), Wish::Contracts { check: false });
+        assert_eq!(parse("contracts --check").unwrap(), Wish::Contracts { check: true });
+        for line in ["contracts check", "contracts --check more"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

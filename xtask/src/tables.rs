@@ -5,6 +5,7 @@
 
 use std::fs;
 
+use crate::child;
 use crate::fault::Fault;
 use crate::place::Place;
 
@@ -22,6 +23,15 @@ pub(crate) fn limits(place: &Place) -> Result<String, Fault> {
     let source = fs::read_to_string(place.root.join("src/limits.rs"))
         .map_err(Fault::io("cannot read src/limits.rs"))?;
     Ok(LIMITS_HEAD.to_owned() + &rows(&source)?)
+}
+
+/// Has the city write the schemas of all events, or hold against them what lies there.
+pub(crate) fn contracts(place: &Place, check: bool) -> Result<(), Fault> {
+    let what = if check { ["check", "--dir"] } else { ["write", "--out"] };
+    let words = ["run", "--quiet", "--package", "city", "--", "contracts"];
+    let mut command = place.cargo(&words);
+    command.args(what).arg(place.root.join("contracts"));
+    child::run(command)
 }
 
 /// One row a constant: its name, its value and its comment.
@@ -178,7 +188,8 @@ mod tests {
             .unwrap()
             .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
             .collect();
-        let made = ["error(", "error_caused(", "vain("].map(|call| first_arguments(&sources, call));
+        let sources = sources + &read("npm/face.js");
+        let made = ["error(", "error_caused(", "vain(", "fault("].map(|call| first_arguments(&sources, call));
         for code in made.concat() {
             assert!(typed.contains(code), "`{code}` is made and has no type");
         }

@@ -7,7 +7,7 @@ use crate::limits::{EVENT_BYTES_MAX, SOURCE_BYTES_MAX};
 use crate::refusal::Refusal;
 use crate::role::{Principal, Role, Speaker, speaker};
 use conch::event::contract::{Form, IntentRule, Writer};
-use conch::event::fingerprint::fingerprint;
+use conch::event::fingerprint::{fingerprint, meaning};
 use conch::event::intent::{self, Parts};
 use conch::event::json::Json;
 use conch::event::{EventId, IntentKey, Sequence};
@@ -138,7 +138,11 @@ fn admit(envelope: &Envelope, principal: &Principal) -> Result<Admitted, Refusal
             return Err(Refusal::IntentMismatch(expected));
         }
     }
-    Ok(Admitted { rule, fingerprint: fingerprint(&envelope.data, members) })
+    // Without a word of the caller's the intent is the event's own id.
+    let own = matches!(rule, IntentRule::Fresh | IntentRule::Caller);
+    let chosen = own && envelope.intent.to_bytes() != envelope.id.to_bytes();
+    let fingerprint = meaning(chosen, &envelope.kind, &envelope.key, &envelope.data, members);
+    Ok(Admitted { rule, fingerprint })
 }
 
 fn parts<'a>(envelope: &'a Envelope, principal: &'a Principal) -> Parts<'a> {
