@@ -31,6 +31,8 @@ interface Event {
 export class Market {
   /** Nobody answers under /v1. */
   away = false;
+  /** Who asks under /v1 is told to come back after so many seconds. */
+  busyS = 0;
   /** So many requests for the wasm fail. */
   wasmFailures = 0;
   /** Ids of events as they came in, again when one came again. */
@@ -101,6 +103,10 @@ export class Market {
     response.setHeaders(new Headers({ ...LETS_IN, "conch-city": OFFER.city, "content-type": "application/json" }));
     if (request.method === "OPTIONS") {
       response.writeHead(204).end();
+      return;
+    }
+    if (this.busyS > 0) {
+      response.writeHead(503, { "retry-after": String(this.busyS) }).end("{}");
       return;
     }
     if (path !== "/v1/events") {
