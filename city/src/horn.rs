@@ -1,7 +1,6 @@
 //! Carries alerts out of the city: each one as a POST of its CloudEvent to the address the operator named.
 
 use crate::machinery::{ALERTS, Errand};
-use city_domain::bus::Failure;
 use city_domain::limits;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -10,14 +9,14 @@ use ureq::Agent;
 /// Starts the horn. It ends when the sender of errands is dropped; `done` hears what came of each.
 pub(crate) fn start(
     address: String,
-    done: impl Fn(Errand, Result<(), Failure>) + Send + 'static,
+    done: impl Fn(Errand, bool) + Send + 'static,
 ) -> std::io::Result<Sender<Errand>> {
     let (send, errands) = channel();
     std::thread::Builder::new().name(ALERTS.into()).spawn(move || run(&address, &errands, done))?;
     Ok(send)
 }
 
-fn run(address: &str, errands: &Receiver<Errand>, done: impl Fn(Errand, Result<(), Failure>)) {
+fn run(address: &str, errands: &Receiver<Errand>, done: impl Fn(Errand, bool)) {
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -29,18 +28,25 @@ fn run(address: &str, errands: &Receiver<Errand>, done: impl Fn(Errand, Result<(
             .post(address)
             .header("content-type", "application/cloudevents+json")
             .send(errand.1.body.as_str());
-        let outcome = match sent.map(|answer| answer.status().as_u16()) {
-            Ok(200..=299) => Ok(()),
-            // The one at the other end says that it will not change its mind.
-            Ok(status @ (400..=407 | 409..=428 | 430..=499)) => {
-                Err(Failure::never("webhook-refused", format!("the webhook answers {status}")))
+        // The address may hold a secret, so the library's words, which may name it, stay here.
+        let taken = match sent.map(|answer| answer.status().as_u16()) {
+            Ok(200..=299) => true,
+            Ok(status) => {
+                tracing::error!(status, "the alerts' webhook does not take an alert; it goes there again");
+                false
             }
-            Ok(status) => Err(Failure::later("webhook-failed", format!("the webhook answers {status}"))),
-            // The address may hold a secret, so the library's words, which may name it, stay here.
-            Err(_) => Err(Failure::later("webhook-silent", "the webhook does not answer")),
+            Err(_) => {
+                tracing::error!("the alerts' webhook does not answer; the alert goes there again");
+                false
+            }
         };
-        done(errand, outcome);
+        done(errand, taken);
     }
+}
+
+/// Whether alerts can be posted there.
+pub(crate) fn is_address(address: &str) -> bool {
+    (address.starts_with("https://") || address.starts_with("http://")) && !shown(address).is_empty()
 }
 
 /// The part of an address that may be shown: scheme and host, for path and query often hold a secret.

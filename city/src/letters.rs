@@ -170,6 +170,12 @@ fn take(place: &Place, word: &Word, decisions: &[(u64, Decision)]) -> Result<(),
             Err(NotDecided::Reason) => {
                 return Err(format!("a reason has 1 to {} characters", limits::REASON_CHARS_MAX));
             }
+            Err(NotDecided::TooLarge) => {
+                return Err(format!(
+                    "with this payload the event is larger than {} bytes",
+                    limits::EVENT_BYTES_MAX
+                ));
+            }
             Err(NotDecided::Gone) => {
                 return Err(format!("the event of {number} is no longer kept: discard it"));
             }

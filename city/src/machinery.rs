@@ -8,8 +8,8 @@ use crate::metrics::Metrics;
 use crate::secret::random;
 use crate::store::SqlTx;
 use city_domain::bus::{
-    BusTx, Consumer, Failure, Lease, Message, PARTITIONS, Subscription, Turn, Wait, carried, due, enlist,
-    errands, hold, relay, take_up, tick,
+    BusTx, Consumer, Lease, Message, PARTITIONS, Subscription, Turn, Wait, carried, due, enlist, errands,
+    hold, relay, take_up, tick,
 };
 use city_domain::{City, Fault, limits};
 use conch::event::{Device, UnixMillis};
@@ -18,6 +18,7 @@ use rusqlite::Connection;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub(crate) struct Machinery {
     placed: bool,
     /// When old rows are forgotten next.
     forget_at: UnixMillis,
+    /// What was said and is not on the log, for those who let new events in.
+    lag: Arc<AtomicU64>,
     /// There may be work now.
     busy: bool,
     /// When there is work next, as far as is known.
@@ -61,8 +64,10 @@ struct Moved {
     died: usize,
     next: Option<UnixMillis>,
     errands: Vec<Errand>,
-    /// How many old rows were forgotten, if it was time.
-    forgotten: Option<usize>,
+    /// Whether there may be more old rows, if it was time to forget some.
+    forgotten: Option<bool>,
+    /// What was said and is not on the log.
+    backlog: u64,
 }
 
 impl Machinery {
@@ -81,12 +86,23 @@ impl Machinery {
             jitter: Jitter::new(u64::from_be_bytes(seed)),
             horn,
             metrics,
+            lag: Arc::default(),
             placed: false,
             away: BTreeSet::new(),
             forget_at: clock::now(),
             busy: true,
             next: None,
         })
+    }
+
+    /// What was said and is not on the log, kept up to date.
+    pub(crate) fn lag(&self) -> Arc<AtomicU64> {
+        self.lag.clone()
+    }
+
+    /// Whether it is behind by more than one turn.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.lag.load(Ordering::Relaxed) > limits::TURN_EVENTS_MAX as u64
     }
 
     /// Something was said.
@@ -112,16 +128,10 @@ impl Machinery {
     }
 
     /// An alert was carried out of the city, or not.
-    pub(crate) fn carried(
-        &mut self,
-        connection: &Connection,
-        bells: &Bells,
-        errand: &Errand,
-        outcome: &Result<(), Failure>,
-    ) {
+    pub(crate) fn carried(&mut self, connection: &Connection, bells: &Bells, errand: &Errand, taken: bool) {
         let moved = self.in_transaction(connection, |own, connection| {
             own.with_turn(connection, |_, tx, turn| {
-                carried(tx, ALERTS, errand.clone(), outcome.clone(), turn)?;
+                carried(tx, ALERTS, errand.clone(), taken, turn)?;
                 Ok(Moved { events: 1, ..Moved::default() })
             })
         });
@@ -159,11 +169,10 @@ impl Machinery {
         };
         self.placed = true;
         self.busy = moved.events > 0;
-        if let Some(rows) = moved.forgotten {
-            // A full hand means that there is more.
-            let more = rows >= limits::FORGET_ROWS_MAX;
+        if let Some(more) = moved.forgotten {
             self.forget_at = UnixMillis(clock::now().0 + if more { 0 } else { limits::FORGET_EVERY_MS });
         }
+        self.lag.store(moved.backlog, Ordering::Relaxed);
         self.next = moved.next;
         if moved.died > 0 {
             self.metrics.died(moved.died);
@@ -213,19 +222,24 @@ impl Machinery {
                 return Ok(Moved { next: Some(until), ..Moved::default() });
             }
             let mut moved = Moved::default();
-            if own.horn.is_some() && !own.placed {
+            if !own.placed && own.horn.is_none() {
+                tx.retire(ALERTS)?;
+            } else if !own.placed {
+                let mut known = false;
                 for partition in 0..PARTITIONS {
-                    if tx.cursor(ALERTS, partition)? == 0 {
-                        let head = tx.head(partition)?;
+                    known |= tx.cursor(ALERTS, partition)? > 0;
+                }
+                for partition in 0..PARTITIONS {
+                    let head = tx.head(partition)?;
+                    if !known && head > 0 {
                         tx.put_cursor(ALERTS, partition, head)?;
                     }
                 }
             }
             for partition in 0..PARTITIONS {
-                if moved.events < limits::TURN_EVENTS_MAX {
-                    moved.events += relay(tx, partition, limits::TURN_EVENTS_MAX, turn.now)?;
-                }
+                moved.events += relay(tx, partition, limits::TURN_EVENTS_MAX, turn.now)?;
             }
+            moved.backlog = tx.backlog()?;
             for service in &own.services {
                 for partition in 0..PARTITIONS {
                     moved.events += take_up(tx, service.as_ref(), partition, limits::TURN_EVENTS_MAX, turn)?;
@@ -242,7 +256,7 @@ impl Machinery {
                 let mut names: Vec<&str> = own.services.iter().map(|service| service.name()).collect();
                 names.extend(own.horn.as_ref().map(|_| ALERTS));
                 let before = UnixMillis(turn.now.0.saturating_sub(limits::KEEP_MS));
-                moved.forgotten = Some(tx.forget(&names, before, limits::FORGET_ROWS_MAX)?);
+                moved.forgotten = Some(tx.forget(&names, before, limits::FORGET_ROWS_MAX)?.1);
             }
             Ok(moved)
         })

@@ -90,7 +90,7 @@ pub(crate) struct ServeOptions {
     circuits: Option<PathBuf>,
     /// Where alerts are posted, each as a CloudEvent in JSON (`ops.alerts.v1.raised`), again until it is taken. Only the
     /// host is ever shown.
-    #[arg(long, env = "CITY_ALERTS_WEBHOOK", hide_env_values = true, value_parser = webhook)]
+    #[arg(long, env = "CITY_ALERTS_WEBHOOK", hide_env_values = true)]
     alerts_webhook: Option<String>,
     /// Development: devices enrol without a code, and ops can make bad weather.
     #[arg(long)]
@@ -107,15 +107,6 @@ pub(crate) struct ServeOptions {
     /// How much is logged: error, warn, info or debug.
     #[arg(long, default_value_t = Level::INFO)]
     log_level: Level,
-}
-
-fn webhook(address: &str) -> Result<String, String> {
-    let scheme = address.starts_with("https://") || address.starts_with("http://");
-    if scheme && !horn::shown(address).is_empty() {
-        Ok(address.to_owned())
-    } else {
-        Err("a webhook is an address that begins with https:// or http://".to_owned())
-    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -40,6 +40,8 @@ pub(crate) enum ServeProblem {
     Taken,
     /// There is no such directory of pages.
     NoPages(PathBuf),
+    /// The webhook's address is none.
+    Webhook,
     /// A file of the operator's cannot be used.
     Unusable(PathBuf, String),
     Io(&'static str, std::io::Error),
@@ -54,6 +56,9 @@ impl std::fmt::Display for ServeProblem {
             }
             Self::NoPages(path) => {
                 write!(f, "there are no pages in {}: build them first, or leave --pages out", path.display())
+            }
+            Self::Webhook => {
+                f.write_str("--alerts-webhook is an address that begins with https:// or http://")
             }
             Self::Unusable(path, problem) => write!(f, "{} cannot be used: {problem}", path.display()),
             Self::Io(what, error) => write!(f, "{what}: {error}"),
@@ -75,6 +80,10 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         return Err(ServeProblem::NoPages(missing.clone()));
     }
     let services = services(options)?;
+    // Not by the parser of the command line, which would print what it refuses.
+    if options.alerts_webhook.as_deref().is_some_and(|address| !horn::is_address(address)) {
+        return Err(ServeProblem::Webhook);
+    }
     let lock = lock(&options.data)?;
     let connection = store::open(&options.data)?;
     let city = City { id: store::city_id(&connection, clock::now())? };

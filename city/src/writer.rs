@@ -8,7 +8,7 @@ use crate::machinery::{Errand, Machinery, Services};
 use crate::metrics::Metrics;
 use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
-use city_domain::bus::{DeadLetter, Decision, Failure, NotDecided, decide};
+use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
 use city_domain::{
     City, Examined, Judged, Owed, Principal, Request, Role, StaleEpoch, enter, ingest, limits, note,
 };
@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -97,13 +98,15 @@ type Taken = Result<DeadLetter, NotDecided>;
 enum Work {
     Job(Job),
     /// An alert was carried out of the city, or not.
-    Carried(Box<Errand>, Result<(), Failure>),
+    Carried(Box<Errand>, bool),
 }
 
 /// The way to the writer.
 #[derive(Clone)]
 pub(crate) struct Writer {
     queue: mpsc::Sender<Work>,
+    /// Events the bus has not taken up.
+    lag: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -123,20 +126,21 @@ impl Writer {
             Some(address) => {
                 // Weak, so that the horn does not keep the writer from its end.
                 let queue = queue.downgrade();
-                Some(horn::start(address, move |errand, outcome| {
+                Some(horn::start(address, move |errand, taken| {
                     if let Some(queue) = queue.upgrade() {
                         // When the writer is gone, the next start carries the alert out once more.
-                        let _ = queue.blocking_send(Work::Carried(Box::new(errand), outcome));
+                        let _ = queue.blocking_send(Work::Carried(Box::new(errand), taken));
                     }
                 })?)
             }
         };
         let machinery = Machinery::new(city, services, horn, metrics)?;
+        let lag = machinery.lag();
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || run(&connection, city, machinery, &bells, jobs, &timer))?;
-        Ok((Self { queue }, thread))
+        Ok((Self { queue, lag }, thread))
     }
 
     /// Requests that wait.
@@ -154,6 +158,10 @@ impl Writer {
         &self,
         delivery: Delivery,
     ) -> Result<Result<Vec<Judged>, StaleEpoch>, NotWritten> {
+        // What comes in faster than it can be handled is asked to come later.
+        if self.lag.load(Ordering::Relaxed) > limits::OUTGOING_MAX {
+            return Err(NotWritten::Full);
+        }
         self.put(|reply| Job::Deliver(Box::new(delivery), reply)).await
     }
 
@@ -208,7 +216,7 @@ fn run(
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
-                Work::Carried(errand, outcome) => carried.push((errand, outcome)),
+                Work::Carried(errand, taken) => carried.push((errand, taken)),
                 Work::Job(job) => group.push(job),
             }
             next = if group.len() < limits::GROUP_REQUESTS_MAX { jobs.try_recv().ok() } else { None };
@@ -216,12 +224,12 @@ fn run(
         if !group.is_empty() {
             write_group(connection, &city, bells, group);
         }
-        for (errand, outcome) in carried {
-            machinery.carried(connection, bells, &errand, &outcome);
+        for (errand, taken) in carried {
+            machinery.carried(connection, bells, &errand, taken);
         }
         machinery.wake();
         groups += 1;
-        if groups >= limits::GROUPS_BEFORE_TURN {
+        if groups >= limits::GROUPS_BEFORE_TURN || machinery.is_behind() {
             groups = 0;
             machinery.turn(connection, bells);
         }

@@ -142,9 +142,14 @@ impl Civic {
             found.ok_or_else(|| Failure::never("bad-payload", format!("`{name}` is 1 to {most} characters")))
         };
         let (kind, place) = (text("kind", KIND_CHARS_MAX)?, text("place", PLACE_CHARS_MAX)?);
-        let case = match tx.case(&message.key)? {
-            Some(known) => Case { reports: known.reports + 1, changed_at: turn.now, ..known },
-            None => {
+        let known = tx.case(&message.key)?;
+        let first = known.as_ref().is_none_or(|case| case.state == CaseState::Resolved);
+        let case = match known {
+            Some(known) if known.state != CaseState::Resolved => {
+                Case { reports: known.reports + 1, changed_at: turn.now, ..known }
+            }
+            // A case that was over begins anew.
+            before => {
                 let rule =
                     self.rules.of(kind).ok_or_else(|| Failure::later("no-rule", "no rule takes it"))?;
                 Case {
@@ -153,7 +158,7 @@ impl Civic {
                     place: place.to_owned(),
                     unit: rule.unit.clone(),
                     state: CaseState::Routed,
-                    reports: 1,
+                    reports: before.map_or(0, |case| case.reports) + 1,
                     due: UnixMillis(turn.now.0 + rule.within_minutes * 60_000),
                     escalated: false,
                     reported_at: turn.now,
@@ -164,7 +169,7 @@ impl Civic {
         tx.put_case(&case)?;
         let device = device_of(&message.source);
         // Who reports a known case hears where it lies; the services heard of it the first time.
-        if case.reports > 1 && device.is_none() {
+        if !first && device.is_none() {
             return Ok(());
         }
         let kind = EventType::parse("routed").map_err(|_| Failure::never("no-type", "routed is no type"))?;
@@ -185,7 +190,7 @@ impl Civic {
 /// The unit says that it takes care of a case, or that it is over. A word that comes late changes nothing.
 fn moved(tx: &mut dyn Tx, message: &Message, word: &str, turn: &mut Turn<'_>) -> Result<(), Failure> {
     let case = tx.case(&message.key)?;
-    let case = case.ok_or_else(|| Failure::later("no-case", "nobody has reported this case yet"))?;
+    let case = case.ok_or_else(|| Failure::never("no-case", "nobody has reported this case"))?;
     let state = match (word, case.state) {
         ("acknowledged", CaseState::Routed) => CaseState::Acknowledged,
         ("resolved", CaseState::Routed | CaseState::Acknowledged) => CaseState::Resolved,

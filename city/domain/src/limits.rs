@@ -36,10 +36,13 @@ pub const STALE_EPOCH_RETRY_S: u64 = 5;
 /// When to come back after the database failed as a whole, in s.
 pub const STORAGE_RETRY_S: u64 = 5;
 
-/// Events of one partition that one turn relays or delivers; requests wait meanwhile, so it is a few ms of work.
-pub const TURN_EVENTS_MAX: usize = 100;
+/// Events of each partition that one turn relays, and that it delivers to each service: every partition has its share, and
+/// requests wait meanwhile.
+pub const TURN_EVENTS_MAX: usize = 25;
 /// How long the bus rests at most before it looks for work, in ms: a person may decide from the command line.
 pub const LOOK_AGAIN_MS: u64 = 1_000;
+/// Events that may wait for the relay; with more the city says no to new ones and when to come back.
+pub const OUTGOING_MAX: u64 = 20_000;
 /// Groups of requests that may go before a turn of the bus.
 pub const GROUPS_BEFORE_TURN: u32 = 4;
 /// Dead letters in one answer.
@@ -56,6 +59,8 @@ pub const RESTORE_TO: u64 = 75;
 pub const OFF_MIN_MS: u64 = 300_000;
 /// How long a circuit must be left alone before a stall comes back, in ms: the last one has to show its load first.
 pub const SETTLE_MS: u64 = 60_000;
+/// A load that was not reported for so long is not there, in ms.
+pub const LOAD_FRESH_MS: u64 = 600_000;
 /// How long a stall has to save its work after it was told, in s.
 pub const GRACE_S: u64 = 20;
 /// The least importance of a stall, and that of one the plan does not name: it is shed first.
@@ -84,8 +89,8 @@ const _: () =
 pub const CLOCK_SET_MS: u64 = 1_735_689_600_000;
 /// How often the city forgets what is older than it remembers, in ms.
 pub const FORGET_EVERY_MS: u64 = 3_600_000;
-/// Rows of one table that are forgotten at once, so that requests do not wait long behind it.
-pub const FORGET_ROWS_MAX: usize = 5_000;
+/// Rows of one table or partition that are forgotten at once, so that requests do not wait long behind it.
+pub const FORGET_ROWS_MAX: usize = 200;
 /// Longest reason of a decision about a dead letter, in characters.
 pub const REASON_CHARS_MAX: usize = 200;
 

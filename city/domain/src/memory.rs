@@ -286,9 +286,13 @@ impl BusTx for Memory {
         Ok(all.take(limit).map(|((_, place), message)| (*place, message.clone())).collect())
     }
 
-    fn drop_outgoing(&mut self, partition: u16, through: u64) -> Result<(), Fault> {
-        self.bus.outgoing.retain(|(own, place), _| *own != partition || *place > through);
+    fn drop_outgoing(&mut self, partition: u16, place: u64) -> Result<(), Fault> {
+        self.bus.outgoing.remove(&(partition, place));
         Ok(())
+    }
+
+    fn backlog(&mut self) -> Result<u64, Fault> {
+        Ok(self.bus.outgoing.len() as u64)
     }
 
     fn lease(&mut self, name: &str) -> Result<Option<(String, UnixMillis)>, Fault> {
@@ -310,9 +314,14 @@ impl BusTx for Memory {
         Ok(true)
     }
 
-    fn log_after(&mut self, partition: u16, offset: u64, limit: usize) -> Result<Vec<(u64, Message)>, Fault> {
+    fn log_after(
+        &mut self,
+        partition: u16,
+        offset: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Option<Message>)>, Fault> {
         let all = self.bus.log.range((partition, offset + 1)..=(partition, u64::MAX));
-        Ok(all.take(limit).map(|((_, offset), message)| (*offset, message.clone())).collect())
+        Ok(all.take(limit).map(|((_, offset), message)| (*offset, Some(message.clone()))).collect())
     }
 
     fn log_at(&mut self, partition: u16, offset: u64) -> Result<Option<Message>, Fault> {
@@ -348,6 +357,10 @@ impl BusTx for Memory {
         Ok(())
     }
 
+    fn wait(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<Option<Wait>, Fault> {
+        Ok(self.bus.waits.get(&(consumer.to_owned(), partition, offset)).cloned())
+    }
+
     fn first_wait(&mut self, consumer: &str, key: &Key) -> Result<Option<Wait>, Fault> {
         let own = self.bus.waits.values().find(|wait| wait.consumer == consumer && wait.key == *key);
         Ok(own.cloned())
@@ -376,9 +389,20 @@ impl BusTx for Memory {
         Ok(())
     }
 
-    fn forget(&mut self, _consumers: &[&str], _before: UnixMillis, _limit: usize) -> Result<usize, Fault> {
+    fn forget(
+        &mut self,
+        _consumers: &[&str],
+        _before: UnixMillis,
+        _limit: usize,
+    ) -> Result<(usize, bool), Fault> {
         // Books in memory are shorter than any retention.
-        Ok(0)
+        Ok((0, false))
+    }
+
+    fn retire(&mut self, consumer: &str) -> Result<(), Fault> {
+        self.bus.cursors.retain(|(own, _), _| own != consumer);
+        self.bus.waits.retain(|(own, _, _), _| own != consumer);
+        Ok(())
     }
 
     fn put_dead(&mut self, letter: &DeadLetter) -> Result<u64, Fault> {

@@ -13,7 +13,7 @@
 use crate::bus::{Consumer, Failure, Message, Subscription, Tick, Turn};
 use crate::device_of;
 use crate::limits::{
-    GRACE_S, IMPORTANCE_MAX, OFF_MIN_MS, RESTORE_TO, SETTLE_MS, SHED_ABOVE, SHED_TO, WATTS_MAX,
+    GRACE_S, IMPORTANCE_MAX, LOAD_FRESH_MS, OFF_MIN_MS, RESTORE_TO, SETTLE_MS, SHED_ABOVE, SHED_TO, WATTS_MAX,
 };
 use crate::outcome::Said;
 use crate::tx::{Load, Tx};
@@ -29,6 +29,8 @@ pub struct Circuit {
     pub limit_watts: u64,
     /// Importance of its stalls: 1 is shed last, 9 first.
     pub stalls: Vec<(Device, u64)>,
+    /// Devices that report for other stalls.
+    pub meters: Vec<Device>,
 }
 
 /// All circuits.
@@ -61,7 +63,12 @@ impl Plan {
             if circuits.iter().any(|other| other.name == name) {
                 return Err(wrong("there is another one of this name"));
             }
-            circuits.push(Circuit { name, limit_watts, stalls });
+            let mut meters = Vec::new();
+            for meter in entry.get("meters").and_then(Json::as_array).unwrap_or_default() {
+                let meter = meter.as_text().and_then(|meter| Device::parse(meter).ok());
+                meters.push(meter.ok_or_else(|| wrong("`meters` is a list of devices"))?);
+            }
+            circuits.push(Circuit { name, limit_watts, stalls, meters });
         }
         Ok(Self(circuits))
     }
@@ -81,14 +88,14 @@ impl Circuit {
     }
 
     /// Which stalls are to be shed now, the first one first.
-    fn to_shed(&self, loads: &[Load]) -> Vec<Load> {
-        let mut carried = carried(loads);
+    fn to_shed(&self, loads: &[Load], now: UnixMillis) -> Vec<Load> {
+        let mut carried = carried(loads, now);
         let mut shed = Vec::new();
         if carried <= self.percent(SHED_ABOVE) {
             return shed;
         }
         let mut on: Vec<&Load> =
-            loads.iter().filter(|load| load.shed_at.is_none() && load.watts > 0).collect();
+            loads.iter().filter(|load| load.shed_at.is_none() && load.draws(now) > 0).collect();
         // The least important first; among equals the largest, so that few are bothered.
         on.sort_by_key(|load| {
             (std::cmp::Reverse((self.importance(&load.stall), load.watts)), load.stall.clone())
@@ -97,7 +104,7 @@ impl Circuit {
             if carried <= self.percent(SHED_TO) {
                 break;
             }
-            carried -= load.watts;
+            carried = carried.saturating_sub(load.draws(now));
             shed.push(load.clone());
         }
         shed
@@ -107,20 +114,32 @@ impl Circuit {
     fn to_restore(&self, loads: &[Load], now: UnixMillis) -> Result<Load, Option<UnixMillis>> {
         let mut off: Vec<&Load> = loads.iter().filter(|load| load.shed_at.is_some()).collect();
         off.sort_by_key(|load| (self.importance(&load.stall), load.shed_at, load.stall.clone()));
-        let first = off.first().ok_or(None)?;
-        if carried(loads) + first.watts > self.percent(RESTORE_TO) {
-            return Err(None);
-        }
+        let carried = carried(loads, now);
+        // With nobody else on, one that needs nearly all of it may have it.
+        let most = self.percent(if carried == 0 { SHED_ABOVE } else { RESTORE_TO });
+        let next = off.into_iter().find(|load| carried + load.watts <= most).ok_or(None)?;
         let changed = loads.iter().filter_map(|load| load.changed_at).max().map_or(0, |at| at.0);
-        let since = first.shed_at.map_or(0, |at| at.0);
+        let since = next.shed_at.map_or(0, |at| at.0);
         let due = UnixMillis((since + OFF_MIN_MS).max(changed + SETTLE_MS));
-        if due > now { Err(Some(due)) } else { Ok((*first).clone()) }
+        if due > now { Err(Some(due)) } else { Ok(next.clone()) }
     }
 }
 
-/// What the stalls that are on draw together.
-fn carried(loads: &[Load]) -> u64 {
-    loads.iter().filter(|load| load.shed_at.is_none()).map(|load| load.watts).sum()
+impl Load {
+    /// What it draws now, as far as is known: a stall that was told to go off counts again when it is still drawing
+    /// after its grace period, and one that has been silent for long is not there.
+    fn draws(&self, now: UnixMillis) -> u64 {
+        if self.at.0 + LOAD_FRESH_MS < now.0 {
+            return 0;
+        }
+        let going = self.shed_at.is_some_and(|shed| self.at.0 <= shed.0 + GRACE_S * 1_000);
+        if going { 0 } else { self.drawn }
+    }
+}
+
+/// What the stalls draw together.
+fn carried(loads: &[Load], now: UnixMillis) -> u64 {
+    loads.iter().map(|load| load.draws(now)).sum()
 }
 
 /// The topic of the loads.
@@ -151,27 +170,37 @@ impl Consumer for Power {
         let watts = envelope.data.whole("watts").filter(|watts| *watts <= WATTS_MAX);
         let watts =
             watts.ok_or_else(|| Failure::never("bad-payload", format!("`watts` is 0 to {WATTS_MAX}")))?;
+        let reported = watts;
+        let reporter = device_of(&message.source);
+        let reporter =
+            reporter.ok_or_else(|| Failure::never("bad-payload", "only a device reports a load"))?;
+        // A meter of the plan speaks for others; everybody else only for the own stall.
         let stall = match envelope.data.text("stall") {
-            Some(stall) => Device::parse(stall).ok(),
-            None => device_of(&message.source),
+            Some(stall) if stall == reporter.as_str() => reporter,
+            Some(stall) if circuit.meters.contains(&reporter) => {
+                Device::parse(stall).map_err(|_| Failure::never("bad-payload", "`stall` is a device"))?
+            }
+            Some(_) => return Err(Failure::never("not-a-meter", "a stall reports its own load alone")),
+            None => reporter,
         };
-        let stall = stall.ok_or_else(|| Failure::never("bad-payload", "`stall` is a device"))?;
-        let known = tx.load(&circuit.name, &stall)?;
-        // A stall that is off reports what is left of it; what it would draw again is what it drew before.
-        let off = known.as_ref().is_some_and(|load| load.shed_at.is_some());
-        let load = match known {
-            Some(load) => Load { watts: if off { load.watts } else { watts }, at: turn.now, ..load },
+        let load = match tx.load(&circuit.name, &stall)? {
+            // A stall that is off reports what is left of it; what it would draw again is what it drew before.
+            Some(load) => {
+                let watts = if load.shed_at.is_some() { load.watts } else { watts };
+                Load { watts, drawn: reported, at: turn.now, ..load }
+            }
             None => Load {
                 circuit: circuit.name.clone(),
                 stall,
                 watts,
+                drawn: reported,
                 at: turn.now,
                 shed_at: None,
                 changed_at: None,
             },
         };
         tx.put_load(&load)?;
-        for load in circuit.to_shed(&tx.loads(&circuit.name)?) {
+        for load in circuit.to_shed(&tx.loads(&circuit.name)?, turn.now) {
             let load = Load { shed_at: Some(turn.now), changed_at: Some(turn.now), ..load };
             self.switch(tx, turn, Some(message), &load, "shed")?;
         }

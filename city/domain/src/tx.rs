@@ -258,6 +258,8 @@ pub struct Load {
     pub stall: Device,
     /// What it draws, or drew before it was shed, in watts.
     pub watts: u64,
+    /// What it said last, in watts.
+    pub drawn: u64,
     /// When it was last reported.
     pub at: UnixMillis,
     /// When it was shed, while it is.

@@ -11,7 +11,7 @@ use city_domain::bus::{
     BusTx, Consumer, Decision, Failure, Lease, Message, NotDecided, PARTITIONS, Subscription, Tick, Turn,
     decide, due, hold, relay, take_up, tick,
 };
-use city_domain::{City, Fault, Memory, Scan, ScanResult, Tx, limits};
+use city_domain::{CaseState, City, Civic, Fault, Memory, Scan, ScanResult, Tx, limits};
 use conch::event::json::Json;
 use conch::event::{Device, EventId, EventType, Key, Topic, UnixMillis};
 use conch::pace::Jitter;
@@ -185,7 +185,12 @@ fn a_lease_is_held_by_one_and_goes_on_when_it_ran_out() {
     let mut memory = Memory::default();
     let Lease::Ours(until) = hold(&mut memory, "relay", "one", START).unwrap() else { panic!() };
     assert_eq!(hold(&mut memory, "relay", "two", START).unwrap(), Lease::Theirs(until));
-    assert!(matches!(hold(&mut memory, "relay", "one", UnixMillis(until.0 - 1)).unwrap(), Lease::Ours(_)));
+    // An idle city must not write each second.
+    assert_eq!(hold(&mut memory, "relay", "one", UnixMillis(START.0 + 1_000)).unwrap(), Lease::Ours(until));
+    let Lease::Ours(renewed) = hold(&mut memory, "relay", "one", UnixMillis(until.0 - 1)).unwrap() else {
+        panic!()
+    };
+    assert!(renewed > until);
     assert!(matches!(hold(&mut memory, "relay", "two", UnixMillis(until.0 * 2)).unwrap(), Lease::Ours(_)));
     assert!(matches!(hold(&mut memory, "other", "one", START).unwrap(), Lease::Ours(_)));
 }
@@ -337,10 +342,10 @@ fn say_payment(office: &mut Office, key: &str) -> EventId {
     let topic = Topic::parse("pay.txn.v2").unwrap();
     let partition = city_domain::bus::partition_of(&Key::parse(key).unwrap());
     // The same event under a contract that blocks.
-    let (place, message) = office.memory.outgoing(partition, 100).unwrap().pop().unwrap();
-    assert_eq!(message.id, id);
     let before = office.memory.outgoing(partition, 100).unwrap();
-    office.memory.drop_outgoing(partition, place).unwrap();
+    for (place, _) in &before {
+        office.memory.drop_outgoing(partition, *place).unwrap();
+    }
     for (_, own) in before {
         let own = if own.id == id {
             let body = own.body.replace("stall.note.v1.said", "pay.txn.v2.captured");
@@ -477,6 +482,223 @@ fn a_service_that_cannot_do_what_is_due_is_told_and_asked_again_later() {
     let (done, next) = tick(&mut office.memory, &Late, 10, &mut turn).unwrap();
     assert_eq!((done, next), (0, Some(UnixMillis(START.0 + limits::RETRY_CAP_MS))));
     assert_eq!(turn.troubles, ["late could not do what was due: the clock has no hands"]);
+}
+
+fn redrive(office: &mut Office, number: u64, payload: Option<&str>) {
+    let payload = payload.map(|text| Json::parse(text).unwrap());
+    let decision = Decision::Redrive { payload, due: office.now };
+    decide(&mut office.memory, number, &decision, ("ops-1", "looked at"), office.now).unwrap().unwrap();
+}
+
+/// A decision about one letter of a key woke the other one, which nobody had decided about; it died a second time, and
+/// one of its two letters redriven and the other discarded, the payment was gone.
+#[test]
+fn a_decision_about_one_dead_letter_decides_nothing_about_another_of_its_key() {
+    for redriven in [false, true] {
+        let mut office = Office::new();
+        let note = office.note("k");
+        office.clerk.fails.borrow_mut().insert(note, -1);
+        office.run();
+        let payment = say_payment(&mut office, "k");
+        let behind = say_payment(&mut office, "k");
+        office.clerk.fails.borrow_mut().insert(payment, -1);
+        office.run();
+        office.clerk.fails.borrow_mut().remove(&note);
+        if redriven {
+            redrive(&mut office, 1, None);
+        } else {
+            decide(&mut office.memory, 1, &Decision::Discard, ("ops-1", "a note"), office.now)
+                .unwrap()
+                .unwrap();
+        }
+        office.run();
+        let open = office.memory.dead_letters().filter(|letter| letter.closed.is_none()).count();
+        assert_eq!((office.memory.dead_letters().count(), open), (2, 1));
+        office.clerk.fails.borrow_mut().clear();
+        redrive(&mut office, 2, None);
+        office.run();
+        let expected = if redriven { vec![note, payment, behind] } else { vec![payment, behind] };
+        assert_eq!((office.effects(), office.memory.waiting()), (expected, 0));
+    }
+}
+
+#[test]
+fn what_a_person_mended_is_what_goes_again_the_next_time() {
+    let mut office = Office::new();
+    let poison = office.note("k");
+    office.clerk.fails.borrow_mut().insert(poison, -1);
+    office.run();
+    redrive(&mut office, 1, Some(r#"{"place":"N3"}"#));
+    office.run();
+    assert!(office.memory.dead(2).unwrap().unwrap().message.body.contains("N3"));
+    redrive(&mut office, 2, None);
+    let wait = office.memory.first_wait("clerk", &Key::parse("k").unwrap()).unwrap().unwrap();
+    assert!(wait.body.unwrap().contains("N3"));
+}
+
+#[test]
+fn a_payload_beyond_the_limit_is_not_taken() {
+    let mut office = Office::new();
+    let poison = office.note("k");
+    office.clerk.fails.borrow_mut().insert(poison, -1);
+    office.run();
+    let payload = Some(Json::Text("x".repeat(limits::EVENT_BYTES_MAX)));
+    let decision = Decision::Redrive { payload, due: START };
+    let taken = decide(&mut office.memory, 1, &decision, ("ops-1", "large"), START).unwrap();
+    assert_eq!(taken, Err(NotDecided::TooLarge));
+    assert!(office.memory.dead(1).unwrap().unwrap().closed.is_none());
+}
+
+/// It heard version 1 of an event of version 2; mended in the form that was shown, the event was taken for one that
+/// nobody wants.
+#[test]
+fn an_event_that_was_cast_down_is_mended_in_the_form_that_was_shown() {
+    struct OldGate {
+        fails: Cell<bool>,
+        heard: RefCell<Vec<String>>,
+    }
+    impl Consumer for OldGate {
+        fn name(&self) -> &'static str {
+            "old-gate"
+        }
+        fn subscriptions(&self) -> Vec<Subscription> {
+            Subscription::to("gate.auth.v1", &[]).into_iter().collect()
+        }
+        fn handle(&self, _: &mut dyn Tx, message: &Message, _: &mut Turn<'_>) -> Result<(), Failure> {
+            if self.fails.get() {
+                return Err(Failure::never("bad", "unreadable"));
+            }
+            self.heard.borrow_mut().push(message.body.clone());
+            Ok(())
+        }
+    }
+    let mut office = Office::new();
+    let id = EventId::mint(START, [4; 10]);
+    let body = format!(
+        r#"{{"specversion":"1.0","id":"{id}","source":"conch://device/g/l","type":"gate.auth.v2.scanned","partitionkey":"t-1","data":{{"gateId":"n1","ticketId":"t-1"}}}}"#
+    );
+    let message = Message::read(body).unwrap();
+    office.memory.append(&message, START).unwrap();
+    let gate = OldGate { fails: Cell::new(true), heard: RefCell::default() };
+    let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
+    let mut turn = Turn::new(&office.city, START, &mut entropy, &mut jitter);
+    take_up(&mut office.memory, &gate, message.partition(), 10, &mut turn).unwrap();
+    let decide_so = |memory: &mut Memory, number, payload: &str| {
+        let payload = Some(Json::parse(payload).unwrap());
+        let decision = Decision::Redrive { payload, due: START };
+        decide(memory, number, &decision, ("ops-1", "mended"), START).unwrap().unwrap();
+    };
+    gate.fails.set(false);
+    decide_so(&mut office.memory, 1, r#"{"gate":"n2","code":"t-1","ok":1}"#);
+    due(&mut office.memory, &gate, 10, &mut turn).unwrap();
+    let heard = gate.heard.borrow().clone();
+    assert!(
+        heard.len() == 1 && heard[0].contains(r#""gate":"n2""#) && heard[0].contains("gate.auth.v1.verified")
+    );
+    assert_eq!(office.memory.waiting(), 0);
+}
+
+#[test]
+fn dead_letters_of_a_key_go_again_in_its_order() {
+    let mut office = Office::new();
+    let (first, second) = (office.note("k"), office.note("k"));
+    for id in [first, second] {
+        office.clerk.fails.borrow_mut().insert(id, -1);
+    }
+    office.run();
+    office.clerk.fails.borrow_mut().clear();
+    office.clerk.fails.borrow_mut().insert(first, 1);
+    redrive(&mut office, 1, None);
+    redrive(&mut office, 2, None);
+    office.run();
+    assert_eq!((office.effects(), office.memory.waiting()), (vec![first, second], 0));
+    // And the other way round.
+    let mut office = Office::new();
+    let (first, second) = (office.note("k"), office.note("k"));
+    for id in [first, second] {
+        office.clerk.fails.borrow_mut().insert(id, -1);
+    }
+    office.run();
+    office.clerk.fails.borrow_mut().clear();
+    redrive(&mut office, 2, None);
+    redrive(&mut office, 1, None);
+    office.run();
+    assert_eq!((office.effects().len(), office.memory.waiting()), (2, 0));
+}
+
+/// Sixteen digits of a fingerprint that pass for a card number made a key that no event may have, and each turn failed.
+#[test]
+fn a_fingerprint_that_looks_like_a_card_number_stops_nobody() {
+    let mut office = Office::new();
+    let topic = "stall.n95023.v1";
+    let id = office.say(topic, "k");
+    office.clerk.fails.borrow_mut().insert(id, -1);
+    office.run();
+    let letter = office.memory.dead_letters().next().unwrap();
+    assert!(Key::parse(&letter.fingerprint).is_err(), "the example is one: {}", letter.fingerprint);
+    assert_eq!(office.alerts().len(), 1);
+}
+
+#[test]
+fn a_log_read_again_strands_nothing_that_waits() {
+    let mut office = Office::new();
+    let waits = office.note("k");
+    office.clerk.fails.borrow_mut().insert(waits, 1);
+    office.turn().unwrap();
+    assert_eq!(office.memory.waiting(), 1);
+    for partition in 0..PARTITIONS {
+        office.memory.put_cursor("clerk", partition, 0).unwrap();
+    }
+    office.run();
+    assert_eq!(office.effects(), [waits]);
+}
+
+/// Says a civic event and lets everything follow that needs no time.
+fn civic(office: &mut Office, kind: &str, data: &str) {
+    office.minted += 1;
+    let mut entropy = [0; 10];
+    entropy[2..].copy_from_slice(&office.minted.to_be_bytes());
+    let id = EventId::mint(START, entropy);
+    let body = format!(
+        r#"{{"specversion":"1.0","id":"{id}","source":"conch://device/gate-1/l","type":"civic.events.v1.{kind}","partitionkey":"case-1","data":{data}}}"#
+    );
+    office.memory.put_outgoing(&Message::read(body).unwrap()).unwrap();
+    let service = Civic::default();
+    let minted = &mut office.minted;
+    let mut entropy = || {
+        *minted += 1;
+        let mut bytes = [3; 10];
+        bytes[2..].copy_from_slice(&minted.to_be_bytes());
+        bytes
+    };
+    let mut turn = Turn::new(&office.city, office.now, &mut entropy, &mut office.jitter);
+    for partition in 0..PARTITIONS {
+        relay(&mut office.memory, partition, 10, office.now).unwrap();
+        take_up(&mut office.memory, &service, partition, 10, &mut turn).unwrap();
+    }
+}
+
+#[test]
+fn a_word_about_a_case_nobody_reported_holds_up_no_report() {
+    let mut office = Office::new();
+    civic(&mut office, "acknowledged", "{}");
+    civic(&mut office, "reported", r#"{"kind":"lost_child","place":"N1"}"#);
+    assert_eq!(office.memory.cases().count(), 1);
+    assert_eq!(office.memory.dead_letters().next().unwrap().code, "no-case");
+}
+
+#[test]
+fn a_case_that_was_over_begins_anew_with_the_next_report() {
+    let mut office = Office::new();
+    civic(&mut office, "reported", r#"{"kind":"noise","place":"N3"}"#);
+    civic(&mut office, "resolved", "{}");
+    civic(&mut office, "reported", r#"{"kind":"lost_child","place":"N9"}"#);
+    let case = office.memory.cases().next().unwrap();
+    assert_eq!(
+        (case.state, case.kind.as_str(), case.place.as_str(), case.reports),
+        (CaseState::Routed, "lost_child", "N9", 2)
+    );
+    assert_eq!(case.due.0, office.now.0 + 5 * 60_000);
 }
 
 proptest! {

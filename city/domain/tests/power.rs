@@ -51,17 +51,21 @@ impl Street {
         self.stalls.iter().filter(|stall| stall.2).map(|stall| stall.1).sum()
     }
 
-    fn report(&mut self, place: usize) {
+    fn say(&mut self, device: &str, data: &str) {
         self.minted += 1;
         let mut entropy = [0; 10];
         entropy[2..].copy_from_slice(&self.minted.to_be_bytes());
         let id = EventId::mint(UnixMillis(self.now), entropy);
-        let (stall, watts, on, _) = &self.stalls[place];
-        let watts = if *on { *watts } else { 0 };
         let body = format!(
-            r#"{{"specversion":"1.0","id":"{id}","source":"conch://device/{stall}/life","type":"ops.power.v1.load_reported","partitionkey":"c4","data":{{"watts":{watts}}}}}"#
+            r#"{{"specversion":"1.0","id":"{id}","source":"conch://device/{device}/life","type":"ops.power.v1.load_reported","partitionkey":"c4","data":{data}}}"#
         );
         self.memory.put_outgoing(&Message::read(body).unwrap()).unwrap();
+    }
+
+    fn report(&mut self, place: usize) {
+        let (stall, watts, on, _) = &self.stalls[place];
+        let (stall, watts) = (stall.to_string(), if *on { *watts } else { 0 });
+        self.say(&stall, &format!(r#"{{"watts":{watts}}}"#));
     }
 
     fn turn(&mut self) {
@@ -203,4 +207,58 @@ fn a_circuit_nobody_knows_is_a_dead_letter() {
     street.pass(1);
     let letter = street.memory.dead_letters().next().unwrap();
     assert_eq!(letter.code, "unknown-circuit");
+}
+
+/// One report under another's name switched the whole street off, for good.
+#[test]
+fn a_stall_speaks_for_itself_alone_and_a_meter_of_the_plan_for_others() {
+    let mut street = Street::new(&[("fridge", 3_000), ("fryer", 2_000), ("lights", 1_000)], PLAN);
+    street.pass(2);
+    street.say("till-9", r#"{"stall":"fridge","watts":100000}"#);
+    street.pass(2);
+    assert_eq!(street.on().len(), 3);
+    assert_eq!(street.memory.dead_letters().next().unwrap().code, "not-a-meter");
+    let plan = PLAN.replace(r#""stalls""#, r#""meters":["meter-1"],"stalls""#);
+    let mut street = Street::new(&[("lights", 1_000)], &plan);
+    street.say("meter-1", r#"{"stall":"fryer","watts":4000}"#);
+    street.pass(1);
+    assert_eq!(street.memory.dead_letters().count(), 0);
+    let loads = street.memory.loads(&conch::event::Key::parse("c4").unwrap()).unwrap();
+    assert_eq!(loads.iter().map(|load| load.drawn).sum::<u64>(), 5_000);
+}
+
+#[test]
+fn a_large_stall_comes_back_to_an_empty_circuit_and_holds_up_no_smaller_one() {
+    let mut street = Street::new(&[("fridge", 1_600), ("fryer", 7_600), ("lights", 100)], PLAN);
+    street.pass(3);
+    assert_eq!(street.on(), ["fridge"], "the lights and the fryer");
+    street.pass(10);
+    assert_eq!(street.on(), ["fridge", "lights"], "the fryer does not fit, the lights do");
+    (street.stalls[0].1, street.stalls[2].1) = (0, 0);
+    street.pass(10);
+    assert!(street.on().contains(&"fryer"), "{:?}", street.on());
+}
+
+#[test]
+fn a_stall_that_went_home_counts_no_more() {
+    let mut street = Street::new(&[("lights", 3_000), ("fryer", 3_000)], PLAN);
+    street.say("fridge", r#"{"watts":4000}"#);
+    street.turn();
+    street.now += 86_400_000;
+    street.pass(60);
+    assert_eq!((street.on().len(), street.switches), (2, 0));
+}
+
+#[test]
+fn for_a_stall_that_does_not_obey_others_go_off() {
+    let mut street =
+        Street::new(&[("fridge", 3_000), ("fryer", 4_000), ("lights", 2_000), ("stranger", 2_500)], PLAN);
+    for _ in 0..60 {
+        street.now += 5_000;
+        (0..4).for_each(|place| street.report(place));
+        // Nobody listens.
+        street.turn();
+    }
+    let loads = street.memory.loads(&conch::event::Key::parse("c4").unwrap()).unwrap();
+    assert_eq!(loads.iter().filter(|load| load.shed_at.is_some()).count(), 4, "all were told");
 }

@@ -136,6 +136,9 @@ async fn decided(
         Err(NotDecided::Reason) => {
             Err(bad(format!("`reason` is 1 to {} characters: it is kept", limits::REASON_CHARS_MAX)))
         }
+        Err(NotDecided::TooLarge) => {
+            Err(bad(format!("with this payload the event is larger than {} bytes", limits::EVENT_BYTES_MAX)))
+        }
         Err(NotDecided::Closed(closing)) => {
             let what = if closing.redriven { "sent again" } else { "given up" };
             let at = time::to_rfc3339(closing.at);

@@ -62,10 +62,13 @@ CREATE TABLE waits (
   key TEXT NOT NULL,
   tries INTEGER NOT NULL,
   due INTEGER,
+  dead INTEGER NOT NULL CHECK (dead IN (0, 1)),
   body TEXT,
+  CHECK (dead = 0 OR due IS NULL),
   PRIMARY KEY (consumer, partition, offset)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX waits_of_key ON waits (consumer, key, partition, offset);
+CREATE INDEX waits_at ON waits (partition, offset);
 CREATE INDEX waits_due ON waits (consumer, due) WHERE due IS NOT NULL;
 
 CREATE TABLE dead_letters (
@@ -83,6 +86,7 @@ CREATE TABLE dead_letters (
   code TEXT NOT NULL,
   detail TEXT NOT NULL,
   fingerprint TEXT NOT NULL,
+  mended TEXT,
   blocks INTEGER NOT NULL CHECK (blocks IN (0, 1)),
   at INTEGER NOT NULL,
   closed_at INTEGER,
@@ -94,6 +98,8 @@ CREATE TABLE dead_letters (
   CHECK ((closed_at IS NULL) = (reason IS NULL))
 ) STRICT;
 CREATE INDEX dead_letters_open ON dead_letters (fingerprint, number) WHERE closed_at IS NULL;
+-- Two open letters for one event would be two decisions about it.
+CREATE UNIQUE INDEX dead_letters_at ON dead_letters (partition, offset, consumer) WHERE closed_at IS NULL;
 
 -- Civic reports, one row a case.
 CREATE TABLE cases (
@@ -115,6 +121,7 @@ CREATE TABLE loads (
   circuit TEXT NOT NULL,
   stall TEXT NOT NULL,
   watts INTEGER NOT NULL CHECK (watts >= 0),
+  drawn INTEGER NOT NULL CHECK (drawn >= 0),
   at INTEGER NOT NULL,
   shed_at INTEGER,
   changed_at INTEGER,

@@ -21,6 +21,15 @@ fn message(row: &Row<'_>, first: usize) -> rusqlite::Result<Message> {
     })
 }
 
+/// What an earlier release wrote and this one has no name for is `None`, not a failure of the storage.
+fn readable(found: rusqlite::Result<Message>) -> rusqlite::Result<Option<Message>> {
+    match found {
+        Ok(message) => Ok(Some(message)),
+        Err(rusqlite::Error::FromSqlConversionFailure(..)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn partition(row: &Row<'_>, index: usize) -> rusqlite::Result<u16> {
     u16::try_from(whole(row, index)?).map_err(|_| strange(index, "not a partition"))
 }
@@ -33,11 +42,12 @@ fn wait(row: &Row<'_>) -> rusqlite::Result<Wait> {
         key: Key::parse(&row.get::<_, String>(3)?).map_err(|_| strange(3, "not a key"))?,
         tries: u32::try_from(whole(row, 4)?).unwrap_or(u32::MAX),
         due: moment(row, 5)?,
-        body: row.get(6)?,
+        dead: row.get::<_, i64>(6)? == 1,
+        body: row.get(7)?,
     })
 }
 
-const WAIT: &str = "SELECT consumer, partition, offset, key, tries, due, body FROM waits";
+const WAIT: &str = "SELECT consumer, partition, offset, key, tries, due, dead, body FROM waits";
 
 fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     let closed = match moment(row, 16)? {
@@ -59,6 +69,7 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         code: row.get(11)?,
         detail: row.get(12)?,
         fingerprint: row.get(13)?,
+        mended: row.get(20)?,
         blocks: row.get::<_, i64>(14)? == 1,
         at: UnixMillis(whole(row, 15)?),
         closed,
@@ -66,7 +77,7 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
 }
 
 const LETTER: &str = "SELECT number, consumer, partition, offset, source, id, topic, type, key, body, tries, code, \
-    detail, fingerprint, blocks, at, closed_at, closed_by, redriven, reason FROM dead_letters";
+    detail, fingerprint, blocks, at, closed_at, closed_by, redriven, reason, mended FROM dead_letters";
 
 /// Open dead letters, or all of them, oldest first; perhaps only those of one kind of failure.
 pub(crate) fn dead_letters(
@@ -75,11 +86,12 @@ pub(crate) fn dead_letters(
     all: bool,
     limit: u32,
 ) -> rusqlite::Result<Vec<DeadLetter>> {
-    let sql = format!(
-        "{LETTER} WHERE (?1 IS NULL OR fingerprint = ?1) AND (?2 OR closed_at IS NULL) ORDER BY number LIMIT ?3"
-    );
+    // Four questions instead of one with alternatives, so that the index over the open ones serves.
+    let open = if all { "" } else { "AND closed_at IS NULL" };
+    let kind = if fingerprint.is_some() { "fingerprint = ?1" } else { "?1 IS NULL" };
+    let sql = format!("{LETTER} WHERE {kind} {open} ORDER BY number LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![fingerprint, all, limit], letter)?;
+    let rows = statement.query_map(params![fingerprint, limit], letter)?;
     rows.collect()
 }
 
@@ -110,7 +122,13 @@ impl BusTx for SqlTx<'_> {
             step("ROLLBACK TO piece")?;
         }
         step("RELEASE piece")?;
-        done
+        match done {
+            // A row that may not be is the handler's mistake, not the storage's: it must not stop the others.
+            Err(Failure::Storage(Fault(detail))) if detail.contains("constraint failed") => {
+                Err(Failure::later("constraint", detail))
+            }
+            done => done,
+        }
     }
 
     fn outgoing(&mut self, partition: u16, limit: usize) -> Result<Vec<(u64, Message)>, Fault> {
@@ -121,11 +139,18 @@ impl BusTx for SqlTx<'_> {
         )
     }
 
-    fn drop_outgoing(&mut self, partition: u16, through: u64) -> Result<(), Fault> {
-        self.write(
-            "DELETE FROM outgoing WHERE partition = ?1 AND place <= ?2",
-            params![partition, int(through)],
-        )
+    fn drop_outgoing(&mut self, _partition: u16, place: u64) -> Result<(), Fault> {
+        self.write("DELETE FROM outgoing WHERE place = ?1", [int(place)])
+    }
+
+    fn backlog(&mut self) -> Result<u64, Fault> {
+        // The ends of the table: near enough, and no count.
+        let found = self.find(
+            "SELECT coalesce((SELECT max(place) FROM outgoing) - (SELECT min(place) FROM outgoing) + 1, 0)",
+            [],
+            |row| whole(row, 0),
+        )?;
+        Ok(found.unwrap_or(0))
     }
 
     fn lease(&mut self, name: &str) -> Result<Option<(String, UnixMillis)>, Fault> {
@@ -166,11 +191,16 @@ impl BusTx for SqlTx<'_> {
         Ok(changed == 1)
     }
 
-    fn log_after(&mut self, partition: u16, offset: u64, limit: usize) -> Result<Vec<(u64, Message)>, Fault> {
+    fn log_after(
+        &mut self,
+        partition: u16,
+        offset: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Option<Message>)>, Fault> {
         self.list(
             "SELECT offset, source, id, topic, type, key, body FROM log WHERE partition = ?1 AND offset > ?2 ORDER BY offset LIMIT ?3",
             params![partition, int(offset), int(limit as u64)],
-            |row| Ok((whole(row, 0)?, message(row, 1)?)),
+            |row| Ok((whole(row, 0)?, readable(message(row, 1))?)),
         )
     }
 
@@ -178,8 +208,9 @@ impl BusTx for SqlTx<'_> {
         self.find(
             "SELECT source, id, topic, type, key, body FROM log WHERE partition = ?1 AND offset = ?2",
             params![partition, int(offset)],
-            |row| message(row, 0),
+            |row| readable(message(row, 0)),
         )
+        .map(Option::flatten)
     }
 
     fn head(&mut self, partition: u16) -> Result<u64, Fault> {
@@ -231,8 +262,15 @@ impl BusTx for SqlTx<'_> {
         )
     }
 
+    fn wait(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<Option<Wait>, Fault> {
+        let sql = format!("{WAIT} WHERE consumer = ?1 AND partition = ?2 AND offset = ?3");
+        self.find(&sql, params![consumer, partition, int(offset)], wait)
+    }
+
     fn first_wait(&mut self, consumer: &str, key: &Key) -> Result<Option<Wait>, Fault> {
-        let sql = format!("{WAIT} WHERE consumer = ?1 AND key = ?2 ORDER BY partition, offset LIMIT 1");
+        let sql = format!(
+            "{WAIT} INDEXED BY waits_of_key WHERE consumer = ?1 AND key = ?2 ORDER BY partition, offset LIMIT 1"
+        );
         self.find(&sql, params![consumer, key.as_str()], wait)
     }
 
@@ -253,8 +291,8 @@ impl BusTx for SqlTx<'_> {
 
     fn put_wait(&mut self, wait: &Wait) -> Result<(), Fault> {
         self.write(
-            "INSERT INTO waits (consumer, partition, offset, key, tries, due, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT (consumer, partition, offset) DO UPDATE SET tries = ?5, due = ?6, body = ?7",
+            "INSERT INTO waits (consumer, partition, offset, key, tries, due, dead, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (consumer, partition, offset) DO UPDATE SET tries = ?5, due = ?6, dead = ?7, body = ?8",
             params![
                 wait.consumer,
                 wait.partition,
@@ -262,6 +300,7 @@ impl BusTx for SqlTx<'_> {
                 wait.key.as_str(),
                 wait.tries,
                 wait.due.map(|due| int(due.0)),
+                wait.dead,
                 wait.body
             ],
         )
@@ -274,38 +313,56 @@ impl BusTx for SqlTx<'_> {
         )
     }
 
-    fn forget(&mut self, consumers: &[&str], before: UnixMillis, limit: usize) -> Result<usize, Fault> {
-        let (before, limit) = (int(before.0), int(limit as u64));
-        let mut forgotten = 0;
+    fn forget(
+        &mut self,
+        consumers: &[&str],
+        before: UnixMillis,
+        limit: usize,
+    ) -> Result<(usize, bool), Fault> {
+        let (mut forgotten, mut more) = (0, false);
         for sql in [
-            "DELETE FROM inbox WHERE (source, id) IN (SELECT source, id FROM inbox WHERE received < ?1 LIMIT ?2)",
-            "DELETE FROM handled WHERE (consumer, source, id) IN (SELECT consumer, source, id FROM handled WHERE at < ?1 LIMIT ?2)",
+            "DELETE FROM inbox WHERE (source, id) IN (SELECT source, id FROM inbox WHERE received < ?1 ORDER BY received LIMIT ?2)",
+            "DELETE FROM handled WHERE (consumer, source, id) IN (SELECT consumer, source, id FROM handled WHERE at < ?1 ORDER BY at LIMIT ?2)",
         ] {
-            forgotten += self.change(sql, params![before, limit])?;
+            let rows = self.change(sql, params![int(before.0), int(limit as u64)])?;
+            forgotten += rows;
+            more |= rows == limit;
         }
         for partition in 0..PARTITIONS {
-            let mut through = u64::MAX;
+            let mut through = self.head(partition)?.saturating_sub(1);
             for consumer in consumers {
                 through = through.min(self.cursor(consumer, partition)?);
             }
-            forgotten += self.change(
-                "DELETE FROM log WHERE partition = ?1 AND offset IN (
-                   SELECT offset FROM log WHERE partition = ?1 AND at < ?2 AND offset <= ?3
-                   AND offset < (SELECT max(offset) FROM log WHERE partition = ?1)
-                   AND NOT EXISTS (SELECT 1 FROM waits WHERE waits.partition = ?1 AND waits.offset = log.offset)
-                   AND NOT EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.partition = ?1 AND d.offset = log.offset AND d.closed_at IS NULL)
-                   ORDER BY offset LIMIT ?4)",
-                params![partition, before, int(through), limit],
+            // The oldest first, up to the first one that is young: the log is not read through.
+            let oldest: Vec<(u64, u64, bool)> = self.list(
+                "SELECT offset, at,
+                   EXISTS (SELECT 1 FROM waits AS w WHERE w.partition = log.partition AND w.offset = log.offset)
+                   OR EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.partition = log.partition AND d.offset = log.offset AND d.closed_at IS NULL)
+                 FROM log WHERE partition = ?1 AND offset <= ?2 ORDER BY offset LIMIT ?3",
+                params![partition, int(through), int(limit as u64)],
+                |row| Ok((whole(row, 0)?, whole(row, 1)?, row.get::<_, i64>(2)? == 1)),
             )?;
+            let old = oldest.iter().take_while(|(_, at, _)| *at < before.0);
+            let gone: Vec<u64> = old.filter(|(.., needed)| !needed).map(|(offset, ..)| *offset).collect();
+            for offset in &gone {
+                let place = params![partition, int(*offset)];
+                forgotten += self.change("DELETE FROM log WHERE partition = ?1 AND offset = ?2", place)?;
+            }
+            more |= gone.len() == limit;
         }
-        Ok(forgotten)
+        Ok((forgotten, more))
+    }
+
+    fn retire(&mut self, consumer: &str) -> Result<(), Fault> {
+        self.write("DELETE FROM cursors WHERE consumer = ?1", [consumer])?;
+        self.write("DELETE FROM waits WHERE consumer = ?1", [consumer])
     }
 
     fn put_dead(&mut self, letter: &DeadLetter) -> Result<u64, Fault> {
         let message = &letter.message;
         self.write(
-            "INSERT INTO dead_letters (consumer, partition, offset, source, id, topic, type, key, body, tries, code, detail, fingerprint, blocks, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            "INSERT INTO dead_letters (consumer, partition, offset, source, id, topic, type, key, body, tries, code, detail, fingerprint, blocks, at, mended)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             params![
                 letter.consumer,
                 letter.partition,
@@ -321,7 +378,8 @@ impl BusTx for SqlTx<'_> {
                 letter.detail,
                 letter.fingerprint,
                 letter.blocks,
-                int(letter.at.0)
+                int(letter.at.0),
+                letter.mended
             ],
         )?;
         Ok(u64::try_from(self.0.last_insert_rowid()).unwrap_or(0))
@@ -387,6 +445,7 @@ mod tests {
             key: messages[1].key.clone(),
             tries: 1,
             due: None,
+            dead: false,
             body: None,
         };
         tx.put_wait(&wait).unwrap();
@@ -400,6 +459,7 @@ mod tests {
             code: "c".into(),
             detail: "d".into(),
             fingerprint: "f".into(),
+            mended: None,
             blocks: false,
             at: OLD,
             closed: None,
@@ -412,11 +472,11 @@ mod tests {
         let offsets = |tx: &mut SqlTx<'_>| -> Vec<u64> {
             tx.log_after(partition, 0, 100).unwrap().iter().map(|(offset, _)| *offset).collect()
         };
-        assert_eq!(tx.forget(&["one", "two"], OLD, 100).unwrap(), 0, "nothing is older");
+        assert_eq!(tx.forget(&["one", "two"], OLD, 100).unwrap(), (0, false), "nothing is older");
         let before = UnixMillis(5_000);
         assert_eq!(
             tx.forget(&["one", "two"], before, 100).unwrap(),
-            3,
+            (3, false),
             "one inbox row, and 1 and 4 of the log"
         );
         assert_eq!(offsets(&mut tx), [2, 3, 5, 6], "waited for, dead, not taken up by all, the last one");
@@ -425,11 +485,45 @@ mod tests {
         let closing = Closing { at: NEW, by: "ops-1".into(), redriven: false, reason: "r".into() };
         tx.close_dead(number, &closing).unwrap();
         tx.put_cursor("two", partition, 6).unwrap();
-        assert_eq!(tx.forget(&["one", "two"], before, 2).unwrap(), 2, "no more at once than asked for");
+        assert_eq!(
+            tx.forget(&["one", "two"], before, 2).unwrap(),
+            (2, true),
+            "no more at once than asked for"
+        );
         tx.forget(&["one", "two"], before, 100).unwrap();
         assert_eq!(offsets(&mut tx), [6]);
         tx.append(&message("one-key", 7), NEW).unwrap();
         assert_eq!(offsets(&mut tx), [6, 7], "offsets are never used twice");
+        std::fs::remove_dir_all(data).unwrap();
+    }
+
+    /// A plan that walks all waits stood the writer still for seconds.
+    #[test]
+    fn what_waits_for_a_key_is_found_by_its_index() {
+        let data = std::env::temp_dir().join(format!("city-plan-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&data);
+        let connection = open(&data).unwrap();
+        let plan = |sql: &str| -> String {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let rows = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            rows.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+        };
+        let first = plan(&format!(
+            "{WAIT} INDEXED BY waits_of_key WHERE consumer = 'c' AND key = 'k' ORDER BY partition, offset LIMIT 1"
+        ));
+        assert!(
+            first.contains("waits_of_key (consumer=? AND key=?)") && !first.contains("TEMP B-TREE"),
+            "{first}"
+        );
+        let needed = plan("SELECT 1 FROM waits AS w WHERE w.partition = 1 AND w.offset = 1");
+        assert!(needed.contains("waits_at (partition=? AND offset=?)"), "{needed}");
+        let needed = plan(
+            "SELECT 1 FROM dead_letters AS d WHERE d.partition = 1 AND d.offset = 1 AND d.closed_at IS NULL",
+        );
+        assert!(needed.contains("dead_letters_at"), "{needed}");
+        let open_ones =
+            plan(&format!("{LETTER} WHERE NULL IS NULL AND closed_at IS NULL ORDER BY number LIMIT 9"));
+        assert!(!open_ones.contains("TEMP B-TREE"), "{open_ones}");
         std::fs::remove_dir_all(data).unwrap();
     }
 }

@@ -117,16 +117,17 @@ pub(super) fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
 
 pub(super) const CASE: &str = "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at FROM cases WHERE key = ?1";
 
-const LOAD: &str = "SELECT circuit, stall, watts, at, shed_at, changed_at FROM loads";
+const LOAD: &str = "SELECT circuit, stall, watts, drawn, at, shed_at, changed_at FROM loads";
 
 fn read_load(row: &Row<'_>) -> rusqlite::Result<Load> {
     Ok(Load {
         circuit: Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?,
         stall: device(row, 1)?,
         watts: whole(row, 2)?,
-        at: UnixMillis(whole(row, 3)?),
-        shed_at: moment(row, 4)?,
-        changed_at: moment(row, 5)?,
+        drawn: whole(row, 3)?,
+        at: UnixMillis(whole(row, 4)?),
+        shed_at: moment(row, 5)?,
+        changed_at: moment(row, 6)?,
     })
 }
 
@@ -336,12 +337,13 @@ impl Tx for SqlTx<'_> {
     fn put_load(&mut self, load: &Load) -> Result<(), Fault> {
         let time = |at: Option<UnixMillis>| at.map(|at| int(at.0));
         self.write(
-            "INSERT INTO loads (circuit, stall, watts, at, shed_at, changed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (circuit, stall) DO UPDATE SET watts = ?3, at = ?4, shed_at = ?5, changed_at = ?6",
+            "INSERT INTO loads (circuit, stall, watts, drawn, at, shed_at, changed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (circuit, stall) DO UPDATE SET watts = ?3, drawn = ?4, at = ?5, shed_at = ?6, changed_at = ?7",
             params![
                 load.circuit.as_str(),
                 load.stall.as_str(),
                 int(load.watts),
+                int(load.drawn),
                 int(load.at.0),
                 time(load.shed_at),
                 time(load.changed_at)

@@ -327,24 +327,71 @@ fn an_alert_reaches_the_webhook_again_and_again_until_it_is_taken() {
     assert!(town.log().contains("127.0.0.1") && !town.log().contains("a-secret"));
 }
 
+/// An alert that was given up would be one nobody heard of.
 #[test]
-fn a_webhook_that_refuses_an_alert_makes_it_a_dead_letter_without_another_alert() {
+fn a_webhook_that_refuses_an_alert_is_asked_again() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/hook", listener.local_addr().unwrap());
     let town = Town::open_with(&["--dev", "--alerts-webhook", &address]);
     let gate = town.enrol("gate-n1", Role::Gate);
     thread::scope(|scope| {
-        let hook = scope.spawn(|| webhook(&listener, &[410]));
+        let hook = scope.spawn(|| webhook(&listener, &[404, 200]));
         slip(&town, &gate, "case-1", &json!({ "kind": "noise" }));
         hook.join().unwrap();
     });
-    until_count(&town, "SELECT count(*) FROM dead_letters", 2);
-    let list = said(town.command(&["dead-letters", "list"]));
+    until_count(&town, "SELECT count(*) FROM waits", 0);
+    assert_eq!(town.count("SELECT count(*) FROM dead_letters"), 1);
+    assert!(town.log().contains("does not take an alert"));
+}
+
+#[test]
+fn a_webhook_named_anew_hears_what_is_raised_from_then_on() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/hook", listener.local_addr().unwrap());
+    let mut town = Town::open();
+    {
+        let gate = town.enrol("gate-n1", Role::Gate);
+        slip(&town, &gate, "case-1", &json!({ "kind": "noise" }));
+        until_count(&town, "SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1'", 1);
+    }
+    town = town.pull_the_plug(&["--dev", "--alerts-webhook", &address]);
+    let gate = town.enrol("gate-n1", Role::Gate);
+    let bodies = thread::scope(|scope| {
+        let hook = scope.spawn(|| webhook(&listener, &[200]));
+        slip(&town, &gate, "case-2", &json!({ "place": "N1" }));
+        hook.join().unwrap()
+    });
+    assert_eq!(bodies[0]["data"]["deadLetter"], json!(2));
+}
+
+#[test]
+fn a_webhook_that_is_no_address_is_not_printed() {
+    let town = Town::open();
+    let refused =
+        town.command(&["serve", "--listen", "127.0.0.1:0", "--alerts-webhook", "HTTPS:/x/my-secret"]);
+    let why = String::from_utf8(refused.stderr).unwrap();
     assert!(
-        list.contains("alerts-webhook: ops.alerts.v1.raised") && list.contains("webhook-refused"),
-        "{list}"
+        !refused.status.success() && why.contains("--alerts-webhook") && !why.contains("my-secret"),
+        "{why}"
     );
-    assert_eq!(town.count("SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1'"), 1);
+}
+
+/// What this release has no name for is passed over and told; it stopped every service.
+#[test]
+fn an_unreadable_event_on_the_log_stops_nobody() {
+    let town = Town::open();
+    let gate = town.enrol("gate-n1", Role::Gate);
+    for partition in 0..16 {
+        town.meddle()
+            .execute(
+                "INSERT INTO log VALUES (?1, 1, 's', randomblob(16), 'stall.note.v1', 'said', 'a key with spaces', '{}', 1)",
+                [partition],
+            )
+            .unwrap();
+    }
+    gate.send(&noise(&gate, "case-1"));
+    assert_eq!(heard(&gate, 1)[0]["subject"], json!("case-1"));
+    assert!(town.log().contains("cannot be read and is passed over"));
 }
 
 #[test]

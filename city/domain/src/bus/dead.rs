@@ -1,9 +1,9 @@
 //! Dead letters: what a handler cannot do, kept for a person, told as an alert, and what the person decides.
 
-use super::deliver::{Turn, release};
+use super::deliver::{Turn, done};
 use super::{BusTx, Closing, DeadLetter, Message, Problem, Wait};
 use crate::contracts::contract;
-use crate::limits::REASON_CHARS_MAX;
+use crate::limits::{EVENT_BYTES_MAX, REASON_CHARS_MAX};
 use crate::outcome::Said;
 use crate::tx::Fault;
 use conch::event::contract::OnDead;
@@ -38,6 +38,7 @@ pub(super) fn bury<T: BusTx>(
         code: problem.code.to_owned(),
         detail: problem.detail.clone(),
         fingerprint,
+        mended: wait.body.clone(),
         blocks,
         at: turn.now,
         closed: None,
@@ -46,10 +47,9 @@ pub(super) fn bury<T: BusTx>(
     turn.died += 1;
     if blocks {
         // Its key waits behind it for the decision.
-        tx.put_wait(&Wait { due: None, ..wait.clone() })?;
+        tx.put_wait(&Wait { due: None, dead: true, ..wait.clone() })?;
     } else {
-        tx.drop_wait(consumer, wait.partition, wait.offset)?;
-        release(tx, consumer, wait, turn.now)?;
+        done(tx, consumer, wait, turn.now)?;
     }
     // Whoever carries alerts away must not raise one for each alert it could not carry.
     if message.topic.family() != ALERTS {
@@ -59,8 +59,9 @@ pub(super) fn bury<T: BusTx>(
 }
 
 fn alarm<T: BusTx>(tx: &mut T, letter: &DeadLetter, turn: &mut Turn<'_>) -> Result<(), Fault> {
-    let (Ok(topic), Ok(kind), Ok(key)) =
-        (Topic::parse("ops.alerts.v1"), EventType::parse("raised"), Key::parse(&letter.fingerprint))
+    // Some sixteen digits would pass for a card number, which no key may hold.
+    let key = Key::parse(&format!("kind-{}", letter.fingerprint)).or_else(|_| Key::parse("dead-letter"));
+    let (Ok(topic), Ok(kind), Ok(key)) = (Topic::parse("ops.alerts.v1"), EventType::parse("raised"), key)
     else {
         return Err(Fault("the alert has no name".to_owned()));
     };
@@ -128,6 +129,8 @@ pub enum NotDecided {
     Reason,
     /// The event it stands for is no longer on the log.
     Gone,
+    /// With this payload the event would be larger than an event may be.
+    TooLarge,
 }
 
 /// Takes a decision and keeps who took it and why.
@@ -154,20 +157,31 @@ pub fn decide<T: BusTx>(
         key: letter.message.key.clone(),
         tries: 0,
         due: None,
-        body: None,
+        dead: false,
+        body: letter.mended.clone(),
     };
     match decision {
         Decision::Redrive { payload, due } => {
             let Some(message) = tx.log_at(letter.partition, letter.offset)? else {
                 return Ok(Err(NotDecided::Gone));
             };
-            let body = payload.as_ref().map(|payload| with_payload(&message.body, payload));
-            tx.put_wait(&Wait { body, due: Some(*due), ..wait })?;
+            let body = match payload {
+                // In the form in which the consumer saw it.
+                Some(payload) => Some(mend(&message.body, &letter.message, payload)),
+                None => wait.body.clone(),
+            };
+            if body.as_ref().is_some_and(|body| body.len() > EVENT_BYTES_MAX) {
+                return Ok(Err(NotDecided::TooLarge));
+            }
+            // Behind an earlier one of its key it stands until that is done.
+            let first = tx.first_wait(&letter.consumer, &wait.key)?;
+            let ahead =
+                first.is_some_and(|first| (first.partition, first.offset) < (wait.partition, wait.offset));
+            tx.put_wait(&Wait { body, due: (!ahead).then_some(*due), ..wait })?;
         }
-        Decision::Discard => {
-            tx.drop_wait(&letter.consumer, letter.partition, letter.offset)?;
-            release(tx, &letter.consumer, &wait, now)?;
-        }
+        Decision::Discard if letter.blocks => done(tx, &letter.consumer, &wait, now)?,
+        // Nobody waits for it.
+        Decision::Discard => {}
     }
     let redriven = matches!(decision, Decision::Redrive { .. });
     let closing = Closing { at: now, by: by.to_owned(), redriven, reason: reason.to_owned() };
@@ -175,10 +189,18 @@ pub fn decide<T: BusTx>(
     Ok(Ok(DeadLetter { closed: Some(closing), ..letter }))
 }
 
-/// The event with another payload, everything else as it was.
-fn with_payload(body: &str, payload: &Json) -> String {
+/// The event as the consumer saw it, with another payload.
+fn mend(body: &str, seen: &Message, payload: &Json) -> String {
     let Ok(Json::Object(mut members)) = Json::parse(body) else { return body.to_owned() };
     members.retain(|(name, _)| name != "data");
+    for (name, value) in &mut members {
+        let (topic, kind) = (&seen.topic, seen.kind.as_str());
+        match name.as_str() {
+            "type" => *value = Json::Text(format!("{topic}.{kind}")),
+            "dataschema" => *value = Json::Text(format!("urn:conch:contract:{topic}:{kind}")),
+            _ => {}
+        }
+    }
     members.push(("data".to_owned(), payload.clone()));
     let mut text = String::new();
     Json::Object(members).write(&mut text);

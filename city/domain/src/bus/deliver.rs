@@ -75,8 +75,16 @@ pub fn take_up<T: BusTx>(
     let found = tx.log_after(partition, cursor, limit)?;
     let subscriptions = consumer.subscriptions();
     for (offset, message) in &found {
+        let Some(message) = message else {
+            turn.troubles.push(format!("event {partition}/{offset} cannot be read and is passed over"));
+            continue;
+        };
         let Some(message) = heard(&subscriptions, message) else { continue };
         let message = message.as_ref();
+        // The log may be read again from an earlier place.
+        if tx.wait(consumer.name(), partition, *offset)?.is_some() {
+            continue;
+        }
         let mut wait = Wait {
             consumer: consumer.name().to_owned(),
             partition,
@@ -84,6 +92,7 @@ pub fn take_up<T: BusTx>(
             key: message.key.clone(),
             tries: 0,
             due: None,
+            dead: false,
             body: None,
         };
         if tx.first_wait(consumer.name(), &message.key)?.is_some() {
@@ -108,31 +117,48 @@ pub fn due<T: BusTx>(
     let waits = tx.due_waits(consumer.name(), turn.now, limit)?;
     let tried = waits.len();
     for mut wait in waits {
-        let message = written(tx, &wait)?;
-        // What nobody wants any more is done.
-        let Some(message) = heard(&consumer.subscriptions(), &message).map(Cow::into_owned) else {
-            tx.drop_wait(consumer.name(), wait.partition, wait.offset)?;
-            release(tx, consumer.name(), &wait, turn.now)?;
+        // Of a key only the first goes; it lets the next one go.
+        let first = tx.first_wait(consumer.name(), &wait.key)?;
+        if first.is_some_and(|first| (first.partition, first.offset) != (wait.partition, wait.offset)) {
+            tx.put_wait(&Wait { due: None, ..wait })?;
+            continue;
+        }
+        let Some(message) = written(tx, &wait)? else {
+            let place = format!("event {}/{}", wait.partition, wait.offset);
+            turn.troubles.push(format!("{place} cannot be read any more and is passed over"));
+            done(tx, consumer.name(), &wait, turn.now)?;
             continue;
         };
-        match attempt(tx, consumer, &message, turn)? {
-            None => {
-                tx.drop_wait(consumer.name(), wait.partition, wait.offset)?;
-                release(tx, consumer.name(), &wait, turn.now)?;
+        let own = heard(&consumer.subscriptions(), &message).map(Cow::into_owned);
+        match own {
+            Some(own) => match attempt(tx, consumer, &own, turn)? {
+                None => done(tx, consumer.name(), &wait, turn.now)?,
+                Some(failure) => failed(tx, consumer.name(), &mut wait, &own, failure, turn)?,
+            },
+            // What a person mended must not vanish because nobody understands it.
+            None if wait.body.is_some() => {
+                let problem = Problem { code: "not-heard", detail: "mended so, nobody hears it".to_owned() };
+                failed(tx, consumer.name(), &mut wait, &message, (true, problem), turn)?;
             }
-            Some(failure) => failed(tx, consumer.name(), &mut wait, &message, failure, turn)?,
+            // What nobody wants any more is done.
+            None => done(tx, consumer.name(), &wait, turn.now)?,
         }
     }
     Ok(tried)
 }
 
+/// It waits no more, and the next one of its key goes on.
+pub(super) fn done<T: BusTx>(tx: &mut T, consumer: &str, wait: &Wait, now: UnixMillis) -> Result<(), Fault> {
+    tx.drop_wait(consumer, wait.partition, wait.offset)?;
+    release(tx, consumer, wait, now)
+}
+
 /// The event that waits.
-pub(super) fn written<T: BusTx>(tx: &mut T, wait: &Wait) -> Result<Message, Fault> {
-    let found = match &wait.body {
-        Some(body) => Message::read(body.clone()),
-        None => tx.log_at(wait.partition, wait.offset)?,
-    };
-    found.ok_or_else(|| Fault(format!("the log has no event {}/{}", wait.partition, wait.offset)))
+pub(super) fn written<T: BusTx>(tx: &mut T, wait: &Wait) -> Result<Option<Message>, Fault> {
+    match &wait.body {
+        Some(body) => Ok(Message::read(body.clone())),
+        None => tx.log_at(wait.partition, wait.offset),
+    }
 }
 
 /// Lets a service do what time alone makes due, up to `limit` things. Tells how many, and when there is more to do.
@@ -177,6 +203,7 @@ pub(super) fn release<T: BusTx>(
 ) -> Result<(), Fault> {
     if let Some(next) = tx.first_wait(consumer, &gone.key)?
         && next.due.is_none()
+        && !next.dead
     {
         tx.put_wait(&Wait { due: Some(now), ..next })?;
     }
@@ -218,7 +245,7 @@ pub(super) fn failed<T: BusTx>(
     wait.tries += 1;
     match after_failure(wait.tries, hopeless, turn.now, turn.jitter) {
         Next::Wait(due) => {
-            wait.due = Some(due);
+            (wait.due, wait.dead) = (Some(due), false);
             tx.put_wait(wait)
         }
         Next::Dead => bury(tx, consumer, wait, message, &problem, turn),

@@ -1,8 +1,9 @@
 //! Consumers outside of the transaction: what they do cannot be taken back, so it is done at least once. Each event waits
 //! from the start, is carried out when it is due, and what came of it is noted afterwards.
 
-use super::deliver::{Turn, failed, release, written};
-use super::{BusTx, Failure, Message, Subscription, Wait, heard};
+use super::deliver::{Turn, done, written};
+use super::{BusTx, Message, Next, Subscription, Wait, after_failure, heard};
+use crate::limits::TRIES_MAX;
 use crate::tx::Fault;
 use conch::event::UnixMillis;
 
@@ -17,7 +18,13 @@ pub fn enlist<T: BusTx>(
 ) -> Result<usize, Fault> {
     let cursor = tx.cursor(consumer, partition)?;
     let found = tx.log_after(partition, cursor, limit)?;
-    for (offset, message) in found.iter().filter(|(_, message)| heard(subscriptions, message).is_some()) {
+    for (offset, message) in &found {
+        let Some(message) = message.as_ref().and_then(|message| heard(subscriptions, message)) else {
+            continue;
+        };
+        if tx.wait(consumer, partition, *offset)?.is_some() {
+            continue;
+        }
         let first = tx.first_wait(consumer, &message.key)?.is_none();
         tx.put_wait(&Wait {
             consumer: consumer.to_owned(),
@@ -26,6 +33,7 @@ pub fn enlist<T: BusTx>(
             key: message.key.clone(),
             tries: 0,
             due: first.then_some(now),
+            dead: false,
             body: None,
         })?;
     }
@@ -44,29 +52,31 @@ pub fn errands<T: BusTx>(
 ) -> Result<Vec<(Wait, Message)>, Fault> {
     let mut errands = Vec::new();
     for wait in tx.due_waits(consumer, now, limit)? {
-        let message = written(tx, &wait)?;
-        errands.push((wait, message));
+        match written(tx, &wait)? {
+            Some(message) => errands.push((wait, message)),
+            None => done(tx, consumer, &wait, now)?,
+        }
     }
     Ok(errands)
 }
 
-/// Notes what came of an errand.
+/// Notes what came of an errand. What failed is tried again for as long as it takes: an alert that was given up would be
+/// one nobody heard of.
 pub fn carried<T: BusTx>(
     tx: &mut T,
     consumer: &str,
     (mut wait, message): (Wait, Message),
-    outcome: Result<(), Failure>,
+    taken: bool,
     turn: &mut Turn<'_>,
 ) -> Result<(), Fault> {
-    let failure = match outcome {
-        Ok(()) => {
-            tx.put_handled(consumer, &message.source, message.id, turn.now)?;
-            tx.drop_wait(consumer, wait.partition, wait.offset)?;
-            return release(tx, consumer, &wait, turn.now);
-        }
-        Err(Failure::Storage(fault)) => return Err(fault),
-        Err(Failure::Never(problem)) => (true, problem),
-        Err(Failure::Later(problem)) => (false, problem),
-    };
-    failed(tx, consumer, &mut wait, &message, failure, turn)
+    if taken {
+        tx.put_handled(consumer, &message.source, message.id, turn.now)?;
+        return done(tx, consumer, &wait, turn.now);
+    }
+    wait.tries = wait.tries.saturating_add(1);
+    // The ladder's last step again and again.
+    if let Next::Wait(due) = after_failure(wait.tries.min(TRIES_MAX - 1), false, turn.now, turn.jitter) {
+        wait.due = Some(due);
+    }
+    tx.put_wait(&wait)
 }

@@ -21,11 +21,19 @@ pub fn hold<T: BusTx + ?Sized>(
     holder: &str,
     now: UnixMillis,
 ) -> Result<Lease, Fault> {
-    if let Some((other, until)) = tx.lease(name)?
+    let held = tx.lease(name)?;
+    if let Some((other, until)) = &held
         && other != holder
-        && until > now
+        && *until > now
     {
-        return Ok(Lease::Theirs(until));
+        return Ok(Lease::Theirs(*until));
+    }
+    // Renewed when half of it is over: an idle city writes nothing.
+    if let Some((own, until)) = &held
+        && own == holder
+        && until.0 > now.0 + LEASE_MS / 2
+    {
+        return Ok(Lease::Ours(*until));
     }
     let until = UnixMillis(now.0 + LEASE_MS);
     tx.put_lease(name, holder, until)?;
@@ -41,11 +49,9 @@ pub fn relay<T: BusTx + ?Sized>(
     now: UnixMillis,
 ) -> Result<usize, Fault> {
     let said = tx.outgoing(partition, limit)?;
-    for (_, message) in &said {
+    for (place, message) in &said {
         tx.append(message, now)?;
-    }
-    if let Some((last, _)) = said.last() {
-        tx.drop_outgoing(partition, *last)?;
+        tx.drop_outgoing(partition, *place)?;
     }
     Ok(said.len())
 }

@@ -17,8 +17,10 @@ pub struct Wait {
     pub key: Key,
     /// How often its handler failed.
     pub tries: u32,
-    /// When it is tried again. Without a time it stands behind another one, or waits for a person.
+    /// When it is tried again. Without a time it stands behind another one, unless it is dead.
     pub due: Option<UnixMillis>,
+    /// It is dead and keeps its key back: only a person's decision lets it go on.
+    pub dead: bool,
     /// What a person put in its place.
     pub body: Option<String>,
 }
@@ -57,6 +59,8 @@ pub struct DeadLetter {
     pub detail: String,
     /// The same for all failures of one kind.
     pub fingerprint: String,
+    /// What a person had put in the payload's place, if so; not masked.
+    pub mended: Option<String>,
     /// Whether the later events of its key wait for the decision.
     pub blocks: bool,
     /// When it died.
@@ -72,8 +76,10 @@ pub trait BusTx: Tx {
 
     /// What was said and is not on the log, in order, with its place.
     fn outgoing(&mut self, partition: u16, limit: usize) -> Result<Vec<(u64, Message)>, Fault>;
-    /// Forgets what was said up to a place.
-    fn drop_outgoing(&mut self, partition: u16, through: u64) -> Result<(), Fault>;
+    /// Forgets what was said there.
+    fn drop_outgoing(&mut self, partition: u16, place: u64) -> Result<(), Fault>;
+    /// About how much was said and is not on the log.
+    fn backlog(&mut self) -> Result<u64, Fault>;
 
     /// Who holds a lease, and until when.
     fn lease(&mut self, name: &str) -> Result<Option<(String, UnixMillis)>, Fault>;
@@ -82,8 +88,13 @@ pub trait BusTx: Tx {
 
     /// Appends to the log. An event that lies there already is not appended again: then false.
     fn append(&mut self, message: &Message, at: UnixMillis) -> Result<bool, Fault>;
-    /// What lies behind an offset, in order.
-    fn log_after(&mut self, partition: u16, offset: u64, limit: usize) -> Result<Vec<(u64, Message)>, Fault>;
+    /// What lies behind an offset, in order. `None` stands for what this release cannot read.
+    fn log_after(
+        &mut self,
+        partition: u16,
+        offset: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Option<Message>)>, Fault>;
     /// What lies there.
     fn log_at(&mut self, partition: u16, offset: u64) -> Result<Option<Message>, Fault>;
 
@@ -107,6 +118,8 @@ pub trait BusTx: Tx {
     /// Takes that note back.
     fn drop_handled(&mut self, consumer: &str, source: &str, id: EventId) -> Result<(), Fault>;
 
+    /// A waiting event.
+    fn wait(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<Option<Wait>, Fault>;
     /// The first waiting event of a key.
     fn first_wait(&mut self, consumer: &str, key: &Key) -> Result<Option<Wait>, Fault>;
     /// The waiting events whose time has come, the longest due first.
@@ -119,9 +132,18 @@ pub trait BusTx: Tx {
     fn drop_wait(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<(), Fault>;
 
     /// Forgets up to `limit` deliveries and handled events from before a time, and what every consumer has taken up of
-    /// the log since then and nobody waits for. Tells how many rows it was. The last row of a partition stays: the next
+    /// the log since then and nobody waits for, up to `limit` rows of each table and partition. Tells how many rows it
+    /// was, and whether there may be more. The last row of a partition stays: the next
     /// offset follows from it.
-    fn forget(&mut self, consumers: &[&str], before: UnixMillis, limit: usize) -> Result<usize, Fault>;
+    fn forget(
+        &mut self,
+        consumers: &[&str],
+        before: UnixMillis,
+        limit: usize,
+    ) -> Result<(usize, bool), Fault>;
+
+    /// A consumer that is there no more is forgotten: its cursors and what waits for it.
+    fn retire(&mut self, consumer: &str) -> Result<(), Fault>;
 
     /// Writes a dead letter and gives its number.
     fn put_dead(&mut self, letter: &DeadLetter) -> Result<u64, Fault>;
