@@ -815,6 +815,16 @@ async fn a_decision_that_races_the_end_is_taken_or_told_but_never_half_done() {
 pub mod page {
     use super::*;
 
+    /// What is noted once one sale is owed and the outbox is closed.
+    async fn seen_after_a_sale(name: &str) -> String {
+        clean(name).await;
+        city("silent");
+        let edge = open(name).await;
+        emit(&edge, &pay("o-1", 100)).await.unwrap();
+        outcome(edge.close()).await.unwrap();
+        canary(name, None)
+    }
+
     async fn alarm_after(name: &str, seen: &str) -> (String, Vec<String>) {
         canary(name, Some(seen));
         let edge = open(name).await;
@@ -829,12 +839,7 @@ pub mod page {
     #[wasm_bindgen_test]
     async fn an_outbox_that_is_not_the_one_last_seen_raises_the_alarm_once() {
         let name = "edge-canary";
-        clean(name).await;
-        city("silent");
-        let edge = open(name).await;
-        emit(&edge, &pay("o-1", 100)).await.unwrap();
-        outcome(edge.close()).await.unwrap();
-        let seen = canary(name, None);
+        let seen = seen_after_a_sale(name).await;
         let life = seen.split(' ').next().unwrap().to_owned();
         assert!(seen.ends_with(" 2 1"), "one event, owed: {seen}");
         assert_eq!(alarm_after(name, "another-life 9 3").await, ("evicted".into(), vec!["evicted".into()]));
@@ -854,12 +859,7 @@ pub mod page {
     #[wasm_bindgen_test]
     async fn what_another_tab_notes_while_this_one_opens_is_no_alarm() {
         let name = "edge-beside";
-        clean(name).await;
-        city("silent");
-        let edge = open(name).await;
-        emit(&edge, &pay("o-1", 100)).await.unwrap();
-        outcome(edge.close()).await.unwrap();
-        let seen = canary(name, None);
+        let seen = seen_after_a_sale(name).await;
         let life = seen.split(' ').next().unwrap().to_owned();
         let opening = Edge::open(choices(name));
         for _ in 0..5 {

@@ -112,6 +112,13 @@ impl Office {
         self.say("stall.note.v1", key)
     }
 
+    /// An event that no try will ever handle.
+    fn poison(&mut self, key: &str) -> EventId {
+        let id = self.note(key);
+        self.clerk.fails.borrow_mut().insert(id, -1);
+        id
+    }
+
     /// One turn: everything is relayed, everything new taken up, everything due tried again.
     fn turn(&mut self) -> Result<usize, Fault> {
         let mut moved = 0;
@@ -303,8 +310,7 @@ fn a_dead_alert_raises_no_alert_of_its_own() {
         }
     }
     let mut office = Office::new();
-    let poison = office.note("a");
-    office.clerk.fails.borrow_mut().insert(poison, -1);
+    let poison = office.poison("a");
     office.run();
     let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
     let mut turn = Turn::new(&office.city, office.now, &mut entropy, &mut jitter);
@@ -363,8 +369,7 @@ fn say_payment(office: &mut Office, key: &str) -> EventId {
 #[test]
 fn a_person_fixes_the_payload_and_everything_else_stays() {
     let mut office = Office::new();
-    let poison = office.note("a");
-    office.clerk.fails.borrow_mut().insert(poison, -1);
+    let poison = office.poison("a");
     office.run();
     let fixed = Json::parse(r#"{"place":"N3"}"#).unwrap();
     let again = Decision::Redrive { payload: Some(fixed), due: office.now };
@@ -381,8 +386,7 @@ fn a_person_fixes_the_payload_and_everything_else_stays() {
 #[test]
 fn a_decision_needs_a_reason_and_an_open_letter() {
     let mut office = Office::new();
-    let poison = office.note("a");
-    office.clerk.fails.borrow_mut().insert(poison, -1);
+    let poison = office.poison("a");
     office.run();
     let mut take = |number, reason: &str| {
         decide(&mut office.memory, number, &Decision::Discard, ("ops-1", reason), START).unwrap()
@@ -496,8 +500,7 @@ fn redrive(office: &mut Office, number: u64, payload: Option<&str>) {
 fn a_decision_about_one_dead_letter_decides_nothing_about_another_of_its_key() {
     for redriven in [false, true] {
         let mut office = Office::new();
-        let note = office.note("k");
-        office.clerk.fails.borrow_mut().insert(note, -1);
+        let note = office.poison("k");
         office.run();
         let payment = say_payment(&mut office, "k");
         let behind = say_payment(&mut office, "k");
@@ -525,8 +528,7 @@ fn a_decision_about_one_dead_letter_decides_nothing_about_another_of_its_key() {
 #[test]
 fn what_a_person_mended_is_what_goes_again_the_next_time() {
     let mut office = Office::new();
-    let poison = office.note("k");
-    office.clerk.fails.borrow_mut().insert(poison, -1);
+    let poison = office.poison("k");
     office.run();
     redrive(&mut office, 1, Some(r#"{"place":"N3"}"#));
     office.run();
@@ -539,8 +541,7 @@ fn what_a_person_mended_is_what_goes_again_the_next_time() {
 #[test]
 fn a_payload_beyond_the_limit_is_not_taken() {
     let mut office = Office::new();
-    let poison = office.note("k");
-    office.clerk.fails.borrow_mut().insert(poison, -1);
+    let poison = office.poison("k");
     office.run();
     let payload = Some(Json::Text("x".repeat(limits::EVENT_BYTES_MAX)));
     let decision = Decision::Redrive { payload, due: START };
