@@ -310,7 +310,7 @@ fn a_dead_alert_raises_no_alert_of_its_own() {
         }
     }
     let mut office = Office::new();
-    let poison = office.poison("a");
+    office.poison("a");
     office.run();
     let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
     let mut turn = Turn::new(&office.city, office.now, &mut entropy, &mut jitter);
@@ -386,7 +386,7 @@ fn a_person_fixes_the_payload_and_everything_else_stays() {
 #[test]
 fn a_decision_needs_a_reason_and_an_open_letter() {
     let mut office = Office::new();
-    let poison = office.poison("a");
+    office.poison("a");
     office.run();
     let mut take = |number, reason: &str| {
         decide(&mut office.memory, number, &Decision::Discard, ("ops-1", reason), START).unwrap()
@@ -528,7 +528,7 @@ fn a_decision_about_one_dead_letter_decides_nothing_about_another_of_its_key() {
 #[test]
 fn what_a_person_mended_is_what_goes_again_the_next_time() {
     let mut office = Office::new();
-    let poison = office.poison("k");
+    office.poison("k");
     office.run();
     redrive(&mut office, 1, Some(r#"{"place":"N3"}"#));
     office.run();
@@ -541,7 +541,7 @@ fn what_a_person_mended_is_what_goes_again_the_next_time() {
 #[test]
 fn a_payload_beyond_the_limit_is_not_taken() {
     let mut office = Office::new();
-    let poison = office.poison("k");
+    office.poison("k");
     office.run();
     let payload = Some(Json::Text("x".repeat(limits::EVENT_BYTES_MAX)));
     let decision = Decision::Redrive { payload, due: START };
