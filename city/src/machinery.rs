@@ -236,14 +236,12 @@ impl Machinery {
                     }
                 }
             }
-            for partition in 0..PARTITIONS {
-                moved.events += relay(tx, partition, limits::TURN_EVENTS_MAX, turn.now)?;
-            }
+            moved.events += rounds(|partition| relay(tx, partition, limits::TURN_EVENTS_MAX, turn.now))?;
             moved.backlog = tx.backlog()?;
             for service in &own.services {
-                for partition in 0..PARTITIONS {
-                    moved.events += take_up(tx, service.as_ref(), partition, limits::TURN_EVENTS_MAX, turn)?;
-                }
+                moved.events += rounds(|partition| {
+                    take_up(tx, service.as_ref(), partition, limits::TURN_EVENTS_MAX, turn)
+                })?;
                 moved.events += due(tx, service.as_ref(), limits::TURN_EVENTS_MAX, turn)?;
                 let (done, clock) = tick(tx, service.as_ref(), limits::TURN_EVENTS_MAX, turn)?;
                 moved.events += done;
@@ -277,4 +275,19 @@ impl Machinery {
         moved.next = [moved.next, next].into_iter().flatten().min();
         Ok(())
     }
+}
+
+/// Gives every partition its share, round by round, until the turn has done enough or nothing is left.
+fn rounds(mut step: impl FnMut(u16) -> Result<usize, Fault>) -> Result<usize, Fault> {
+    let mut events = 0;
+    while events < limits::TURN_EVENTS_MAX * usize::from(PARTITIONS) {
+        let before = events;
+        for partition in 0..PARTITIONS {
+            events += step(partition)?;
+        }
+        if events == before {
+            break;
+        }
+    }
+    Ok(events)
 }

@@ -57,6 +57,16 @@ enum Command {
     /// Events that a service could not handle: look at them, send them again or give them up, also while the city runs.
     #[command(subcommand)]
     DeadLetters(letters::Letters),
+    /// Copy the books into a new file, also while the city runs: whole, checked and flushed. A city starts from it as
+    /// `city.sqlite` in a data directory of its own.
+    Backup {
+        /// The city's data directory.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+        /// The new file.
+        #[arg(long)]
+        to: PathBuf,
+    },
     /// The schemas of all events.
     #[command(subcommand)]
     Contracts(contracts::Contracts),
@@ -141,6 +151,7 @@ fn main() -> ExitCode {
             serve::serve(&options).map_err(|problem| problem.to_string())
         }
         Command::Codes(Codes::New { role, device, hours, data }) => new_code(role, &device, hours, &data),
+        Command::Backup { data, to } => backup(&data, &to),
         Command::Contracts(contracts) => contracts.run(),
         Command::DeadLetters(letters) => letters.run(),
         Command::Inspect { data } => inspect(&data),
@@ -172,6 +183,13 @@ fn new_code(role: Role, device: &Device, hours: u64, data: &std::path::Path) -> 
     writer::make_code(&connection, device, role, &secret::hash_code(&code), expires)
         .map_err(|error| format!("the code could not be kept: {error}"))?;
     println!("{code}");
+    Ok(())
+}
+
+fn backup(data: &std::path::Path, to: &std::path::Path) -> Result<(), String> {
+    let connection = store::open_to_read(data).map_err(|problem| problem.to_string())?;
+    let bytes = store::copy(&connection, to).map_err(|problem| format!("no backup was made: {problem}"))?;
+    println!("{} holds the books of this moment, {bytes} bytes, checked", to.display());
     Ok(())
 }
 

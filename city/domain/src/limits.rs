@@ -36,8 +36,8 @@ pub const STALE_EPOCH_RETRY_S: u64 = 5;
 /// When to come back after the database failed as a whole, in s.
 pub const STORAGE_RETRY_S: u64 = 5;
 
-/// Events of each partition that one turn relays, and that it delivers to each service: every partition has its share, and
-/// requests wait meanwhile.
+/// Events of each partition in one round of a turn, so that every partition has its share. A turn relays at most so many
+/// times the partitions, and delivers as many to each service; requests wait meanwhile.
 pub const TURN_EVENTS_MAX: usize = 25;
 /// How long the bus rests at most before it looks for work, in ms: a person may decide from the command line.
 pub const LOOK_AGAIN_MS: u64 = 1_000;

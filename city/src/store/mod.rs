@@ -99,6 +99,32 @@ pub(crate) fn open_to_read(data: &Path) -> Result<Connection, OpenProblem> {
     Ok(connection)
 }
 
+/// Copies the whole file as it is at this moment and tells the size of the copy.
+pub(crate) fn copy(connection: &Connection, to: &Path) -> Result<u64, String> {
+    if to.exists() {
+        return Err(format!("{} is there already; name a new file", to.display()));
+    }
+    let name = to.to_str().ok_or("the file's name is no text")?;
+    let copied = connection.execute("VACUUM INTO ?1", [name]).map_err(|error| error.to_string());
+    let checked = copied.and_then(|_| {
+        let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let verdict: String = copy
+            .and_then(|copy| copy.query_row("PRAGMA integrity_check", [], |row| row.get(0)))
+            .map_err(|error| error.to_string())?;
+        if verdict != "ok" {
+            return Err(format!("the copy is damaged: {verdict}"));
+        }
+        let file = std::fs::File::open(to).map_err(|error| error.to_string())?;
+        file.sync_all().map_err(|error| error.to_string())?;
+        file.metadata().map(|found| found.len()).map_err(|error| error.to_string())
+    });
+    if checked.is_err() {
+        // Half a backup is worse than none.
+        let _ = std::fs::remove_file(to);
+    }
+    checked
+}
+
 fn layout(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

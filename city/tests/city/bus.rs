@@ -3,7 +3,7 @@
 use crate::town::{Caller, Event, Town};
 use city_domain::Role;
 use city_domain::bus::Message;
-use conch::event::Emit;
+use conch::event::{Emit, EventId};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -501,4 +501,51 @@ fn the_schemas_that_lie_in_the_repository_are_those_of_the_code() {
         assert!(said.contains(part), "{part}: {said}");
     }
     std::fs::remove_dir_all(other).unwrap();
+}
+
+/// Puts so many events of one partition before the relay, as a flood from one device would.
+fn flood(town: &Town, events: u64) {
+    let mut books = town.meddle();
+    books.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
+    let transaction = books.transaction().unwrap();
+    let mut fill = transaction
+        .prepare("INSERT INTO outgoing (partition, source, id, topic, type, key, body) VALUES (0, 's', ?1, 'stall.note.v1', 'said', 'k', '{}')")
+        .unwrap();
+    for number in 0..events {
+        let id = EventId::mint(
+            conch::event::UnixMillis(1),
+            [[0; 2].as_slice(), &number.to_be_bytes()].concat().try_into().unwrap(),
+        );
+        fill.execute([id.to_bytes()]).unwrap();
+    }
+    drop(fill);
+    transaction.commit().unwrap();
+}
+
+/// A lost child was routed only once one device's flood had ended.
+#[test]
+fn a_flood_in_one_partition_keeps_no_other_waiting() {
+    let town = Town::open();
+    let gate = town.enrol("gate-n1", Role::Gate);
+    flood(&town, 5_000);
+    gate.send(&noise(&gate, "case-1"));
+    assert_eq!(heard(&gate, 1)[0]["subject"], json!("case-1"));
+    assert!(town.count("SELECT count(*) FROM outgoing") > 1_000, "the flood is still there");
+}
+
+#[test]
+fn what_comes_faster_than_it_is_handled_is_asked_to_come_later() {
+    let town = Town::open();
+    let gate = town.enrol("gate-n1", Role::Gate);
+    flood(&town, city_domain::limits::OUTGOING_MAX + 10_000);
+    // It is noticed with the next turn.
+    let first = noise(&gate, "case-0");
+    let mut answer = gate.send(&first);
+    while answer.status == 202 {
+        answer = gate.send(&noise(&gate, "case-1"));
+    }
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "overloaded"));
+    assert!(answer.header("retry-after").is_some());
+    until_count(&town, "SELECT count(*) FROM outgoing", 0);
+    assert_eq!(gate.send(&noise(&gate, "case-2")).status, 202);
 }

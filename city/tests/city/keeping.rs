@@ -120,3 +120,35 @@ fn what_is_older_than_the_city_remembers_is_refused_with_a_reason() {
     let reset = altered(&till.pay("o-2"), &year, "1970-01-01");
     assert_eq!(till.send(&reset).verdicts(), ["accepted"], "a phone after a power cut begins in 1970");
 }
+
+#[test]
+fn a_backup_made_while_it_runs_is_a_city_of_its_own() {
+    let town = Town::open();
+    let (till, to) = (town.enrol("till-1", Role::Vendor), town.root.join("copy/city.sqlite"));
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    let backup = |to: &std::path::Path| town.command(&["backup", "--to", to.to_str().unwrap()]);
+    thread::scope(|scope| {
+        let selling = scope.spawn(|| {
+            for round in 0..20 {
+                let sales: Vec<_> = (0..20).map(|n| till.pay(&format!("o-{round}-{n}"))).collect();
+                till.send_all(&sales);
+            }
+        });
+        while town.count("SELECT count(*) FROM captures") == 0 {
+            thread::yield_now();
+        }
+        let made = backup(&to);
+        assert!(made.status.success(), "{made:?}");
+        selling.join().unwrap();
+    });
+    let again = backup(&to);
+    assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("is there already"));
+    let books = rusqlite::Connection::open(&to).unwrap();
+    let count = |sql: &str| -> i64 { books.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let captures = count("SELECT count(*) FROM captures");
+    assert!((20..=400).contains(&captures) && captures % 20 == 0, "whole transactions: {captures}");
+    assert_eq!(count("SELECT count(*) FROM orders WHERE state = 'captured'"), captures);
+    drop(books);
+    let copy = Town::start(town.root.join("copy-town"), &["--dev"], Some(&to));
+    assert_eq!(copy.totals()["captures"], captures);
+}

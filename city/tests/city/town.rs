@@ -69,10 +69,15 @@ impl Town {
         let root =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("town-{}-{}", std::process::id(), draw()));
         std::fs::create_dir_all(&root).unwrap();
-        Self::start(root, options)
+        Self::start(root, options, None)
     }
 
-    fn start(root: PathBuf, options: &[&str]) -> Self {
+    /// Starts on what lies in `root`, or on a copy of these books.
+    pub(crate) fn start(root: PathBuf, options: &[&str], books: Option<&Path>) -> Self {
+        if let Some(books) = books {
+            std::fs::create_dir_all(root.join("data")).unwrap();
+            std::fs::copy(books, root.join("data/city.sqlite")).unwrap();
+        }
         let log = File::options().create(true).append(true).open(root.join("log")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_city"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
@@ -104,7 +109,7 @@ impl Town {
         self.child.wait().unwrap();
         meanwhile(&self.meddle());
         let root = std::mem::take(&mut self.root);
-        Self::start(root, options)
+        Self::start(root, options, None)
     }
 
     /// Asks the process to end.
