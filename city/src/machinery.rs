@@ -50,6 +50,8 @@ pub(crate) struct Machinery {
     forget_at: UnixMillis,
     /// What was said and is not on the log, for those who let new events in.
     lag: Arc<AtomicU64>,
+    /// The storage failed: nothing is done before.
+    stalled: Option<UnixMillis>,
     /// There may be work now.
     busy: bool,
     /// When there is work next, as far as is known.
@@ -66,8 +68,8 @@ struct Moved {
     errands: Vec<Errand>,
     /// Whether there may be more old rows, if it was time to forget some.
     forgotten: Option<bool>,
-    /// What was said and is not on the log.
-    backlog: u64,
+    /// What was said and is not on the log, if that was looked at.
+    backlog: Option<u64>,
 }
 
 impl Machinery {
@@ -90,6 +92,7 @@ impl Machinery {
             placed: false,
             away: BTreeSet::new(),
             forget_at: clock::now(),
+            stalled: None,
             busy: true,
             next: None,
         })
@@ -123,6 +126,11 @@ impl Machinery {
 
     /// One turn, in a transaction of its own.
     pub(crate) fn turn(&mut self, connection: &Connection, bells: &Bells) {
+        if self.stalled.is_some_and(|until| until > clock::now()) {
+            self.busy = false;
+            return;
+        }
+        self.stalled = None;
         let moved = self.in_transaction(connection, |own, connection| own.work(connection));
         self.ended(moved, bells);
     }
@@ -163,7 +171,7 @@ impl Machinery {
             Err(fault) => {
                 tracing::error!(problem = fault.0, "the bus stands still for a while");
                 self.busy = false;
-                self.next = Some(UnixMillis(clock::now().0 + limits::STORAGE_RETRY_S * 1_000));
+                self.stalled = Some(UnixMillis(clock::now().0 + limits::STORAGE_RETRY_S * 1_000));
                 return;
             }
         };
@@ -172,7 +180,9 @@ impl Machinery {
         if let Some(more) = moved.forgotten {
             self.forget_at = UnixMillis(clock::now().0 + if more { 0 } else { limits::FORGET_EVERY_MS });
         }
-        self.lag.store(moved.backlog, Ordering::Relaxed);
+        if let Some(backlog) = moved.backlog {
+            self.lag.store(backlog, Ordering::Relaxed);
+        }
         self.next = moved.next;
         if moved.died > 0 {
             self.metrics.died(moved.died);
@@ -237,7 +247,7 @@ impl Machinery {
                 }
             }
             moved.events += rounds(|partition| relay(tx, partition, limits::TURN_EVENTS_MAX, turn.now))?;
-            moved.backlog = tx.backlog()?;
+            moved.backlog = Some(tx.backlog()?);
             for service in &own.services {
                 moved.events += rounds(|partition| {
                     take_up(tx, service.as_ref(), partition, limits::TURN_EVENTS_MAX, turn)
