@@ -53,6 +53,7 @@ const ALERT: &[Field] = &[
     required("alert", Shape::OneOf(&["dead_letter", "case_overdue"])),
     field("fingerprint", Shape::Text(64)),
     field("deadLetter", Shape::Whole(SAFE_INTEGER_MAX)),
+    field("open", Shape::Whole(SAFE_INTEGER_MAX)),
     field("consumer", Shape::Text(40)),
     field("topic", Shape::Text(64)),
     field("type", Shape::Text(40)),

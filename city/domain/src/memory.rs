@@ -411,6 +411,12 @@ impl BusTx for Memory {
         Ok(number)
     }
 
+    fn open_of_kind(&mut self, fingerprint: &str, most: u64) -> Result<u64, Fault> {
+        let open =
+            self.bus.dead.values().filter(|own| own.closed.is_none() && own.fingerprint == fingerprint);
+        Ok((open.count() as u64).min(most))
+    }
+
     fn dead(&mut self, number: u64) -> Result<Option<DeadLetter>, Fault> {
         Ok(self.bus.dead.get(&number).cloned())
     }

@@ -158,6 +158,10 @@ impl Consumer for Power {
     }
 
     fn subscriptions(&self) -> Vec<Subscription> {
+        // Without a plan there is nothing to keep below its limit.
+        if self.plan.0.is_empty() {
+            return Vec::new();
+        }
         Subscription::to(TOPIC, &["load_reported"]).into_iter().collect()
     }
 

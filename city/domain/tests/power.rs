@@ -203,10 +203,14 @@ fn a_load_at_the_edge_switches_nobody_on_and_off() {
 
 #[test]
 fn a_circuit_nobody_knows_is_a_dead_letter() {
-    let mut street = Street::new(&[("fridge", 3_000)], "[]");
+    let mut street = Street::new(&[("fridge", 3_000)], &PLAN.replace("c4", "c5"));
     street.pass(1);
     let letter = street.memory.dead_letters().next().unwrap();
     assert_eq!(letter.code, "unknown-circuit");
+    // Without any plan nobody is asked to keep it.
+    let mut street = Street::new(&[("fridge", 3_000)], "[]");
+    street.pass(1);
+    assert_eq!(street.memory.dead_letters().count(), 0);
 }
 
 /// One report under another's name switched the whole street off, for good.

@@ -385,6 +385,15 @@ impl BusTx for SqlTx<'_> {
         Ok(u64::try_from(self.0.last_insert_rowid()).unwrap_or(0))
     }
 
+    fn open_of_kind(&mut self, fingerprint: &str, most: u64) -> Result<u64, Fault> {
+        let found = self.find(
+            "SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE fingerprint = ?1 AND closed_at IS NULL LIMIT ?2)",
+            params![fingerprint, int(most)],
+            |row| whole(row, 0),
+        )?;
+        Ok(found.unwrap_or(0))
+    }
+
     fn dead(&mut self, number: u64) -> Result<Option<DeadLetter>, Fault> {
         dead_letter(self.0, number).map_err(fault)
     }

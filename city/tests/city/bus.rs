@@ -354,6 +354,8 @@ fn a_webhook_named_anew_hears_what_is_raised_from_then_on() {
         slip(&town, &gate, "case-1", &json!({ "kind": "noise" }));
         until_count(&town, "SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1'", 1);
     }
+    // Decided about, so that the next failure of its kind is news again.
+    said(town.command(&["dead-letters", "discard", "1", "--reason", "a test"]));
     town = town.pull_the_plug(&["--dev", "--alerts-webhook", &address]);
     let gate = town.enrol("gate-n1", Role::Gate);
     let bodies = thread::scope(|scope| {

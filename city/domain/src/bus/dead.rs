@@ -13,6 +13,8 @@ use conch::event::{EventId, EventType, Key, Topic, UnixMillis, pii};
 
 /// The topic of the alerts.
 const ALERTS: &str = "ops.alerts";
+/// Beyond so many open failures of one kind the alert has been given often enough.
+const ALERT_UP_TO: u64 = 1_000;
 
 /// Keeps an event that will not be tried again by itself, and raises the alarm.
 pub(super) fn bury<T: BusTx>(
@@ -53,12 +55,16 @@ pub(super) fn bury<T: BusTx>(
     }
     // Whoever carries alerts away must not raise one for each alert it could not carry.
     if message.topic.family() != ALERTS {
-        alarm(tx, &DeadLetter { number, ..letter }, turn)?;
+        // One failure of a kind is news, and so is each tenfold; a thousand alerts are none.
+        let open = tx.open_of_kind(&letter.fingerprint, ALERT_UP_TO + 1)?;
+        if [1, 10, 100, ALERT_UP_TO].contains(&open) {
+            alarm(tx, &DeadLetter { number, ..letter }, open, turn)?;
+        }
     }
     Ok(())
 }
 
-fn alarm<T: BusTx>(tx: &mut T, letter: &DeadLetter, turn: &mut Turn<'_>) -> Result<(), Fault> {
+fn alarm<T: BusTx>(tx: &mut T, letter: &DeadLetter, open: u64, turn: &mut Turn<'_>) -> Result<(), Fault> {
     // Some sixteen digits would pass for a card number, which no key may hold.
     let key = Key::parse(&format!("kind-{}", letter.fingerprint)).or_else(|_| Key::parse("dead-letter"));
     let (Ok(topic), Ok(kind), Ok(key)) = (Topic::parse("ops.alerts.v1"), EventType::parse("raised"), key)
@@ -70,6 +76,7 @@ fn alarm<T: BusTx>(tx: &mut T, letter: &DeadLetter, turn: &mut Turn<'_>) -> Resu
         ("alert".to_owned(), text("dead_letter")),
         ("fingerprint".to_owned(), text(&letter.fingerprint)),
         ("deadLetter".to_owned(), Json::Number(letter.number.to_string())),
+        ("open".to_owned(), Json::Number(open.to_string())),
         ("consumer".to_owned(), text(&letter.consumer)),
         ("topic".to_owned(), text(letter.message.topic.as_str())),
         ("type".to_owned(), text(letter.message.kind.as_str())),

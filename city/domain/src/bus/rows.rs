@@ -147,6 +147,8 @@ pub trait BusTx: Tx {
 
     /// Writes a dead letter and gives its number.
     fn put_dead(&mut self, letter: &DeadLetter) -> Result<u64, Fault>;
+    /// How many open dead letters there are of one kind of failure, up to `most`.
+    fn open_of_kind(&mut self, fingerprint: &str, most: u64) -> Result<u64, Fault>;
     /// A dead letter.
     fn dead(&mut self, number: u64) -> Result<Option<DeadLetter>, Fault>;
     /// Notes what was decided.
