@@ -103,7 +103,7 @@ impl Machinery {
         self.lag.clone()
     }
 
-    /// Whether it is behind by more than one turn.
+    /// Whether a turn left more than one round of a partition to be relayed.
     pub(crate) fn is_behind(&self) -> bool {
         self.lag.load(Ordering::Relaxed) > limits::TURN_EVENTS_MAX as u64
     }
@@ -232,19 +232,8 @@ impl Machinery {
                 return Ok(Moved { next: Some(until), ..Moved::default() });
             }
             let mut moved = Moved::default();
-            if !own.placed && own.horn.is_none() {
-                tx.retire(ALERTS)?;
-            } else if !own.placed {
-                let mut known = false;
-                for partition in 0..PARTITIONS {
-                    known |= tx.cursor(ALERTS, partition)? > 0;
-                }
-                for partition in 0..PARTITIONS {
-                    let head = tx.head(partition)?;
-                    if !known && head > 0 {
-                        tx.put_cursor(ALERTS, partition, head)?;
-                    }
-                }
+            if !own.placed {
+                own.place(tx)?;
             }
             moved.events += rounds(|partition| relay(tx, partition, limits::TURN_EVENTS_MAX, turn.now))?;
             moved.backlog = Some(tx.backlog()?);
@@ -268,6 +257,25 @@ impl Machinery {
             }
             Ok(moved)
         })
+    }
+
+    /// Gives a newly named webhook its place, at the end of the log; without one nothing waits for it.
+    fn place(&self, tx: &mut SqlTx<'_>) -> Result<(), Fault> {
+        if self.horn.is_none() {
+            return tx.retire(ALERTS);
+        }
+        for partition in 0..PARTITIONS {
+            if tx.cursor(ALERTS, partition)? > 0 {
+                return Ok(());
+            }
+        }
+        for partition in 0..PARTITIONS {
+            let head = tx.head(partition)?;
+            if head > 0 {
+                tx.put_cursor(ALERTS, partition, head)?;
+            }
+        }
+        Ok(())
     }
 
     /// Finds the alerts to be carried out, as many as may be on their way.

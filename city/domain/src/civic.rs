@@ -2,10 +2,9 @@
 
 use crate::bus::{Consumer, Failure, Message, Subscription, Tick, Turn};
 use crate::device_of;
-use crate::outcome::Said;
 use crate::tx::{Case, CaseState, Tx};
+use conch::event::UnixMillis;
 use conch::event::json::Json;
-use conch::event::{EventId, EventType, Key, Topic, UnixMillis};
 use conch::wire::cloudevents::Envelope;
 
 /// Longest kind of a report, in characters.
@@ -118,8 +117,8 @@ impl Consumer for Civic {
         }
         let case = Case { escalated: true, changed_at: turn.now, ..case };
         tx.put_case(&case)?;
-        say(tx, turn, (TOPIC, "escalated", &case.key), described(&case))?;
-        say(tx, turn, (ALERTS, "raised", &case.key), alert(&case))?;
+        turn.say(tx, (TOPIC, "escalated", &case.key), None, None, described(&case))?;
+        turn.say(tx, (ALERTS, "raised", &case.key), None, None, alert(&case))?;
         Ok(Tick::Did)
     }
 }
@@ -172,18 +171,7 @@ impl Civic {
         if !first && device.is_none() {
             return Ok(());
         }
-        let kind = EventType::parse("routed").map_err(|_| Failure::never("no-type", "routed is no type"))?;
-        let said = Said {
-            city: turn.city,
-            topic: &message.topic,
-            kind: &kind,
-            key: &message.key,
-            id: EventId::mint(turn.now, (turn.entropy)()),
-            now: turn.now,
-        };
-        said.say(tx, Some(envelope), device.as_ref(), described(&case))?;
-        turn.told.extend(device);
-        Ok(())
+        turn.say(tx, (TOPIC, "routed", &message.key), Some(envelope), device.as_ref(), described(&case))
     }
 }
 
@@ -200,7 +188,7 @@ fn moved(tx: &mut dyn Tx, message: &Message, word: &str, turn: &mut Turn<'_>) ->
     let case = Case { state, changed_at: turn.now, ..case };
     tx.put_case(&case)?;
     if told {
-        say(tx, turn, (ALERTS, "cleared", &case.key), alert(&case))?;
+        turn.say(tx, (ALERTS, "cleared", &case.key), None, None, alert(&case))?;
     }
     Ok(())
 }
@@ -222,21 +210,6 @@ fn alert(case: &Case) -> Json {
         members.extend(own);
     }
     Json::Object(members)
-}
-
-/// Says something of the city's own.
-fn say(
-    tx: &mut dyn Tx,
-    turn: &mut Turn<'_>,
-    (topic, kind, key): (&str, &str, &Key),
-    data: Json,
-) -> Result<(), Failure> {
-    let (Ok(topic), Ok(kind)) = (Topic::parse(topic), EventType::parse(kind)) else {
-        return Err(Failure::never("no-type", format!("{topic}.{kind} is no type")));
-    };
-    let id = EventId::mint(turn.now, (turn.entropy)());
-    let said = Said { city: turn.city, topic: &topic, kind: &kind, key, id, now: turn.now };
-    Ok(said.say(tx, None, None, data)?)
 }
 
 #[cfg(test)]

@@ -15,10 +15,9 @@ use crate::device_of;
 use crate::limits::{
     GRACE_S, IMPORTANCE_MAX, LOAD_FRESH_MS, OFF_MIN_MS, RESTORE_TO, SETTLE_MS, SHED_ABOVE, SHED_TO, WATTS_MAX,
 };
-use crate::outcome::Said;
 use crate::tx::{Load, Tx};
 use conch::event::json::Json;
-use conch::event::{Device, EventId, EventType, Key, Topic, UnixMillis};
+use conch::event::{Device, Key, UnixMillis};
 
 /// One circuit of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,7 +173,6 @@ impl Consumer for Power {
         let watts = envelope.data.whole("watts").filter(|watts| *watts <= WATTS_MAX);
         let watts =
             watts.ok_or_else(|| Failure::never("bad-payload", format!("`watts` is 0 to {WATTS_MAX}")))?;
-        let reported = watts;
         let reporter = device_of(&message.source);
         let reporter =
             reporter.ok_or_else(|| Failure::never("bad-payload", "only a device reports a load"))?;
@@ -190,14 +188,14 @@ impl Consumer for Power {
         let load = match tx.load(&circuit.name, &stall)? {
             // A stall that is off reports what is left of it; what it would draw again is what it drew before.
             Some(load) => {
-                let watts = if load.shed_at.is_some() { load.watts } else { watts };
-                Load { watts, drawn: reported, at: turn.now, ..load }
+                let wanted = if load.shed_at.is_some() { load.watts } else { watts };
+                Load { watts: wanted, drawn: watts, at: turn.now, ..load }
             }
             None => Load {
                 circuit: circuit.name.clone(),
                 stall,
                 watts,
-                drawn: reported,
+                drawn: watts,
                 at: turn.now,
                 shed_at: None,
                 changed_at: None,
@@ -240,9 +238,6 @@ impl Power {
         kind: &'static str,
     ) -> Result<(), Failure> {
         tx.put_load(load)?;
-        let (Ok(topic), Ok(kind)) = (Topic::parse(TOPIC), EventType::parse(kind)) else {
-            return Err(Failure::never("no-type", format!("{TOPIC}.{kind} is no type")));
-        };
         let mut members = vec![
             ("stall".to_owned(), Json::Text(load.stall.to_string())),
             ("watts".to_owned(), Json::Number(load.watts.to_string())),
@@ -250,13 +245,8 @@ impl Power {
         if load.shed_at.is_some() {
             members.push(("graceS".to_owned(), Json::Number(GRACE_S.to_string())));
         }
-        let id = EventId::mint(turn.now, (turn.entropy)());
-        let said =
-            Said { city: turn.city, topic: &topic, kind: &kind, key: &load.circuit, id, now: turn.now };
-        let envelope = cause.and_then(Message::envelope);
-        said.say(tx, envelope.as_ref(), Some(&load.stall), Json::Object(members))?;
-        turn.told.push(load.stall.clone());
-        Ok(())
+        let cause = cause.and_then(Message::envelope);
+        turn.say(tx, (TOPIC, kind, &load.circuit), cause.as_ref(), Some(&load.stall), Json::Object(members))
     }
 }
 

@@ -31,7 +31,7 @@ pub fn cast_down(message: &Message, version: u32) -> Option<Message> {
         ),
     };
     contract(family, version, kind)?.check(&data, message.key.as_str(), Form::Open).ok()?;
-    said_as(message, version, kind, data)
+    in_version(message, version, kind, data)
 }
 
 /// The scan of the old ticketing as the new one says it. `None` when it is none.
@@ -56,7 +56,7 @@ pub fn scan_up(message: &Message) -> Option<Message> {
     ];
     members.extend(reason.map(|reason| ("reason".to_owned(), Json::Text(reason.to_owned()))));
     members.extend(strangers(&data, &["gate", "code", "ok"]));
-    said_as(message, 2, "scanned", Json::Object(members))
+    in_version(message, 2, "scanned", Json::Object(members))
 }
 
 /// What the old ticketing could say and the new one has no word for, kept as a reason.
@@ -100,11 +100,17 @@ fn without_newer(family: &str, (own, version): (u32, u32), kind: &str, data: &Js
     Some(Json::Object(kept.collect()))
 }
 
-/// The event with another version, type and payload, everything else as it was.
-fn said_as(message: &Message, version: u32, kind: &str, data: Json) -> Option<Message> {
+/// The event in another version, type and payload of its topic.
+fn in_version(message: &Message, version: u32, kind: &str, data: Json) -> Option<Message> {
     let topic = Topic::parse(&format!("{}.v{version}", message.topic.family())).ok()?;
     let kind = EventType::parse(kind).ok()?;
-    let Json::Object(members) = Json::parse(&message.body).ok()? else { return None };
+    let body = said_as(&message.body, &topic, &kind, data)?;
+    Some(Message { topic, kind, body, ..message.clone() })
+}
+
+/// The encoded event with another topic, type and payload, everything else as it was. `None` when it is no event.
+pub(crate) fn said_as(body: &str, topic: &Topic, kind: &EventType, data: Json) -> Option<String> {
+    let Json::Object(members) = Json::parse(body).ok()? else { return None };
     let members = members.into_iter().filter(|(name, _)| name != "data").map(|(name, value)| {
         let value = match name.as_str() {
             "type" => Json::Text(format!("{topic}.{}", kind.as_str())),
@@ -113,9 +119,9 @@ fn said_as(message: &Message, version: u32, kind: &str, data: Json) -> Option<Me
         };
         (name, value)
     });
-    let mut body = String::new();
-    Json::Object(members.chain([("data".to_owned(), data)]).collect()).write(&mut body);
-    Some(Message { topic, kind, body, ..message.clone() })
+    let mut text = String::new();
+    Json::Object(members.chain([("data".to_owned(), data)]).collect()).write(&mut text);
+    Some(text)
 }
 
 #[cfg(test)]

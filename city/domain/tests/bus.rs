@@ -119,25 +119,44 @@ impl Office {
         id
     }
 
-    /// One turn: everything is relayed, everything new taken up, everything due tried again.
-    fn turn(&mut self) -> Result<usize, Fault> {
-        let mut moved = 0;
-        let entropy = || [3; 10];
+    /// Works on the books within one turn.
+    fn in_turn<T>(&mut self, work: impl FnOnce(&mut Memory, &mut Turn<'_>) -> T) -> T {
         let minted = &mut self.minted;
-        let mut fresh = || {
+        let mut entropy = || {
             *minted += 1;
-            let mut bytes = entropy();
+            let mut bytes = [3; 10];
             bytes[2..].copy_from_slice(&minted.to_be_bytes());
             bytes
         };
-        let mut turn = Turn::new(&self.city, self.now, &mut fresh, &mut self.jitter);
-        for partition in 0..PARTITIONS {
-            moved += relay(&mut self.memory, partition, 10, self.now)?;
-            moved += take_up(&mut self.memory, &self.clerk, partition, 10, &mut turn)?;
-        }
-        moved += due(&mut self.memory, &self.clerk, 10, &mut turn)?;
+        let mut turn = Turn::new(&self.city, self.now, &mut entropy, &mut self.jitter);
+        let done = work(&mut self.memory, &mut turn);
         self.died += turn.died;
-        Ok(moved)
+        done
+    }
+
+    /// Everything said is relayed, and what is new is taken up by this consumer.
+    fn take_up(&mut self, consumer: &dyn Consumer) {
+        self.in_turn(|memory, turn| {
+            for partition in 0..PARTITIONS {
+                relay(memory, partition, 10, turn.now).unwrap();
+                take_up(memory, consumer, partition, 10, turn).unwrap();
+            }
+        });
+    }
+
+    /// One turn: everything is relayed, everything new taken up, everything due tried again.
+    fn turn(&mut self) -> Result<usize, Fault> {
+        let clerk = std::mem::take(&mut self.clerk);
+        let moved = self.in_turn(|memory, turn| {
+            let mut moved = 0;
+            for partition in 0..PARTITIONS {
+                moved += relay(memory, partition, 10, turn.now)?;
+                moved += take_up(memory, &clerk, partition, 10, turn)?;
+            }
+            Ok(moved + due(memory, &clerk, 10, turn)?)
+        });
+        self.clerk = clerk;
+        moved
     }
 
     /// Turns until nothing moves; then time passes to the next due moment, until none is left.
@@ -324,12 +343,9 @@ fn a_dead_alert_raises_no_alert_of_its_own() {
     let mut office = Office::new();
     office.poison("a");
     office.run();
-    let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
-    let mut turn = Turn::new(&office.city, office.now, &mut entropy, &mut jitter);
-    for partition in 0..PARTITIONS {
-        take_up(&mut office.memory, &Horn, partition, 10, &mut turn).unwrap();
-    }
-    assert_eq!(turn.died, 1);
+    let before = office.died;
+    office.take_up(&Horn);
+    assert_eq!(office.died, before + 1);
     office.run();
     assert_eq!(office.alerts().len(), 1);
 }
@@ -454,15 +470,8 @@ fn an_old_subscriber_hears_a_newer_version_cast_down() {
     let hears = |wants: &[&'static str]| {
         let mut office = Office::new();
         let id = say_payment(&mut office, "order-1");
-        for partition in 0..PARTITIONS {
-            relay(&mut office.memory, partition, 10, START).unwrap();
-        }
         let old = Old { wants: wants.to_vec(), ..Old::default() };
-        let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
-        let mut turn = Turn::new(&office.city, START, &mut entropy, &mut jitter);
-        for partition in 0..PARTITIONS {
-            take_up(&mut office.memory, &old, partition, 10, &mut turn).unwrap();
-        }
+        office.take_up(&old);
         let heard = old.heard.into_inner();
         assert!(heard.iter().all(|(_, own)| *own == id), "the same id: {heard:?}");
         heard.into_iter().map(|(whole, _)| whole).collect::<Vec<_>>()
@@ -493,11 +502,10 @@ fn a_service_that_cannot_do_what_is_due_is_told_and_asked_again_later() {
         }
     }
     let mut office = Office::new();
-    let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
-    let mut turn = Turn::new(&office.city, START, &mut entropy, &mut jitter);
-    let (done, next) = tick(&mut office.memory, &Late, 10, &mut turn).unwrap();
+    let ((done, next), troubles) =
+        office.in_turn(|memory, turn| (tick(memory, &Late, 10, turn).unwrap(), turn.troubles.clone()));
     assert_eq!((done, next), (0, Some(UnixMillis(START.0 + limits::RETRY_CAP_MS))));
-    assert_eq!(turn.troubles, ["late could not do what was due: the clock has no hands"]);
+    assert_eq!(troubles, ["late could not do what was due: the clock has no hands"]);
 }
 
 fn redrive(office: &mut Office, number: u64, payload: Option<&str>) {
@@ -593,9 +601,7 @@ fn an_event_that_was_cast_down_is_mended_in_the_form_that_was_shown() {
     let message = Message::read(body).unwrap();
     office.memory.append(&message, START).unwrap();
     let gate = OldGate { fails: Cell::new(true), heard: RefCell::default() };
-    let (mut entropy, mut jitter) = (|| [5; 10], Jitter::new(1));
-    let mut turn = Turn::new(&office.city, START, &mut entropy, &mut jitter);
-    take_up(&mut office.memory, &gate, message.partition(), 10, &mut turn).unwrap();
+    office.take_up(&gate);
     let decide_so = |memory: &mut Memory, number, payload: &str| {
         let payload = Some(Json::parse(payload).unwrap());
         let decision = Decision::Redrive { payload, due: START };
@@ -603,7 +609,7 @@ fn an_event_that_was_cast_down_is_mended_in_the_form_that_was_shown() {
     };
     gate.fails.set(false);
     decide_so(&mut office.memory, 1, r#"{"gate":"n2","code":"t-1","ok":1}"#);
-    due(&mut office.memory, &gate, 10, &mut turn).unwrap();
+    office.in_turn(|memory, turn| due(memory, &gate, 10, turn).unwrap());
     let heard = gate.heard.borrow().clone();
     assert!(
         heard.len() == 1 && heard[0].contains(r#""gate":"n2""#) && heard[0].contains("gate.auth.v1.verified")
@@ -676,19 +682,7 @@ fn civic(office: &mut Office, kind: &str, data: &str) {
         r#"{{"specversion":"1.0","id":"{id}","source":"conch://device/gate-1/l","type":"civic.events.v1.{kind}","partitionkey":"case-1","data":{data}}}"#
     );
     office.memory.put_outgoing(&Message::read(body).unwrap()).unwrap();
-    let service = Civic::default();
-    let minted = &mut office.minted;
-    let mut entropy = || {
-        *minted += 1;
-        let mut bytes = [3; 10];
-        bytes[2..].copy_from_slice(&minted.to_be_bytes());
-        bytes
-    };
-    let mut turn = Turn::new(&office.city, office.now, &mut entropy, &mut office.jitter);
-    for partition in 0..PARTITIONS {
-        relay(&mut office.memory, partition, 10, office.now).unwrap();
-        take_up(&mut office.memory, &service, partition, 10, &mut turn).unwrap();
-    }
+    office.take_up(&Civic::default());
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! Dead letters: what a handler cannot do, kept for a person, told as an alert, and what the person decides.
 
 use super::deliver::{Turn, done};
-use super::{BusTx, Closing, DeadLetter, Message, Problem, Wait};
+use super::{BusTx, Closing, DeadLetter, Failure, Message, Problem, Wait};
 use crate::contracts::contract;
 use crate::limits::{EVENT_BYTES_MAX, REASON_CHARS_MAX};
-use crate::outcome::Said;
 use crate::tx::Fault;
+use crate::versions::said_as;
 use conch::event::contract::OnDead;
 use conch::event::fingerprint::fingerprint;
 use conch::event::json::Json;
-use conch::event::{EventId, EventType, Key, Topic, UnixMillis, pii};
+use conch::event::{Key, UnixMillis, pii};
 
 /// The topic of the alerts.
 const ALERTS: &str = "ops.alerts";
@@ -67,10 +67,7 @@ pub(super) fn bury<T: BusTx>(
 fn alarm<T: BusTx>(tx: &mut T, letter: &DeadLetter, open: u64, turn: &mut Turn<'_>) -> Result<(), Fault> {
     // Some sixteen digits would pass for a card number, which no key may hold.
     let key = Key::parse(&format!("kind-{}", letter.fingerprint)).or_else(|_| Key::parse("dead-letter"));
-    let (Ok(topic), Ok(kind), Ok(key)) = (Topic::parse("ops.alerts.v1"), EventType::parse("raised"), key)
-    else {
-        return Err(Fault("the alert has no name".to_owned()));
-    };
+    let key = key.map_err(|_| Fault("the alert has no name".to_owned()))?;
     let text = |value: &str| Json::Text(value.to_owned());
     let data = Json::Object(vec![
         ("alert".to_owned(), text("dead_letter")),
@@ -83,9 +80,13 @@ fn alarm<T: BusTx>(tx: &mut T, letter: &DeadLetter, open: u64, turn: &mut Turn<'
         ("code".to_owned(), text(&letter.code)),
         ("tries".to_owned(), Json::Number(letter.tries.to_string())),
     ]);
-    let id = EventId::mint(turn.now, (turn.entropy)());
-    let said = Said { city: turn.city, topic: &topic, kind: &kind, key: &key, id, now: turn.now };
-    said.say(tx, letter.message.envelope().as_ref(), None, data)
+    let cause = letter.message.envelope();
+    turn.say(tx, ("ops.alerts.v1", "raised", &key), cause.as_ref(), None, data).map_err(|failure| {
+        match failure {
+            Failure::Storage(fault) => fault,
+            Failure::Never(problem) | Failure::Later(problem) => Fault(problem.detail),
+        }
+    })
 }
 
 /// The same for all failures of one kind: eight bytes of SHA-256 over consumer, topic, type and code, in hex.
@@ -157,16 +158,8 @@ pub fn decide<T: BusTx>(
         Some(DeadLetter { closed: Some(closing), .. }) => return Ok(Err(NotDecided::Closed(closing))),
         Some(letter) => letter,
     };
-    let wait = Wait {
-        consumer: letter.consumer.clone(),
-        partition: letter.partition,
-        offset: letter.offset,
-        key: letter.message.key.clone(),
-        tries: 0,
-        due: None,
-        dead: false,
-        body: letter.mended.clone(),
-    };
+    let place = (letter.partition, letter.offset);
+    let wait = Wait::behind(&letter.consumer, place, letter.message.key.clone());
     match decision {
         Decision::Redrive { payload, due } => {
             let Some(message) = tx.log_at(letter.partition, letter.offset)? else {
@@ -174,16 +167,18 @@ pub fn decide<T: BusTx>(
             };
             let body = match payload {
                 // In the form in which the consumer saw it.
-                Some(payload) => Some(mend(&message.body, &letter.message, payload)),
-                None => wait.body.clone(),
+                Some(payload) => {
+                    let Message { topic, kind, .. } = &letter.message;
+                    said_as(&message.body, topic, kind, payload.clone()).or(Some(message.body))
+                }
+                None => letter.mended.clone(),
             };
             if body.as_ref().is_some_and(|body| body.len() > EVENT_BYTES_MAX) {
                 return Ok(Err(NotDecided::TooLarge));
             }
             // Behind an earlier one of its key it stands until that is done.
             let first = tx.first_wait(&letter.consumer, &wait.key)?;
-            let ahead =
-                first.is_some_and(|first| (first.partition, first.offset) < (wait.partition, wait.offset));
+            let ahead = first.is_some_and(|first| (first.partition, first.offset) < place);
             tx.put_wait(&Wait { body, due: (!ahead).then_some(*due), ..wait })?;
         }
         Decision::Discard if letter.blocks => done(tx, &letter.consumer, &wait, now)?,
@@ -194,22 +189,4 @@ pub fn decide<T: BusTx>(
     let closing = Closing { at: now, by: by.to_owned(), redriven, reason: reason.to_owned() };
     tx.close_dead(number, &closing)?;
     Ok(Ok(DeadLetter { closed: Some(closing), ..letter }))
-}
-
-/// The event as the consumer saw it, with another payload.
-fn mend(body: &str, seen: &Message, payload: &Json) -> String {
-    let Ok(Json::Object(mut members)) = Json::parse(body) else { return body.to_owned() };
-    members.retain(|(name, _)| name != "data");
-    for (name, value) in &mut members {
-        let (topic, kind) = (&seen.topic, seen.kind.as_str());
-        match name.as_str() {
-            "type" => *value = Json::Text(format!("{topic}.{kind}")),
-            "dataschema" => *value = Json::Text(format!("urn:conch:contract:{topic}:{kind}")),
-            _ => {}
-        }
-    }
-    members.push(("data".to_owned(), payload.clone()));
-    let mut text = String::new();
-    Json::Object(members).write(&mut text);
-    text
 }

@@ -4,9 +4,12 @@ use super::dead::bury;
 use super::{BusTx, Failure, Message, Next, Problem, Subscription, Wait, after_failure, heard};
 use crate::ingest::City;
 use crate::limits::RETRY_CAP_MS;
+use crate::outcome::Said;
 use crate::tx::{Fault, Tx};
-use conch::event::{Device, UnixMillis};
+use conch::event::json::Json;
+use conch::event::{Device, EventId, EventType, Key, Topic, UnixMillis};
 use conch::pace::Jitter;
+use conch::wire::cloudevents::Envelope;
 use std::borrow::Cow;
 
 /// What holds for one turn of work.
@@ -36,6 +39,25 @@ impl<'a> Turn<'a> {
         jitter: &'a mut Jitter,
     ) -> Self {
         Self { city, now, entropy, jitter, told: Vec::new(), died: 0, troubles: Vec::new() }
+    }
+
+    /// Says an event of the city's own on the bus, and to a device on its feed. `cause` is what it follows from.
+    pub(crate) fn say<T: Tx + ?Sized>(
+        &mut self,
+        tx: &mut T,
+        (topic, kind, key): (&str, &str, &Key),
+        cause: Option<&Envelope>,
+        device: Option<&Device>,
+        data: Json,
+    ) -> Result<(), Failure> {
+        let (Ok(topic), Ok(kind)) = (Topic::parse(topic), EventType::parse(kind)) else {
+            return Err(Failure::never("no-type", format!("{topic}.{kind} is no type")));
+        };
+        let id = EventId::mint(self.now, (self.entropy)());
+        let said = Said { city: self.city, topic: &topic, kind: &kind, key, id, now: self.now };
+        said.say(tx, cause, device, data)?;
+        self.told.extend(device.cloned());
+        Ok(())
     }
 }
 
@@ -73,6 +95,7 @@ pub fn take_up<T: BusTx>(
 ) -> Result<usize, Fault> {
     let cursor = tx.cursor(consumer.name(), partition)?;
     let found = tx.log_after(partition, cursor, limit)?;
+    let Some((last, _)) = found.last() else { return Ok(0) };
     let subscriptions = consumer.subscriptions();
     for (offset, message) in &found {
         let Some(message) = message else {
@@ -85,25 +108,14 @@ pub fn take_up<T: BusTx>(
         if tx.wait(consumer.name(), partition, *offset)?.is_some() {
             continue;
         }
-        let mut wait = Wait {
-            consumer: consumer.name().to_owned(),
-            partition,
-            offset: *offset,
-            key: message.key.clone(),
-            tries: 0,
-            due: None,
-            dead: false,
-            body: None,
-        };
+        let mut wait = Wait::behind(consumer.name(), (partition, *offset), message.key.clone());
         if tx.first_wait(consumer.name(), &message.key)?.is_some() {
             tx.put_wait(&wait)?;
         } else if let Some((hopeless, problem)) = attempt(tx, consumer, message, turn)? {
             failed(tx, consumer.name(), &mut wait, message, (hopeless, problem), turn)?;
         }
     }
-    if let Some((last, _)) = found.last() {
-        tx.put_cursor(consumer.name(), partition, *last)?;
-    }
+    tx.put_cursor(consumer.name(), partition, *last)?;
     Ok(found.len())
 }
 
@@ -116,6 +128,7 @@ pub fn due<T: BusTx>(
 ) -> Result<usize, Fault> {
     let waits = tx.due_waits(consumer.name(), turn.now, limit)?;
     let tried = waits.len();
+    let subscriptions = consumer.subscriptions();
     for mut wait in waits {
         // Of a key only the first goes; it lets the next one go.
         let first = tx.first_wait(consumer.name(), &wait.key)?;
@@ -129,7 +142,7 @@ pub fn due<T: BusTx>(
             done(tx, consumer.name(), &wait, turn.now)?;
             continue;
         };
-        let own = heard(&consumer.subscriptions(), &message).map(Cow::into_owned);
+        let own = heard(&subscriptions, &message).map(Cow::into_owned);
         match own {
             Some(own) => match attempt(tx, consumer, &own, turn)? {
                 None => done(tx, consumer.name(), &wait, turn.now)?,
@@ -195,12 +208,7 @@ pub fn tick<T: BusTx>(
 }
 
 /// Lets the next event of a key go on, if it stands behind the one that is gone.
-pub(super) fn release<T: BusTx>(
-    tx: &mut T,
-    consumer: &str,
-    gone: &Wait,
-    now: UnixMillis,
-) -> Result<(), Fault> {
+fn release<T: BusTx>(tx: &mut T, consumer: &str, gone: &Wait, now: UnixMillis) -> Result<(), Fault> {
     if let Some(next) = tx.first_wait(consumer, &gone.key)?
         && next.due.is_none()
         && !next.dead

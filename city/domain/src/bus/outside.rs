@@ -26,16 +26,8 @@ pub fn enlist<T: BusTx>(
             continue;
         }
         let first = tx.first_wait(consumer, &message.key)?.is_none();
-        tx.put_wait(&Wait {
-            consumer: consumer.to_owned(),
-            partition,
-            offset: *offset,
-            key: message.key.clone(),
-            tries: 0,
-            due: first.then_some(now),
-            dead: false,
-            body: None,
-        })?;
+        let wait = Wait::behind(consumer, (partition, *offset), message.key.clone());
+        tx.put_wait(&Wait { due: first.then_some(now), ..wait })?;
     }
     if let Some((last, _)) = found.last() {
         tx.put_cursor(consumer, partition, *last)?;

@@ -25,6 +25,14 @@ pub struct Wait {
     pub body: Option<String>,
 }
 
+impl Wait {
+    /// One that was not tried yet and stands behind another.
+    pub(super) fn behind(consumer: &str, (partition, offset): (u16, u64), key: Key) -> Self {
+        let consumer = consumer.to_owned();
+        Self { consumer, partition, offset, key, tries: 0, due: None, dead: false, body: None }
+    }
+}
+
 /// A person's decision about a dead letter, for the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closing {
