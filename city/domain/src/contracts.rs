@@ -50,7 +50,7 @@ const POWER_SWITCHED: &[Field] = &[
     field("graceS", Shape::Whole(3_600)),
 ];
 const ALERT: &[Field] = &[
-    required("alert", Shape::OneOf(&["dead_letter", "case_overdue"])),
+    required("alert", Shape::Text(40)),
     field("fingerprint", Shape::Text(64)),
     field("deadLetter", Shape::Whole(SAFE_INTEGER_MAX)),
     field("open", Shape::Whole(SAFE_INTEGER_MAX)),

@@ -21,7 +21,13 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// One step per version, applied in order; `PRAGMA user_version` counts them. A step never changes once released.
-const STEPS: &[&str] = &[include_str!("001.sql"), include_str!("002.sql")];
+const STEPS: &[&str] = &[
+    include_str!("001.sql"),
+    include_str!("002.sql"),
+    include_str!("003.sql"),
+    include_str!("004.sql"),
+    include_str!("005.sql"),
+];
 
 /// Why the file could not be used, and what to do.
 #[derive(Debug)]

@@ -1,0 +1,1 @@
+-- Payments through an acquirer, and refunds. Times are ms since 1970; ids are bytes.

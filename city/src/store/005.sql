@@ -1,0 +1,1 @@
+-- The directory, and what is known of devices.
