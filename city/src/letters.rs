@@ -71,21 +71,34 @@ pub(crate) struct Place {
     data: PathBuf,
 }
 
+impl Place {
+    /// The city's file, to read.
+    pub(crate) fn read(&self) -> Result<Connection, String> {
+        store::open_to_read(&self.data).map_err(|problem| problem.to_string())
+    }
+
+    /// The city's file, to write. A directory without a city does not become one.
+    pub(crate) fn write(&self) -> Result<Connection, String> {
+        drop(self.read()?);
+        store::open(&self.data).map_err(|problem| problem.to_string())
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct Word {
     /// Why, in 1 to 200 characters: it is kept for the audit.
     #[arg(long)]
-    reason: String,
+    pub(crate) reason: String,
     /// Who decides; by default the user of this shell.
     #[arg(long, env = "USER", default_value = "operator")]
-    by: String,
+    pub(crate) by: String,
 }
 
 impl Letters {
     pub(crate) fn run(self) -> Result<(), String> {
         match self {
             Self::List { all, fingerprint, limit, json, place } => {
-                let connection = read(&place)?;
+                let connection = place.read()?;
                 let letters =
                     store::dead_letters(&connection, fingerprint.as_deref(), all, limit).map_err(sql)?;
                 if letters.is_empty() && !json {
@@ -97,7 +110,7 @@ impl Letters {
                 Ok(())
             }
             Self::Show { number, place } => {
-                let connection = read(&place)?;
+                let connection = place.read()?;
                 let letter = store::dead_letter(&connection, number).map_err(sql)?;
                 let letter = letter.ok_or_else(|| missing(number))?;
                 println!(
@@ -120,7 +133,7 @@ impl Letters {
                 Ok(())
             }
             Self::Redrive { fingerprint, word, place, .. } => {
-                let letters = store::dead_letters(&read(&place)?, fingerprint.as_deref(), false, u32::MAX)
+                let letters = store::dead_letters(&place.read()?, fingerprint.as_deref(), false, u32::MAX)
                     .map_err(sql)?;
                 let now = clock::now().0;
                 let again = |(place, letter): (usize, &DeadLetter)| {
@@ -142,10 +155,6 @@ impl Letters {
     }
 }
 
-fn read(place: &Place) -> Result<Connection, String> {
-    store::open_to_read(&place.data).map_err(|problem| problem.to_string())
-}
-
 fn sql(error: rusqlite::Error) -> String {
     format!("the database cannot be read: {error}")
 }
@@ -156,10 +165,8 @@ fn missing(number: u64) -> String {
 
 /// All of them, or none.
 fn take(place: &Place, word: &Word, decisions: &[(u64, Decision)]) -> Result<(), String> {
-    // A directory without a city must not become one.
-    drop(read(place)?);
     let failed = |error: rusqlite::Error| format!("nothing was changed: {error}");
-    let mut connection = store::open(&place.data).map_err(|problem| problem.to_string())?;
+    let mut connection = place.write()?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     for (number, decision) in decisions {
         let taken =

@@ -11,7 +11,7 @@ use city_domain::bus::{
     BusTx, Consumer, Lease, Message, PARTITIONS, Subscription, Turn, Wait, carried, due, enlist, errands,
     hold, relay, take_up, tick,
 };
-use city_domain::{City, Fault, limits};
+use city_domain::{Answer, Books, Call, City, Fault, Listed, answered, hand_out, limits, settle};
 use conch::event::{Device, UnixMillis};
 use conch::pace::Jitter;
 use rusqlite::Connection;
@@ -24,6 +24,9 @@ use std::time::Duration;
 
 /// The services that hear what others say.
 pub(crate) type Services = Vec<Box<dyn Consumer + Send>>;
+
+/// The name of those who ask the acquirer.
+pub(crate) const ACQUIRER: &str = "acquirer";
 
 /// The consumer that carries alerts out of the city.
 pub(crate) const ALERTS: &str = "alerts-webhook";
@@ -41,9 +44,13 @@ pub(crate) struct Machinery {
     jitter: Jitter,
     /// Where alerts go, if anywhere.
     horn: Option<Sender<Errand>>,
+    /// Who asks the acquirer, if there is one.
+    cashier: Option<Sender<Call>>,
     metrics: Arc<Metrics>,
     /// Alerts on their way, by their places.
     away: BTreeSet<(u16, u64)>,
+    /// What the acquirer is being asked, by its id.
+    asking: BTreeSet<String>,
     /// Whether a newly named webhook was given its place: it hears what is raised from then on, not the past.
     placed: bool,
     /// When old rows are forgotten next.
@@ -66,6 +73,7 @@ struct Moved {
     died: usize,
     next: Option<UnixMillis>,
     errands: Vec<Errand>,
+    calls: Vec<Call>,
     /// Whether there may be more old rows, if it was time to forget some.
     forgotten: Option<bool>,
     /// What was said and is not on the log, if that was looked at.
@@ -78,6 +86,7 @@ impl Machinery {
         city: City,
         services: Services,
         horn: Option<Sender<Errand>>,
+        cashier: Option<Sender<Call>>,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let seed = random::<8>()?;
@@ -87,10 +96,12 @@ impl Machinery {
             holder: city.id.to_string(),
             jitter: Jitter::new(u64::from_be_bytes(seed)),
             horn,
+            cashier,
             metrics,
             lag: Arc::default(),
             placed: false,
             away: BTreeSet::new(),
+            asking: BTreeSet::new(),
             forget_at: clock::now(),
             stalled: None,
             busy: true,
@@ -147,6 +158,33 @@ impl Machinery {
         self.ended(moved, bells);
     }
 
+    /// The acquirer answered, or did not. What cannot be written is asked for again.
+    pub(crate) fn answered(&mut self, connection: &Connection, bells: &Bells, call: &Call, answer: &Answer) {
+        let moved = self.in_transaction(connection, |own, connection| {
+            own.with_turn(connection, |_, tx, turn| {
+                answered(tx, &call.operation.id, answer, turn)?;
+                Ok(Moved { events: 1, ..Moved::default() })
+            })
+        });
+        self.asking.remove(&call.operation.id);
+        self.ended(moved, bells);
+    }
+
+    /// The acquirer's list goes on. Gives how far it is taken; nothing when that could not be written.
+    pub(crate) fn settled(&mut self, connection: &Connection, bells: &Bells, listed: &Listed) -> Option<u64> {
+        let mut up_to = None;
+        let moved = self.in_transaction(connection, |own, connection| {
+            own.with_turn(connection, |_, tx, turn| {
+                settle(tx, listed, turn)?;
+                up_to = Some(tx.settled_up_to()?);
+                Ok(Moved { events: 1, ..Moved::default() })
+            })
+        });
+        let written = moved.is_ok();
+        self.ended(moved, bells);
+        up_to.filter(|_| written)
+    }
+
     fn in_transaction(
         &mut self,
         connection: &Connection,
@@ -197,6 +235,12 @@ impl Machinery {
                 self.away.insert(place);
             }
         }
+        for call in moved.calls {
+            let id = call.operation.id.clone();
+            if self.cashier.as_ref().is_some_and(|cashier| cashier.send(call).is_ok()) {
+                self.asking.insert(id);
+            }
+        }
     }
 
     fn with_turn(
@@ -234,6 +278,7 @@ impl Machinery {
             let mut moved = Moved::default();
             if !own.placed {
                 own.place(tx)?;
+                tx.recall_operations(turn.now)?;
             }
             moved.events += rounds(|partition| relay(tx, partition, limits::TURN_EVENTS_MAX, turn.now))?;
             moved.backlog = Some(tx.backlog()?);
@@ -248,6 +293,14 @@ impl Machinery {
             }
             if own.horn.is_some() {
                 own.call(tx, turn.now, &mut moved)?;
+            }
+            if own.cashier.is_some() {
+                let room = limits::CALLS_MAX.saturating_sub(own.asking.len());
+                moved.calls = hand_out(tx, turn.now, room, &|id| own.asking.contains(id))?;
+                moved.events += moved.calls.len();
+                // With no room left the next answer makes some.
+                let next = tx.next_operation()?.filter(|_| moved.calls.len() < room);
+                moved.next = [moved.next, next].into_iter().flatten().min();
             }
             if own.forget_at <= turn.now && moved.events == 0 {
                 let mut names: Vec<&str> = own.services.iter().map(|service| service.name()).collect();

@@ -4,6 +4,7 @@
 //! (every decision) → `store/` (rows). Answers leave after the commit, never before.
 
 mod bells;
+mod cashier;
 mod clock;
 mod contracts;
 mod horn;
@@ -12,6 +13,7 @@ mod leftover;
 mod letters;
 mod machinery;
 mod metrics;
+mod sagas;
 mod secret;
 mod serve;
 mod store;
@@ -57,6 +59,22 @@ enum Command {
     /// Events that a service could not handle: look at them, send them again or give them up, also while the city runs.
     #[command(subcommand)]
     DeadLetters(letters::Letters),
+    /// Refunds of money that moved twice: look at them, and decide about those the acquirer refuses.
+    #[command(subcommand)]
+    Sagas(sagas::Sagas),
+    /// Run a simulated acquirer, for development: books of its own, four requests, a query and a list over HTTP.
+    Acquirer {
+        /// Address and port to listen on; port 0 picks a free one and prints it.
+        #[arg(long, default_value = "127.0.0.1:8788")]
+        listen: SocketAddr,
+        /// The file of its books; made when missing.
+        #[arg(long, default_value = "acquirer.sqlite")]
+        books: PathBuf,
+        /// What goes wrong: seed=7,decline=0.05,double=0.05,lose-request=0.1,lose-answer=0.1,outage=0.02,
+        /// latency-ms=20-200,hang-ms=30000. Chances are from 0 to 1, the same seed fails in the same way.
+        #[arg(long, default_value = "")]
+        faults: acquirer::Faults,
+    },
     /// Copy the books into a new file, also while the city runs: whole, checked and flushed. A city starts from it as
     /// `city.sqlite` in a data directory of its own.
     Backup {
@@ -102,6 +120,19 @@ pub(crate) struct ServeOptions {
     /// host is ever shown.
     #[arg(long, env = "CITY_ALERTS_WEBHOOK", hide_env_values = true)]
     alerts_webhook: Option<String>,
+    /// The acquirer that moves money for payments that were authorized online. Without one such payments fail.
+    #[arg(long, env = "CITY_ACQUIRER", hide_env_values = true)]
+    acquirer: Option<String>,
+    /// A simulated acquirer instead, with books of its own beside the city's; no money moves. It may be told to fail:
+    /// seed=7,decline=0.05,double=0.05,lose-request=0.1,lose-answer=0.1,outage=0.02,latency-ms=20-200,hang-ms=30000.
+    #[arg(long, num_args = 0..=1, default_missing_value = "", conflicts_with = "acquirer")]
+    acquirer_simulated: Option<acquirer::Faults>,
+    /// How long the acquirer may take to answer, in ms; then the answer counts as lost and it is queried.
+    #[arg(long, default_value_t = limits::ACQUIRER_TIMEOUT_MS, value_parser = clap::value_parser!(u64).range(1..limits::ASK_AGAIN_MS))]
+    acquirer_timeout_ms: u64,
+    /// How often the acquirer's list of what it moved is held against the books, in seconds.
+    #[arg(long, default_value_t = limits::SETTLE_EVERY_MS / 1_000, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    settle_every_s: u64,
     /// Development: devices enrol without a code, and ops can make bad weather.
     #[arg(long)]
     dev: bool,
@@ -154,6 +185,8 @@ fn main() -> ExitCode {
         Command::Backup { data, to } => backup(&data, &to),
         Command::Contracts(contracts) => contracts.run(),
         Command::DeadLetters(letters) => letters.run(),
+        Command::Sagas(sagas) => sagas.run(),
+        Command::Acquirer { listen, books, faults } => simulate(listen, books, faults),
         Command::Inspect { data } => inspect(&data),
     };
     match done {
@@ -191,6 +224,12 @@ fn backup(data: &std::path::Path, to: &std::path::Path) -> Result<(), String> {
     let bytes = store::copy(&connection, to).map_err(|problem| format!("no backup was made: {problem}"))?;
     println!("{} holds the books of this moment, {bytes} bytes, checked", to.display());
     Ok(())
+}
+
+fn simulate(listen: SocketAddr, books: PathBuf, faults: acquirer::Faults) -> Result<(), String> {
+    let running = acquirer::start(listen, Some(books), faults).map_err(|problem| problem.to_string())?;
+    println!("the simulated acquirer listens on http://{}", running.address);
+    running.wait().map_err(|error| format!("the acquirer ended: {error}"))
 }
 
 fn inspect(data: &std::path::Path) -> Result<(), String> {

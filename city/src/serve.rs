@@ -1,6 +1,7 @@
 //! A running city: everything is opened in order, served, and closed in the reverse order.
 
 use crate::bells::Bells;
+use crate::cashier::HttpAcquirer;
 use crate::horn;
 use crate::http::{App, Keys, Peer, Severed, router};
 use crate::leftover::Drained;
@@ -8,18 +9,19 @@ use crate::machinery::Services;
 use crate::metrics::Metrics;
 use crate::store::{self, OpenProblem, Readers};
 use crate::throttle::Throttle;
-use crate::writer::Writer;
+use crate::writer::{Acquirer, Outside, Writer};
 use crate::{ServeOptions, clock};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use city_domain::{City, Civic, Pacer, Plan, Power, Rules, limits};
+use city_domain::{City, Civic, Pacer, Plan, Power, Refunds, Rules, limits};
 use conch::event::UnixMillis;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use rusqlite::Connection;
 use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::io::Write;
@@ -42,6 +44,10 @@ pub(crate) enum ServeProblem {
     NoPages(PathBuf),
     /// The webhook's address is none.
     Webhook,
+    /// The acquirer's address is none.
+    Acquirer,
+    /// The simulated acquirer did not start.
+    Simulated(acquirer::Problem),
     /// A file of the operator's cannot be used.
     Unusable(PathBuf, String),
     Io(&'static str, std::io::Error),
@@ -60,6 +66,8 @@ impl std::fmt::Display for ServeProblem {
             Self::Webhook => {
                 f.write_str("--alerts-webhook is an address that begins with https:// or http://")
             }
+            Self::Acquirer => f.write_str("--acquirer is an address that begins with https:// or http://"),
+            Self::Simulated(problem) => problem.fmt(f),
             Self::Unusable(path, problem) => write!(f, "{} cannot be used: {problem}", path.display()),
             Self::Io(what, error) => write!(f, "{what}: {error}"),
         }
@@ -71,6 +79,12 @@ impl std::error::Error for ServeProblem {}
 impl From<OpenProblem> for ServeProblem {
     fn from(problem: OpenProblem) -> Self {
         Self::Open(problem)
+    }
+}
+
+impl From<acquirer::Problem> for ServeProblem {
+    fn from(problem: acquirer::Problem) -> Self {
+        Self::Simulated(problem)
     }
 }
 
@@ -93,6 +107,8 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     for (device, at) in store::seen_since(&connection, since).map_err(OpenProblem::Sql)? {
         pacer.hear(&device, at);
     }
+    let acquirer = acquirer(options, &connection)?;
+    let gateway = acquirer.as_ref().map(|acquirer| acquirer.gateway.clone());
     let readers = Readers::open(&options.data)?;
     let bells = Arc::new(Bells::default());
     let metrics = Arc::new(Metrics::default());
@@ -100,7 +116,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         connection,
         city,
         services,
-        options.alerts_webhook.clone(),
+        Outside { webhook: options.alerts_webhook.clone(), acquirer },
         bells.clone(),
         metrics.clone(),
         options.queue as usize,
@@ -110,6 +126,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     let app = Arc::new(App {
         city,
         writer,
+        gateway,
         readers,
         keys,
         bells,
@@ -136,6 +153,27 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     served.and(ended)
 }
 
+/// Who moves money: the acquirer at an address, or the simulated one beside the city's own file.
+fn acquirer(options: &ServeOptions, connection: &Connection) -> Result<Option<Acquirer>, ServeProblem> {
+    let address = match (&options.acquirer, options.acquirer_simulated) {
+        (Some(address), _) if !horn::is_address(address) => return Err(ServeProblem::Acquirer),
+        (Some(address), _) => address.clone(),
+        (None, Some(faults)) => {
+            let books = options.data.join("acquirer.sqlite");
+            let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+            let running = acquirer::start(anywhere, Some(books), faults)?;
+            tracing::warn!(address = %running.address, "a simulated acquirer moves the money: none is real");
+            format!("http://{}", running.address)
+        }
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(Acquirer {
+        gateway: Arc::new(HttpAcquirer::new(&address, options.acquirer_timeout_ms)),
+        settled_up_to: store::settled_up_to(connection).map_err(OpenProblem::Sql)?,
+        settle_every: Duration::from_secs(options.settle_every_s),
+    }))
+}
+
 /// The services that work behind the bus.
 fn services(options: &ServeOptions) -> Result<Services, ServeProblem> {
     let rules = match &options.civic_rules {
@@ -146,7 +184,7 @@ fn services(options: &ServeOptions) -> Result<Services, ServeProblem> {
         None => Plan::default(),
         Some(path) => read(path, Plan::read)?,
     };
-    Ok(vec![Box::new(Civic { rules }), Box::new(Power { plan })])
+    Ok(vec![Box::new(Civic { rules }), Box::new(Power { plan }), Box::new(Refunds)])
 }
 
 /// Reads a file the operator wrote.

@@ -2,6 +2,7 @@
 //! savepoint of its own, commits once, and only then are they answered.
 
 use crate::bells::Bells;
+use crate::cashier::{self, Word};
 use crate::clock;
 use crate::horn;
 use crate::machinery::{Errand, Machinery, Services};
@@ -10,7 +11,8 @@ use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
 use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
 use city_domain::{
-    City, Examined, Judged, Owed, Principal, Request, Role, StaleEpoch, enter, ingest, limits, note,
+    Answer, Begun, Call, City, Examined, Judged, Listed, Owed, PaymentGateway, Principal, Request, Role,
+    StaleEpoch, Wish, authorize, enter, ingest, limits, note,
 };
 use conch::event::{Device, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -19,6 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
@@ -81,6 +84,7 @@ enum Job {
     Deliver(Box<Delivery>, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrol(Enrolment, Reply<Option<Enrolled>>),
     Decide(Box<Verdict>, Reply<Taken>),
+    Authorize(Box<Wish>, Reply<Begun>),
 }
 
 /// A person's decision about a dead letter.
@@ -99,6 +103,27 @@ enum Work {
     Job(Job),
     /// An alert was carried out of the city, or not.
     Carried(Box<Errand>, bool),
+    /// The acquirer answered, or did not; somebody may wait for what follows.
+    Answered(Box<(Call, Answer)>, Option<oneshot::Sender<()>>),
+    /// The acquirer's list goes on; the reader waits to hear how far it was taken.
+    Listed(Listed, std::sync::mpsc::Sender<u64>),
+}
+
+/// What lies outside of the city.
+pub(crate) struct Outside {
+    /// Where alerts go, if anywhere.
+    pub(crate) webhook: Option<String>,
+    /// Who moves money, if anybody.
+    pub(crate) acquirer: Option<Acquirer>,
+}
+
+/// Who moves money.
+pub(crate) struct Acquirer {
+    pub(crate) gateway: Arc<dyn PaymentGateway>,
+    /// How far its list was read.
+    pub(crate) settled_up_to: u64,
+    /// How often it is read.
+    pub(crate) settle_every: Duration,
 }
 
 /// The way to the writer.
@@ -115,13 +140,13 @@ impl Writer {
         connection: Connection,
         city: City,
         services: Services,
-        webhook: Option<String>,
+        outside: Outside,
         bells: Arc<Bells>,
         metrics: Arc<Metrics>,
         queue: usize,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, jobs) = mpsc::channel(queue);
-        let horn = match webhook {
+        let horn = match outside.webhook {
             None => None,
             Some(address) => {
                 // Weak, so that the horn does not keep the writer from its end.
@@ -134,7 +159,22 @@ impl Writer {
                 })?)
             }
         };
-        let machinery = Machinery::new(city, services, horn, metrics)?;
+        let cashier = match outside.acquirer {
+            None => None,
+            Some(Acquirer { gateway, settled_up_to, settle_every }) => {
+                let queue = queue.downgrade();
+                let tell = move |word| {
+                    let work = match word {
+                        Word::Answered(word) => Work::Answered(word, None),
+                        Word::Listed(listed, taken) => Work::Listed(listed, taken),
+                    };
+                    // When the writer is gone, the next start asks once more.
+                    queue.upgrade().is_some_and(|queue| queue.blocking_send(work).is_ok())
+                };
+                Some(cashier::start(gateway, settled_up_to, settle_every, tell)?)
+            }
+        };
+        let machinery = Machinery::new(city, services, horn, cashier, metrics)?;
         let lag = machinery.lag();
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new()
@@ -181,6 +221,21 @@ impl Writer {
         self.put(|reply| Job::Decide(verdict, reply)).await
     }
 
+    /// Begins an authorization, or finds the one that was begun under its key.
+    pub(crate) async fn authorize(&self, wish: Wish) -> Result<Begun, NotWritten> {
+        self.put(|reply| Job::Authorize(Box::new(wish), reply)).await
+    }
+
+    /// Takes the acquirer's answer, and returns when that is over. What could not be written is asked for again by
+    /// itself.
+    pub(crate) async fn answered(&self, call: Call, answer: Answer) {
+        let (reply, over) = oneshot::channel();
+        // It waits for its place: an answer about money is not turned away.
+        if self.queue.send(Work::Answered(Box::new((call, answer)), Some(reply))).await.is_ok() {
+            let _ = over.await;
+        }
+    }
+
     async fn put<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, NotWritten> {
         let (reply, answer) = oneshot::channel();
         self.queue.try_send(Work::Job(job(reply))).map_err(|error| match error {
@@ -212,20 +267,20 @@ fn run(
             machinery.turn(connection, bells);
             continue;
         };
-        let (mut group, mut carried) = (Vec::new(), Vec::new());
+        let (mut group, mut news) = (Vec::new(), Vec::new());
         let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Work::Carried(errand, taken) => carried.push((errand, taken)),
+        while let Some(work) = next {
+            match work {
                 Work::Job(job) => group.push(job),
+                other => news.push(other),
             }
             next = if group.len() < limits::GROUP_REQUESTS_MAX { jobs.try_recv().ok() } else { None };
         }
         if !group.is_empty() {
             write_group(connection, &city, bells, group);
         }
-        for (errand, taken) in carried {
-            machinery.carried(connection, bells, &errand, taken);
+        for work in news {
+            hear(connection, &mut machinery, bells, work);
         }
         machinery.wake();
         groups += 1;
@@ -239,11 +294,30 @@ fn run(
     }
 }
 
+/// Takes what came from outside, in a transaction of its own.
+fn hear(connection: &Connection, machinery: &mut Machinery, bells: &Bells, work: Work) {
+    match work {
+        Work::Carried(errand, taken) => machinery.carried(connection, bells, &errand, taken),
+        Work::Answered(word, reply) => {
+            machinery.answered(connection, bells, &word.0, &word.1);
+            // Whoever asked may have gone away; that is its own affair.
+            let _ = reply.map(|reply| reply.send(()));
+        }
+        Work::Listed(listed, taken) => {
+            if let Some(up_to) = machinery.settled(connection, bells, &listed) {
+                let _ = taken.send(up_to);
+            }
+        }
+        Work::Job(_) => {}
+    }
+}
+
 /// An answer that waits for the commit.
 enum Done {
     Delivered(Result<Vec<Judged>, StaleEpoch>, Device, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrolled(Option<Enrolled>, Reply<Option<Enrolled>>),
     Decided(Box<Taken>, Reply<Taken>),
+    Authorized(Box<Begun>, Reply<Begun>),
 }
 
 fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<Job>) {
@@ -258,6 +332,17 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
             (Job::Deliver(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Enrol(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Decide(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Authorize(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Authorize(wish, reply), Ok(())) => {
+                let begun = savepoint(connection, || {
+                    let entropy = random().map_err(Problem::Random)?;
+                    Ok(authorize(&mut SqlTx(connection), &wish, clock::now(), entropy)?)
+                });
+                match begun {
+                    Ok(begun) => done.push(Done::Authorized(Box::new(begun), reply)),
+                    Err(error) => fail(&error, reply),
+                }
+            }
             (Job::Decide(verdict, reply), Ok(())) => {
                 let Verdict { number, decision, by, reason } = *verdict;
                 let mut tx = SqlTx(connection);
@@ -304,6 +389,8 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
         Done::Delivered(_, _, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Enrolled(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Decided(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Authorized(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Authorized(begun, reply) => drop(reply.send(Ok(*begun))),
         Done::Decided(taken, reply) => drop(reply.send(Ok(*taken))),
         Done::Delivered(judged, device, reply) => {
             if judged.as_ref().is_ok_and(|judged| judged.iter().any(|event| event.told)) {

@@ -64,6 +64,11 @@ const ALERT: &[Field] = &[
     field("unit", Shape::Text(40)),
     field("due", Shape::Time),
     field("reports", Shape::Whole(SAFE_INTEGER_MAX)),
+    field("reference", Shape::Text(128)),
+    field("operation", Shape::Text(200)),
+    field("dupTxnId", Shape::Text(128)),
+    field("amount", Shape::Amount),
+    field("currency", Shape::Currency),
 ];
 
 /// The contracts that only the city holds. To a device these topics are free.

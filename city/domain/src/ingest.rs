@@ -144,7 +144,7 @@ fn accept<T: Tx + ?Sized>(
     let outcome = match envelope.topic.family() {
         "pay.txn" => {
             let txn_id = format!("txn-{}", EventId::mint(request.received, entropy()));
-            payments::requested(tx, cause, txn_id)?
+            payments::requested(tx, cause, txn_id, request.received)?
         }
         "gate.auth" => gate::presented(tx, cause)?,
         _ => None,
@@ -166,7 +166,7 @@ fn repeat<T: Tx + ?Sized>(
     let at = corrected(envelope.time, request);
     let cause = Cause { envelope, device: &request.principal.device, at };
     let outcome = match envelope.topic.family() {
-        "pay.txn" => payments::repeated(tx, cause)?,
+        "pay.txn" => payments::repeated(tx, cause, &candidate.body)?,
         _ => None,
     };
     let told = say(tx, city, request, cause, outcome.as_ref(), entropy)?;

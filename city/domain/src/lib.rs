@@ -7,10 +7,13 @@
 
 mod admission;
 mod arrival;
+mod authorizations;
+mod books;
 pub mod bus;
 mod civic;
 pub mod contracts;
 mod gate;
+mod gateway;
 mod ingest;
 pub mod limits;
 mod memory;
@@ -18,20 +21,30 @@ mod outcome;
 mod pacer;
 mod payments;
 mod power;
+mod refunds;
 mod refusal;
 mod role;
+mod settlement;
 mod tx;
 mod versions;
 
 pub use admission::Examined;
 pub use arrival::{Owed, StaleEpoch, enter, note};
+pub use authorizations::{Begun, Wish, authorize, told};
+pub use books::{
+    Authorization, Books, Duplicate, Hold, Movement, Operation, RefundState, RefundStep, Service, Stand,
+    Watcher,
+};
 pub use civic::{Civic, Rule, Rules};
+pub use gateway::{Answer, Call, Listed, PaymentGateway, answered, hand_out};
 pub use ingest::{City, Judged, Request, ingest};
 pub use memory::Memory;
 pub use pacer::Pacer;
 pub use power::{Circuit, Plan, Power};
+pub use refunds::{RefundDecision, RefundNotDecided, Refunds, decide_refund};
 pub use refusal::Refusal;
 pub use role::{Principal, Role};
+pub use settlement::settle;
 pub use tx::{
     Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
     Order, OrderState, Scan, ScanResult, Scope, Tx,

@@ -68,6 +68,27 @@ pub const IMPORTANCE_MAX: u64 = 9;
 /// A stall that draws more than this is a mistake in the report, in watts.
 pub const WATTS_MAX: u64 = 100_000;
 
+/// How long the acquirer may take to answer, in ms, unless told otherwise.
+pub const ACQUIRER_TIMEOUT_MS: u64 = 10_000;
+/// What was asked of the acquirer and did not come back in so long is asked for again, in ms: longer than its answer may
+/// take.
+pub const ASK_AGAIN_MS: u64 = 30_000;
+const _: () = assert!(ASK_AGAIN_MS > ACQUIRER_TIMEOUT_MS);
+/// Questions to the acquirer that are on their way at once.
+pub const CALLS_MAX: usize = 16;
+/// Refunds of one second capture before a person must look.
+pub const REFUNDS_MAX: u32 = 5;
+/// What the acquirer has not answered for so long is told, in ms.
+pub const OPERATION_LATE_MS: u64 = 600_000;
+/// Money on the books that the acquirer's list does not show for so long is told, in ms.
+pub const UNLISTED_MS: u64 = 3_600_000;
+/// How often the acquirer's list is read, in ms, unless told otherwise.
+pub const SETTLE_EVERY_MS: u64 = 60_000;
+/// An authorization no till was told of is let go after so long, in ms: the till asks again within seconds or never.
+pub const UNTOLD_HOLD_MS: u64 = 900_000;
+/// An authorization is let go after so long, in ms: a day after the outbox would have given its event up.
+pub const HOLD_MS: u64 = conch::limits::AGE_MAX_MS + 86_400_000;
+
 /// How long the operator's webhook may take to answer, in ms.
 pub const WEBHOOK_TIMEOUT_MS: u64 = 10_000;
 /// Alerts that are on their way to the webhook at once.

@@ -1,6 +1,9 @@
 //! A city's books in memory, for simulations and tests. It refuses what the unique constraints of a database would
 //! refuse, so that a wrong decision shows.
 
+mod books;
+
+use crate::books::{Duplicate, Movement, Operation, RefundStep};
 use crate::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
 use crate::tx::{
     Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
@@ -28,6 +31,7 @@ pub struct Memory {
     gaps: BTreeMap<(Life, u64), Gap>,
     cases: BTreeMap<Key, Case>,
     loads: BTreeMap<(Key, Device), Load>,
+    money: books::Money,
     bus: Bus,
 }
 
@@ -54,6 +58,26 @@ impl Memory {
     /// The money on the books.
     pub fn captures(&self) -> impl Iterator<Item = &Capture> {
         self.captures.values()
+    }
+
+    /// Everything that was asked of the acquirer.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.money.operations.values()
+    }
+
+    /// Everything the acquirer said it moved.
+    pub fn movements(&self) -> impl Iterator<Item = &Movement> {
+        self.money.movements.values().map(|(movement, ..)| movement)
+    }
+
+    /// Money that moved twice.
+    pub fn duplicates(&self) -> impl Iterator<Item = &Duplicate> {
+        self.money.duplicates.values()
+    }
+
+    /// The steps of all refunds, in the order they were taken.
+    pub fn refund_steps(&self) -> impl Iterator<Item = (&str, &RefundStep)> {
+        self.money.steps.iter().map(|(txn_id, step)| (txn_id.as_str(), step))
     }
 
     /// The admitted tickets.
@@ -158,7 +182,7 @@ impl Tx for Memory {
 
     fn put_order(&mut self, order: &Order) -> Result<(), Fault> {
         match self.orders.get(&order.key) {
-            Some(standing) if standing.state != OrderState::Failed => {
+            Some(standing) if matches!(standing.state, OrderState::Captured | OrderState::Open) => {
                 Err(Fault("orders: an effect cannot be overwritten".to_owned()))
             }
             _ => {

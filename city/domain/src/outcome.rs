@@ -39,6 +39,11 @@ impl Outcome {
             .collect();
         Self { topic: topic.as_str().to_owned(), kind, data: Json::Object(data) }
     }
+
+    /// Its payload.
+    pub(crate) fn data(self) -> Json {
+        self.data
+    }
 }
 
 /// Says the outcome on the bus, and to the device that caused it on its feed.

@@ -1,11 +1,20 @@
-//! The payment service: cash and what was confirmed elsewhere is recorded, a promise is a receivable, and an order
-//! that is on the books stays as it is. No gateway is ever called from here.
+//! The payment service: cash and what was confirmed elsewhere is recorded, a promise is a receivable, an amount that was
+//! authorized online is captured by the acquirer, and an order that is on the books stays as it is.
+//!
+//! Money has moved twice only when the acquirer says so: a second capture of an order, under whatever id, is a
+//! duplicate and goes back (`refunds.rs`). An event that comes again is none.
 
+use crate::books::{Authorization, Duplicate, Hold, Movement, Operation, RefundState, Service, Watcher};
+use crate::bus::{Failure, Turn};
+use crate::device_of;
+use crate::gateway::{envelope, read};
 use crate::outcome::{Cause, Outcome};
+use crate::refunds::{self, CAPTURED_TWICE, went_back};
 use crate::tx::{Capture, Fault, Order, OrderState, Tx};
 use conch::event::contract::{Form, Terms};
 use conch::event::json::Json;
-use conch::event::{EventType, Topic};
+use conch::event::{EventId, EventType, Key, Topic, UnixMillis};
+use conch::wire::cloudevents::Envelope;
 
 /// What a till asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +22,7 @@ struct Asked {
     amount: u64,
     currency: String,
     method: String,
+    authorization: Option<String>,
 }
 
 /// What is to be done about a request.
@@ -22,22 +32,44 @@ enum Decision {
     Capture,
     /// Promised: the order stays open.
     Open,
+    /// The acquirer takes what it holds: the order is pending until it has.
+    Command,
     /// Nothing was taken, for this reason. The order says so.
     Fail(&'static str),
-    /// The order has its effect already; only the asker hears of it.
-    AlreadyPaid,
+    /// The order has or gets its effect from another event; only the asker hears of it.
+    Deny(&'static str),
 }
 
-fn decide(asked: Option<&Asked>, standing: Option<OrderState>) -> Decision {
-    if matches!(standing, Some(OrderState::Captured | OrderState::Open)) {
-        return Decision::AlreadyPaid;
+/// How the authorization a request names stands to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// It is not the city's.
+    Unknown,
+    /// It is for another order, amount or currency.
+    Other,
+    /// It is for this, and stands so.
+    Own(Hold),
+}
+
+fn decide(asked: Option<&Asked>, standing: Option<OrderState>, fit: Fit) -> Decision {
+    match standing {
+        Some(OrderState::Captured | OrderState::Open) => return Decision::Deny("already_paid"),
+        Some(OrderState::Pending) => return Decision::Deny("payment_pending"),
+        Some(OrderState::Failed) | None => {}
     }
     match asked.map(|asked| asked.method.as_str()) {
         None => Decision::Fail("no_amount"),
         Some("cash" | "confirmed_elsewhere") => Decision::Capture,
         Some("promise") => Decision::Open,
-        // This city has no acquirer: it would be a lie to call an authorisation captured.
-        Some(_) => Decision::Fail("no_acquirer"),
+        Some(_) => match fit {
+            // An authorization without an answer is one no till was told of.
+            Fit::Unknown | Fit::Own(Hold::Asked) => Decision::Fail("unknown_authorization"),
+            Fit::Other => Decision::Fail("authorization_mismatch"),
+            Fit::Own(Hold::Authorized) => Decision::Command,
+            Fit::Own(Hold::Declined) => Decision::Fail("declined"),
+            Fit::Own(Hold::Used) => Decision::Fail("authorization_used"),
+            Fit::Own(Hold::Cancelled) => Decision::Fail("authorization_cancelled"),
+        },
     }
 }
 
@@ -46,18 +78,29 @@ pub(crate) fn requested<T: Tx + ?Sized>(
     tx: &mut T,
     cause: Cause<'_>,
     txn_id: String,
+    now: UnixMillis,
 ) -> Result<Option<Outcome>, Fault> {
     let envelope = cause.envelope;
     let asked = asked(&envelope.data);
     let standing = tx.order(&envelope.key)?;
-    let decision = decide(asked.as_ref(), standing.as_ref().map(|order| order.state));
+    let authorization = match asked.as_ref().and_then(|asked| asked.authorization.as_deref()) {
+        Some(reference) => tx.authorization(reference)?,
+        None => None,
+    };
+    let fit = fit(&envelope.key, asked.as_ref(), authorization.as_ref());
+    let decision = decide(asked.as_ref(), standing.as_ref().map(|order| order.state), fit);
     let (state, reason) = match decision {
         Decision::Capture => (OrderState::Captured, None),
         Decision::Open => (OrderState::Open, None),
+        Decision::Command => (OrderState::Pending, None),
         Decision::Fail(reason) => (OrderState::Failed, Some(reason.to_owned())),
-        Decision::AlreadyPaid => {
+        Decision::Deny(reason) => {
+            // What is held for a second payment is let go.
+            if let (Some(authorization), Fit::Own(Hold::Authorized)) = (authorization, fit) {
+                cancel(tx, authorization, now)?;
+            }
             let first = standing.and_then(|order| order.txn_id);
-            return Ok(Some(already_paid(&envelope.topic, asked.as_ref(), first)));
+            return Ok(Some(denied(&envelope.topic, asked.as_ref(), first, reason)));
         }
     };
     let order = Order {
@@ -74,6 +117,10 @@ pub(crate) fn requested<T: Tx + ?Sized>(
         at: cause.at,
     };
     tx.put_order(&order)?;
+    if let (OrderState::Pending, Some(authorization)) = (state, authorization) {
+        command(tx, authorization, envelope, now)?;
+        return Ok(None);
+    }
     if let (Some(asked), Some(txn_id)) = (asked, order.txn_id.clone()) {
         tx.put_capture(&Capture {
             order: order.key.clone(),
@@ -87,17 +134,237 @@ pub(crate) fn requested<T: Tx + ?Sized>(
     Ok(match state {
         OrderState::Captured => Some(said(&envelope.topic, "captured", &order)),
         OrderState::Failed => Some(said(&envelope.topic, "failed", &order)),
-        OrderState::Open => None,
+        OrderState::Open | OrderState::Pending => None,
     })
 }
 
-/// The same intent came again under another id: its sender hears what became of the first.
-pub(crate) fn repeated<T: Tx + ?Sized>(tx: &mut T, cause: Cause<'_>) -> Result<Option<Outcome>, Fault> {
-    let Some(mut order) = tx.order(&cause.envelope.key)? else { return Ok(None) };
-    if order.state == OrderState::Open {
-        order.reason = Some("open".to_owned());
+fn fit(order: &Key, asked: Option<&Asked>, authorization: Option<&Authorization>) -> Fit {
+    let (Some(asked), Some(own)) = (asked, authorization) else { return Fit::Unknown };
+    let same = own.order == *order && own.amount == asked.amount && own.currency == asked.currency;
+    if same { Fit::Own(own.hold) } else { Fit::Other }
+}
+
+/// Has the acquirer take what it holds.
+fn command<T: Tx + ?Sized>(
+    tx: &mut T,
+    authorization: Authorization,
+    envelope: &Envelope,
+    now: UnixMillis,
+) -> Result<(), Fault> {
+    let captures = authorization.captures + 1;
+    let used = Authorization { hold: Hold::Used, captures, ..authorization };
+    tx.put_authorization(&used)?;
+    let id = format!("capture:{}:{captures}", used.reference);
+    let money = (used.amount, used.currency.as_str());
+    let capture = Operation::wanted(id, Service::Capture, &used.order, used.reference.clone(), money, now);
+    let cause = Some((envelope.source.clone(), envelope.id));
+    tx.put_operation(&Operation { cause, ..capture })
+}
+
+fn cancel<T: Tx + ?Sized>(tx: &mut T, authorization: Authorization, now: UnixMillis) -> Result<(), Fault> {
+    let cancelled = Authorization { hold: Hold::Cancelled, ..authorization };
+    tx.put_authorization(&cancelled)?;
+    let Authorization { reference, order, amount, currency, .. } = cancelled;
+    let id = format!("cancel:{reference}");
+    tx.put_operation(&Operation::wanted(id, Service::Cancel, &order, reference, (amount, &currency), now))
+}
+
+/// An authorization that nobody used in time is let go.
+pub(crate) fn expire(tx: &mut dyn Tx, held: Authorization, now: UnixMillis) -> Result<(), Fault> {
+    cancel(tx, held, now)
+}
+
+/// The same intent came again under another id: its sender hears what became of the first, now or when it is known.
+pub(crate) fn repeated<T: Tx + ?Sized>(
+    tx: &mut T,
+    cause: Cause<'_>,
+    body: &str,
+) -> Result<Option<Outcome>, Fault> {
+    let envelope = cause.envelope;
+    let Some(mut order) = tx.order(&envelope.key)? else { return Ok(None) };
+    match order.state {
+        OrderState::Pending => {
+            let (source, id) = (envelope.source.clone(), envelope.id);
+            tx.put_watcher(&order.key, &Watcher { source, id, body: body.to_owned() })?;
+            return Ok(None);
+        }
+        OrderState::Open => order.reason = Some("open".to_owned()),
+        OrderState::Captured | OrderState::Failed => {}
     }
-    Ok(Some(said(&cause.envelope.topic, "result_replayed", &order)))
+    Ok(Some(said(&envelope.topic, "result_replayed", &order)))
+}
+
+/// Takes note of money the acquirer says it moved, once for each reference, whoever says it first.
+pub(crate) fn moved(
+    tx: &mut dyn Tx,
+    movement: &Movement,
+    listed: bool,
+    turn: &mut Turn<'_>,
+) -> Result<(), Failure> {
+    if let Some(known) = tx.movement(&movement.reference)? {
+        if listed {
+            tx.mark_listed(&movement.reference)?;
+        }
+        let same = (known.amount, &known.currency, known.service);
+        if same != (movement.amount, &movement.currency, movement.service) {
+            return strange(tx, "movement_changed", movement, turn);
+        }
+        return Ok(());
+    }
+    tx.put_movement(movement, listed, turn.now)?;
+    let Some(operation) = tx.operation(&movement.operation)? else {
+        return strange(tx, "movement_unknown", movement, turn);
+    };
+    if operation.service != movement.service {
+        return strange(tx, "movement_unknown", movement, turn);
+    }
+    if (operation.amount, &operation.currency) != (movement.amount, &movement.currency) {
+        strange(tx, "amount_mismatch", movement, turn)?;
+    }
+    match movement.service {
+        Service::Capture => captured(tx, &operation, movement, turn),
+        Service::Refund => went_back(tx, &operation, &movement.reference, turn),
+        Service::Authorize | Service::Cancel => Ok(()),
+    }
+}
+
+/// What the acquirer says and the books cannot explain is for a person.
+fn strange(tx: &mut dyn Tx, word: &str, movement: &Movement, turn: &mut Turn<'_>) -> Result<(), Failure> {
+    let order = tx.operation(&movement.operation)?.map(|operation| operation.order);
+    let members = vec![
+        ("reference", Json::Text(movement.reference.clone())),
+        ("amount", Json::Number(movement.amount.to_string())),
+        ("currency", Json::Text(movement.currency.clone())),
+    ];
+    alert(tx, word, order.as_ref(), None, members, turn)
+}
+
+/// Raises an alert about an order, or about payments as a whole.
+pub(crate) fn alert(
+    tx: &mut dyn Tx,
+    word: &str,
+    order: Option<&Key>,
+    cause: Option<&Envelope>,
+    members: Vec<(&str, Json)>,
+    turn: &mut Turn<'_>,
+) -> Result<(), Failure> {
+    let payments = Key::parse("payments").map_err(|_| Failure::never("no-key", "the alert has no name"))?;
+    let mut data = vec![("alert".to_owned(), Json::Text(word.to_owned()))];
+    data.extend(members.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    turn.say(tx, ("ops.alerts.v1", "raised", order.unwrap_or(&payments)), cause, None, Json::Object(data))
+}
+
+/// The first money of an order goes onto the books; any more is a duplicate.
+fn captured(
+    tx: &mut dyn Tx,
+    operation: &Operation,
+    movement: &Movement,
+    turn: &mut Turn<'_>,
+) -> Result<(), Failure> {
+    let txn_id = format!("txn-{}", EventId::mint(turn.now, (turn.entropy)()));
+    if let Some(first) = tx.capture(&operation.order)? {
+        return twice(tx, operation, movement, (first.txn_id, txn_id), turn);
+    }
+    let cause = envelope(tx, operation.cause.as_ref())?
+        .ok_or_else(|| Failure::never("no-cause", format!("{} has no event behind it", operation.id)))?;
+    let device = device_of(&cause.source)
+        .ok_or_else(|| Failure::never("no-device", "the event behind it is no device's"))?;
+    let order = tx.order(&operation.order)?;
+    let at = order.as_ref().map_or(turn.now, |order| order.at);
+    let order = Order {
+        key: operation.order.clone(),
+        state: OrderState::Captured,
+        event: cause.id,
+        intent: cause.intent,
+        device: device.clone(),
+        amount: Some(movement.amount),
+        currency: Some(movement.currency.clone()),
+        method: Some("authorized_online".to_owned()),
+        txn_id: Some(txn_id.clone()),
+        reason: None,
+        at,
+    };
+    tx.put_order(&order)?;
+    tx.put_capture(&Capture {
+        order: order.key.clone(),
+        txn_id,
+        event: order.event,
+        amount: movement.amount,
+        currency: movement.currency.clone(),
+        at,
+    })?;
+    tell(tx, "captured", &order, &cause, turn)?;
+    tell_watchers(tx, &order, turn)
+}
+
+fn twice(
+    tx: &mut dyn Tx,
+    operation: &Operation,
+    movement: &Movement,
+    (first_txn_id, txn_id): (String, String),
+    turn: &mut Turn<'_>,
+) -> Result<(), Failure> {
+    let duplicate = Duplicate {
+        txn_id,
+        first_txn_id,
+        order: operation.order.clone(),
+        reference: movement.reference.clone(),
+        amount: movement.amount,
+        refunding: 0,
+        currency: movement.currency.clone(),
+        state: RefundState::Found,
+        attempt: 0,
+        cause: operation.cause.clone(),
+        at: turn.now,
+    };
+    tx.put_duplicate(&duplicate)?;
+    refunds::put_step(tx, &duplicate, &movement.reference, turn.now)?;
+    refunds::say(tx, &duplicate, "duplicate_captured", CAPTURED_TWICE, turn)
+}
+
+/// The acquirer will not take it: the order failed, unless something else paid it meanwhile.
+pub(crate) fn not_captured(
+    tx: &mut dyn Tx,
+    operation: &Operation,
+    reason: &str,
+    turn: &mut Turn<'_>,
+) -> Result<(), Failure> {
+    // A new attempt may use what is still held.
+    if let Some(authorization) = tx.authorization(&operation.about)?
+        && authorization.hold == Hold::Used
+    {
+        tx.put_authorization(&Authorization { hold: Hold::Authorized, ..authorization })?;
+    }
+    let Some(cause) = envelope(tx, operation.cause.as_ref())? else { return Ok(()) };
+    let Some(order) = tx.order(&operation.order)? else { return Ok(()) };
+    if order.state != OrderState::Pending || order.event != cause.id {
+        return Ok(());
+    }
+    let order = Order { state: OrderState::Failed, reason: Some(reason.to_owned()), ..order };
+    tx.put_order(&order)?;
+    tell(tx, "failed", &order, &cause, turn)?;
+    tell_watchers(tx, &order, turn)
+}
+
+fn tell(
+    tx: &mut dyn Tx,
+    kind: &'static str,
+    order: &Order,
+    cause: &Envelope,
+    turn: &mut Turn<'_>,
+) -> Result<(), Failure> {
+    let data = said(&cause.topic, kind, order).data();
+    let device = device_of(&cause.source);
+    turn.say(tx, (cause.topic.as_str(), kind, &order.key), Some(cause), device.as_ref(), data)
+}
+
+fn tell_watchers(tx: &mut dyn Tx, order: &Order, turn: &mut Turn<'_>) -> Result<(), Failure> {
+    for watcher in tx.watchers(&order.key)? {
+        if let Some(cause) = read(&watcher.body) {
+            tell(tx, "result_replayed", order, &cause, turn)?;
+        }
+    }
+    Ok(tx.drop_watchers(&order.key)?)
 }
 
 /// Version 1 has no amount in its contract, but a writer that knows the later members may send them.
@@ -112,6 +379,7 @@ fn asked(data: &Json) -> Option<Asked> {
         amount: data.get("amount")?.as_whole()?,
         currency: text("currency")?,
         method: text("method")?,
+        authorization: text("authRef"),
     })
 }
 
@@ -130,7 +398,7 @@ fn said(topic: &Topic, kind: &'static str, order: &Order) -> Outcome {
     )
 }
 
-fn already_paid(topic: &Topic, asked: Option<&Asked>, first: Option<String>) -> Outcome {
+fn denied(topic: &Topic, asked: Option<&Asked>, first: Option<String>, reason: &str) -> Outcome {
     Outcome::new(
         topic,
         "failed",
@@ -139,7 +407,7 @@ fn already_paid(topic: &Topic, asked: Option<&Asked>, first: Option<String>) -> 
             ("amount", asked.map(|asked| Json::Number(asked.amount.to_string()))),
             ("currency", asked.map(|asked| Json::Text(asked.currency.clone()))),
             ("method", asked.map(|asked| Json::Text(asked.method.clone()))),
-            ("reason", Some(Json::Text("already_paid".to_owned()))),
+            ("reason", Some(Json::Text(reason.to_owned()))),
         ],
     )
 }
@@ -149,28 +417,56 @@ mod tests {
     use super::*;
 
     fn asks(method: &str) -> Asked {
-        Asked { amount: 1, currency: "TWD".into(), method: method.into() }
+        Asked { amount: 1, currency: "TWD".into(), method: method.into(), authorization: None }
+    }
+
+    const METHODS: [&str; 4] = ["cash", "confirmed_elsewhere", "promise", "authorized_online"];
+
+    #[test]
+    fn row_an_order_that_is_paid_promised_or_pending_takes_nothing_more() {
+        for method in METHODS {
+            for (standing, reason) in [
+                (OrderState::Captured, "already_paid"),
+                (OrderState::Open, "already_paid"),
+                (OrderState::Pending, "payment_pending"),
+            ] {
+                let fit = Fit::Own(Hold::Authorized);
+                assert_eq!(decide(Some(&asks(method)), Some(standing), fit), Decision::Deny(reason));
+                assert_eq!(decide(None, Some(standing), fit), Decision::Deny(reason));
+            }
+        }
     }
 
     #[test]
-    fn only_money_that_is_there_is_captured() {
+    fn row_only_money_that_is_there_is_captured() {
         for (method, decision) in [
             ("cash", Decision::Capture),
             ("confirmed_elsewhere", Decision::Capture),
             ("promise", Decision::Open),
-            ("authorized_online", Decision::Fail("no_acquirer")),
+            ("authorized_online", Decision::Fail("unknown_authorization")),
         ] {
-            assert_eq!(decide(Some(&asks(method)), None), decision);
+            assert_eq!(decide(Some(&asks(method)), None, Fit::Unknown), decision);
             assert_eq!(
-                decide(Some(&asks(method)), Some(OrderState::Failed)),
+                decide(Some(&asks(method)), Some(OrderState::Failed), Fit::Unknown),
                 decision,
                 "a failed order may be tried again"
             );
-            assert_eq!(decide(Some(&asks(method)), Some(OrderState::Captured)), Decision::AlreadyPaid);
-            assert_eq!(decide(Some(&asks(method)), Some(OrderState::Open)), Decision::AlreadyPaid);
         }
-        assert_eq!(decide(None, None), Decision::Fail("no_amount"));
-        assert_eq!(decide(None, Some(OrderState::Captured)), Decision::AlreadyPaid);
+        assert_eq!(decide(None, None, Fit::Unknown), Decision::Fail("no_amount"));
+    }
+
+    #[test]
+    fn row_only_an_own_authorization_that_is_held_is_captured() {
+        for (fit, decision) in [
+            (Fit::Own(Hold::Authorized), Decision::Command),
+            (Fit::Own(Hold::Asked), Decision::Fail("unknown_authorization")),
+            (Fit::Own(Hold::Declined), Decision::Fail("declined")),
+            (Fit::Own(Hold::Used), Decision::Fail("authorization_used")),
+            (Fit::Own(Hold::Cancelled), Decision::Fail("authorization_cancelled")),
+            (Fit::Other, Decision::Fail("authorization_mismatch")),
+        ] {
+            assert_eq!(decide(Some(&asks("authorized_online")), None, fit), decision);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the city keeps, as rows, and the transaction that reads and writes them.
 
+use crate::books::Books;
 use crate::bus::Message;
 use conch::event::{Device, EventId, EventType, IntentKey, Key, Sequence, Topic, UnixMillis};
 use conch::wire::Verdict;
@@ -81,6 +82,8 @@ pub enum OrderState {
     Open,
     /// Nothing was taken; a new attempt may succeed.
     Failed,
+    /// The acquirer was asked and has not answered.
+    Pending,
 }
 
 impl OrderState {
@@ -90,12 +93,15 @@ impl OrderState {
             Self::Captured => "captured",
             Self::Open => "open",
             Self::Failed => "failed",
+            Self::Pending => "pending",
         }
     }
 
     /// Reads the word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Captured, Self::Open, Self::Failed].into_iter().find(|state| state.as_str() == word)
+        [Self::Captured, Self::Open, Self::Failed, Self::Pending]
+            .into_iter()
+            .find(|state| state.as_str() == word)
     }
 }
 
@@ -303,7 +309,7 @@ pub struct Gap {
 ///
 /// `put_*` inserts and fails on a row that is there, except where it says otherwise: the store's unique
 /// constraints are the last line of defence behind the decisions.
-pub trait Tx {
+pub trait Tx: Books {
     /// The answer given to a delivery.
     fn inbox(&mut self, source: &str, id: EventId) -> Result<Option<InboxRow>, Fault>;
     /// Records an answer.
@@ -320,7 +326,7 @@ pub trait Tx {
 
     /// An order.
     fn order(&mut self, key: &Key) -> Result<Option<Order>, Fault>;
-    /// Writes an order, over an earlier failed one if there is one.
+    /// Writes an order, over an earlier one that failed or is pending if there is one.
     fn put_order(&mut self, order: &Order) -> Result<(), Fault>;
     /// Puts money onto the books.
     fn put_capture(&mut self, capture: &Capture) -> Result<(), Fault>;

@@ -55,12 +55,12 @@ fn a_promise_is_a_receivable_and_nothing_is_called_captured() {
 }
 
 #[test]
-fn without_an_acquirer_or_an_amount_nothing_is_taken_and_a_new_attempt_may_succeed() {
+fn without_an_authorization_or_an_amount_nothing_is_taken_and_a_new_attempt_may_succeed() {
     let (mut market, till) = (Market::new(), till());
     let online = r#"{"amount":5000,"currency":"TWD","method":"authorized_online","authRef":"a-1"}"#;
     market.send(&till, &till.pay(1, "o-1", 1, online));
     market.send(&till, &till.event(2, &emit("pay.txn.v1", "requested", "o-2", 1, "{}")));
-    for (order, reason) in [("o-1", "no_acquirer"), ("o-2", "no_amount")] {
+    for (order, reason) in [("o-1", "unknown_authorization"), ("o-2", "no_amount")] {
         let order = market.books.order_of(&key(order)).unwrap();
         assert_eq!(
             (order.state, order.reason.as_deref(), &order.txn_id),
@@ -70,7 +70,7 @@ fn without_an_acquirer_or_an_amount_nothing_is_taken_and_a_new_attempt_may_succe
     let heard = market.heard(&till);
     assert_eq!(
         (heard[0].0.as_str(), text(&heard[0].1, "reason")),
-        ("pay.txn.v2.failed", Some("no_acquirer"))
+        ("pay.txn.v2.failed", Some("unknown_authorization"))
     );
     assert_eq!(
         (heard[1].0.as_str(), &heard[1].1),

@@ -91,7 +91,7 @@ fn unprocessable(code: &'static str, title: &'static str) -> Trouble {
 }
 
 /// The next free slot instead of one constant, so that those who are turned away do not all return together.
-fn overloaded(app: &App) -> Trouble {
+pub(super) fn overloaded(app: &App) -> Trouble {
     let wait_s = app.pacer().slot_s(clock::now(), app.writer.queued());
     Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The city is busy")
         .detail("nothing was taken; come back as told")
@@ -118,7 +118,7 @@ fn form(head: &HeaderMap) -> Result<Form, Trouble> {
     }
 }
 
-fn idempotency_key(head: &HeaderMap) -> Result<IntentKey, Trouble> {
+pub(super) fn idempotency_key(head: &HeaderMap) -> Result<IntentKey, Trouble> {
     let mut values = head.get_all(headers::IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else {
         return Err(bad_request("idempotency-key-missing", "One event needs an Idempotency-Key")
@@ -205,7 +205,7 @@ fn examine_all(json: &Json, principal: &Principal) -> Result<Vec<Examined>, Trou
     elements.iter().enumerate().map(read).collect()
 }
 
-fn claim<'a>(
+pub(super) fn claim<'a>(
     app: &'a App,
     principal: &Principal,
     key: IntentKey,

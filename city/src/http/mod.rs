@@ -1,6 +1,7 @@
 //! The city over HTTP: who may ask, what is answered, and that every answer proves whose it is.
 
 mod auth;
+mod authorizations;
 mod enrol;
 mod events;
 mod feed;
@@ -35,6 +36,7 @@ struct Impostor;
 pub(crate) fn router(app: Arc<App>) -> Router {
     let judged = Router::new()
         .route("/v1/events", post(events::post))
+        .route("/v1/authorizations", post(authorizations::post))
         .route("/v1/edge", get(query::edge))
         .route("/v1/feed", get(feed::get))
         .route("/v1/orders/{key}", get(query::order))
@@ -47,6 +49,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/dead-letters/{number}/redrive", post(ops::redrive))
         .route("/v1/dead-letters/{number}/discard", post(ops::discard))
         .route("/v1/cases/{key}", get(ops::case))
+        .route("/v1/sagas", get(ops::sagas))
+        .route("/v1/sagas/{txn}", get(ops::saga))
         .route_layer(from_fn(ops::only));
     let mut known = judged.merge(ops);
     if app.weather.is_some() {

@@ -6,6 +6,7 @@ use super::query::failed;
 use super::{App, json};
 use crate::clock;
 use crate::letters::described;
+use crate::sagas;
 use crate::store;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -112,6 +113,32 @@ pub(super) async fn discard(
 ) -> Result<Response, Trouble> {
     let (number, Word { reason, .. }) = (number.map_err(|_| missing())?.0, read_small(request).await?);
     decided(&app, &principal, number, Decision::Discard, reason).await
+}
+
+/// Refunds of money that moved twice: the open ones, or all.
+pub(super) async fn sagas(
+    State(app): State<Arc<App>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let Ok(Query(wanted)) = wanted else { return bad("the query takes all=true and limit").into_response() };
+    let limit = wanted.limit.unwrap_or(limits::DEAD_LETTERS_PAGE).min(limits::DEAD_LETTERS_PAGE);
+    match app.readers.ask(move |connection| store::duplicates(connection, None, wanted.all, limit)).await {
+        Ok(found) => {
+            let sagas: Vec<Value> = found.iter().map(sagas::described).collect();
+            json(StatusCode::OK, &json!({ "sagas": sagas }))
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn saga(State(app): State<Arc<App>>, txn: Result<Path<String>, PathRejection>) -> Response {
+    let unknown = || Trouble::not_found("Nothing moved twice under this reference").into_response();
+    let Ok(Path(txn)) = txn else { return unknown() };
+    match app.readers.ask(move |connection| store::refund(connection, &txn)).await {
+        Ok(Some(story)) => json(StatusCode::OK, &sagas::told(&story)),
+        Ok(None) => unknown(),
+        Err(error) => failed(&error),
+    }
 }
 
 /// Why, and what takes the payload's place.

@@ -3,6 +3,7 @@
 use super::problem::Trouble;
 use super::{App, json};
 use crate::clock;
+use crate::sagas::described;
 use crate::store;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -28,8 +29,12 @@ pub(super) async fn edge(State(app): State<Arc<App>>) -> Response {
 pub(super) async fn order(State(app): State<Arc<App>>, key: Result<Path<String>, PathRejection>) -> Response {
     let unknown = || Trouble::not_found("The city knows no such order").into_response();
     let Some(key) = key.ok().and_then(|Path(text)| Key::parse(&text).ok()) else { return unknown() };
-    let order = match app.readers.ask(move |connection| store::order(connection, &key)).await {
-        Ok(Some(order)) => order,
+    let found = app.readers.ask(move |connection| {
+        let Some(order) = store::order(connection, &key)? else { return Ok(None) };
+        Ok(Some((order, store::duplicates(connection, Some(&key), true, limits::DEAD_LETTERS_PAGE)?)))
+    });
+    let (order, refunds) = match found.await {
+        Ok(Some(found)) => found,
         Ok(None) => return unknown(),
         Err(error) => return failed(&error),
     };
@@ -48,6 +53,9 @@ pub(super) async fn order(State(app): State<Arc<App>>, key: Result<Path<String>,
     }
     if let Some(reason) = order.reason {
         put("reason", json!(reason));
+    }
+    if !refunds.is_empty() {
+        put("refunds", refunds.iter().map(described).collect());
     }
     put("at", json!(order.at.0));
     json(StatusCode::OK, &Value::Object(answer))

@@ -7,7 +7,7 @@ use crate::secret::Hash;
 use crate::store::Readers;
 use crate::throttle::Throttle;
 use crate::writer::Writer;
-use city_domain::{City, Pacer, Principal};
+use city_domain::{City, Pacer, PaymentGateway, Principal};
 use conch::event::{Device, IntentKey};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -19,6 +19,8 @@ use tokio::sync::watch;
 pub(crate) struct App {
     pub(crate) city: City,
     pub(crate) writer: Writer,
+    /// Who moves money, if anybody.
+    pub(crate) gateway: Option<Arc<dyn PaymentGateway>>,
     pub(crate) readers: Readers,
     pub(crate) keys: Keys,
     pub(crate) bells: Arc<Bells>,

@@ -3,10 +3,12 @@
 //! One connection writes, on the writer's thread; readers have their own and can only read. `synchronous=FULL`
 //! with WAL means that an answered event survives a power cut.
 
+mod books;
 mod bus;
 mod read;
 mod tx;
 
+pub(crate) use books::{Story, duplicates, refund, settled_up_to};
 pub(crate) use bus::{dead_letter, dead_letters};
 pub(crate) use read::{Cursor, Feed, case, feed_after, levels, missing, order, ticket, totals};
 pub(crate) use tx::SqlTx;

@@ -12,6 +12,8 @@ mod delivery;
 mod doors;
 mod feed;
 mod keeping;
+mod kills;
+mod money;
 mod pages;
 mod town;
 mod weather;
