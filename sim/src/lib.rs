@@ -2,7 +2,7 @@
 //! fails, fills and loses power, a network that loses, doubles and delays, clocks that lie, a city that remembers, and
 //! one virtual time.
 //!
-//! No threads, no wall clock, no ambient randomness: one seed is one run. The oracle checks DESIGN's invariants by
+//! No threads, no wall clock, no ambient randomness: one seed is one run. The oracle checks the promises by
 //! name all along, and at the end that everything has settled and every intent had its effect exactly once. Faults
 //! planted around the engine ([`Bug`]) show that it can fail.
 

@@ -4,7 +4,7 @@ import { limits } from "./limits.ts";
 
 export interface Order {
   key: string;
-  state: "captured" | "open" | "failed";
+  state: "captured" | "open" | "pending" | "failed";
   eventId: string;
   device: string;
   amount: number;

@@ -14,6 +14,7 @@ mod fault;
 mod pack;
 mod passed;
 mod place;
+mod proof;
 mod report;
 mod size;
 mod stamp;
@@ -50,6 +51,8 @@ and the parts of them
   contracts         The schemas of all events in contracts/, as the code has them; with --check fail where they differ
                     or break a release.
   size              What a browser downloads, gzipped, against its limit.
+  story             The night of a market against the real city, told as it happens; fails when a promise broke.
+  proof             The long rounds: a city killed fifty times under payments, thousands of drawn histories.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
 Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.
@@ -66,6 +69,8 @@ enum Wish {
     Contracts { check: bool },
     Pack,
     Size,
+    Story,
+    Proof,
     Help,
 }
 
@@ -90,6 +95,12 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Contracts { check } => tables::contracts(&place, check)?,
         Wish::Pack => pack::run(&place)?,
         Wish::Size => size::weigh(&place)?,
+        Wish::Story => proof::story(&place)?,
+        Wish::Proof => {
+            let mut report = Report::new();
+            proof::run(&place, &mut report);
+            return Ok(report.close());
+        }
         Wish::Test(choice) => {
             let mut report = Report::new();
             let ran = suites::run(&place, &choice, &mut report)?;
@@ -125,6 +136,8 @@ impl Wish {
             },
             "pack" => Self::Pack,
             "size" => Self::Size,
+            "story" => Self::Story,
+            "proof" => Self::Proof,
             "help" | "-h" | "--help" => Self::Help,
             other => {
                 return Err(Fault::advice(format!(

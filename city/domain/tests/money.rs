@@ -622,8 +622,6 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     /// Whatever is lost, declined or taken twice, and whatever people do meanwhile: in the end each order has its money
     /// once, the acquirer's books equal ours, and every real duplicate went back exactly once.
     #[test]

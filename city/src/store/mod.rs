@@ -287,26 +287,72 @@ mod tests {
         std::fs::remove_dir_all(data).unwrap();
     }
 
+    /// A row in every table of each layout, in its own words.
+    const ROWS: [&str; 2] = [
+        "INSERT INTO city VALUES (1, zeroblob(16), 5);
+         INSERT INTO devices VALUES ('till-1', 'vendor', 1, 2);
+         INSERT INTO tokens VALUES (zeroblob(32), 'till-1', 1);
+         INSERT INTO codes VALUES (zeroblob(32), 'gate-1', 'gate', 9, NULL);
+         INSERT INTO inbox VALUES ('s', zeroblob(16), 'till-1', 'accepted', NULL, zeroblob(32), 0, 3);
+         INSERT INTO events VALUES (1, 's', zeroblob(16), 'till-1', 'pay.txn.v2', 'requested', 'o-1', zeroblob(16), 1, 2, 3, 4, '{}');
+         INSERT INTO refusals VALUES ('till-1', zeroblob(16), 'too-old', 3);
+         INSERT INTO intents VALUES ('', zeroblob(16), zeroblob(32), 's', zeroblob(16));
+         INSERT INTO orders VALUES ('o-1', 'captured', zeroblob(16), zeroblob(16), 'till-1', 120, 'TWD', 'cash', 'txn-1', NULL, 7);
+         INSERT INTO orders VALUES ('o-2', 'open', zeroblob(16), zeroblob(16), 'till-1', 130, 'TWD', 'promise', NULL, NULL, 7);
+         INSERT INTO orders VALUES ('o-3', 'failed', zeroblob(16), zeroblob(16), 'till-1', NULL, NULL, NULL, NULL, 'no_amount', 7);
+         INSERT INTO captures VALUES ('o-1', 'txn-1', zeroblob(16), 120, 'TWD', 7);
+         INSERT INTO admissions VALUES ('t-1', zeroblob(16), 'gate-1', 'N1', 7);
+         INSERT INTO scans VALUES ('t-1', 1, zeroblob(16), 'gate-1', 'N1', 'admitted', 7);
+         INSERT INTO feed VALUES ('till-1', 1, zeroblob(16), '{}');
+         INSERT INTO incarnations VALUES ('till-1', 'life-1', 2, 1);
+         INSERT INTO arrivals VALUES ('till-1', 'life-1', 3);
+         INSERT INTO gaps VALUES ('till-1', 'life-1', 1, 2, 5);",
+        "INSERT INTO outgoing VALUES (1, 0, 's', zeroblob(16), 'pay.txn.v2', 'captured', 'o-1', '{}');
+         INSERT INTO leases VALUES ('bus', 'x', 1);
+         INSERT INTO log VALUES (0, 1, 's', zeroblob(16), 'pay.txn.v2', 'captured', 'o-1', '{}', 5);
+         INSERT INTO cursors VALUES ('civic', 0, 1);
+         INSERT INTO handled VALUES ('civic', 's', zeroblob(16), 5);
+         INSERT INTO waits VALUES ('civic', 0, 1, 'o-1', 1, 9, 0, NULL);
+         INSERT INTO dead_letters VALUES (1, 'civic', 0, 1, 's', zeroblob(16), 'pay.txn.v2', 'captured', 'o-1', '{}', 1, 'c', 'd', 'f', NULL, 0, 5, NULL, NULL, NULL, NULL);
+         INSERT INTO cases VALUES ('c-1', 'noise', 'N1', 'patrol', 'routed', 1, 9, 0, 5, 5);
+         INSERT INTO loads VALUES ('c4', 'stall-7', 500, 500, 5, NULL, NULL);",
+    ];
+
+    fn counts(books: &Connection) -> Vec<(String, i64)> {
+        let mut names =
+            books.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").unwrap();
+        let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let count = |name: String| {
+            let count =
+                books.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0)).unwrap();
+            (name, count)
+        };
+        names.into_iter().map(count).collect()
+    }
+
     /// Every layout that was ever released is brought forward with what it holds.
     #[test]
     fn a_file_of_each_earlier_layout_keeps_what_it_holds() {
-        for version in 1..STEPS.len() {
+        for version in 1..=ROWS.len() {
             let data = scratch(&format!("forward-{version}"));
             std::fs::create_dir_all(&data).unwrap();
             let old = Connection::open(file(&data)).unwrap();
             STEPS[..version].iter().for_each(|step| old.execute_batch(step).unwrap());
             old.pragma_update(None, "user_version", version as i64).unwrap();
-            old.execute_batch(
-                "INSERT INTO city VALUES (1, zeroblob(16), 5);
-                 INSERT INTO captures VALUES ('o-1', 'txn-1', zeroblob(16), 120, 'TWD', 7);",
-            )
-            .unwrap();
+            ROWS[..version].iter().for_each(|rows| old.execute_batch(rows).unwrap());
+            let before = counts(&old);
+            assert!(before.iter().all(|(_, count)| *count > 0), "{before:?}");
             drop(old);
             let new = open(&data).unwrap();
             assert_eq!(layout(&new).unwrap(), STEPS.len() as i64);
-            let amount: i64 = new.query_row("SELECT amount FROM captures", [], |row| row.get(0)).unwrap();
-            assert_eq!(amount, 120);
-            new.execute("INSERT INTO leases VALUES ('bus', 'x', 1)", []).unwrap();
+            let after = counts(&new);
+            for row in before {
+                assert!(after.contains(&row), "{row:?} of layout {version} is not as it was: {after:?}");
+            }
+            let order = order(&new, &conch::event::Key::parse("o-1").unwrap()).unwrap().unwrap();
+            assert_eq!((order.amount, order.txn_id.as_deref()), (Some(120), Some("txn-1")));
+            let verdict: String = new.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!(verdict, "ok");
             std::fs::remove_dir_all(data).unwrap();
         }
     }

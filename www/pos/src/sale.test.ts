@@ -25,6 +25,7 @@ test("accepted is not paid", () => {
 test("paid only when the books say captured, and a promise stays a promise", () => {
   assert.equal(afterOrder(saved, order).state, "paid");
   assert.equal(afterOrder({ ...saved, method: "promise" }, { ...order, state: "open" }).state, "promised");
+  assert.equal(afterOrder(saved, { ...order, state: "pending" }), saved, "the bank has not answered: not paid");
 });
 
 test("a failed order needs attention and says why", () => {

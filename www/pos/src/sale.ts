@@ -71,6 +71,8 @@ export function afterVerdict(sale: Sale, verdict: Verdict): Sale {
 /** What the city's books say of the order. Another amount than ours is not our payment. */
 export function afterOrder(sale: Sale, order: Order): Sale {
   if (sale.state !== "saved") return sale;
+  // Nobody knows yet whether the bank takes it.
+  if (order.state === "pending") return sale;
   if (order.state === "failed") return { ...sale, state: "attention", reason: order.reason ?? "refused" };
   if (order.amount !== sale.amount) return { ...sale, state: "attention", reason: "amount_mismatch" };
   return { ...sale, state: order.state === "open" ? "promised" : "paid" };
