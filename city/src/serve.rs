@@ -13,7 +13,7 @@ use crate::{ServeOptions, clock};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use city_domain::{City, Civic, Pacer, Plan, Power, Rules, limits};
+use city_domain::{City, Civic, Digests, Pacer, Plan, Power, Rules, limits};
 use conch::event::UnixMillis;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -146,7 +146,7 @@ fn services(options: &ServeOptions) -> Result<Services, ServeProblem> {
         None => Plan::default(),
         Some(path) => read(path, Plan::read)?,
     };
-    Ok(vec![Box::new(Civic { rules }), Box::new(Power { plan })])
+    Ok(vec![Box::new(Civic { rules }), Box::new(Power { plan }), Box::new(Digests)])
 }
 
 /// Reads a file the operator wrote.

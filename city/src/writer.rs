@@ -10,7 +10,8 @@ use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
 use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
 use city_domain::{
-    City, Examined, Judged, Owed, Principal, Request, Role, StaleEpoch, enter, ingest, limits, note,
+    Answered, City, Claim, ClaimChanged, Examined, Judged, Owed, Principal, Request, Role, StaleEpoch, claim,
+    enter, ingest, limits, note,
 };
 use conch::event::{Device, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -81,7 +82,11 @@ enum Job {
     Deliver(Box<Delivery>, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrol(Enrolment, Reply<Option<Enrolled>>),
     Decide(Box<Verdict>, Reply<Taken>),
+    Claim(Box<Claim>, Reply<Claimed>),
 }
+
+/// What came of a claim.
+type Claimed = Result<Answered, ClaimChanged>;
 
 /// A person's decision about a dead letter.
 struct Verdict {
@@ -170,6 +175,14 @@ impl Writer {
         self.put(|reply| Job::Enrol(enrolment, reply)).await
     }
 
+    /// Has a gate's question decided; the answer comes after the commit.
+    pub(crate) async fn claim(&self, claim: Claim) -> Result<Claimed, NotWritten> {
+        if self.lag.load(Ordering::Relaxed) > limits::OUTGOING_MAX {
+            return Err(NotWritten::Full);
+        }
+        self.put(|reply| Job::Claim(Box::new(claim), reply)).await
+    }
+
     /// Takes a decision about a dead letter, with who takes it and why.
     pub(crate) async fn decide(
         &self,
@@ -244,6 +257,7 @@ enum Done {
     Delivered(Result<Vec<Judged>, StaleEpoch>, Device, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrolled(Option<Enrolled>, Reply<Option<Enrolled>>),
     Decided(Box<Taken>, Reply<Taken>),
+    Claimed(Box<Claimed>, Reply<Claimed>),
 }
 
 fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<Job>) {
@@ -258,6 +272,11 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
             (Job::Deliver(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Enrol(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Decide(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Claim(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Claim(asked, reply), Ok(())) => match decide_claim(connection, city, &asked) {
+                Ok(claimed) => done.push(Done::Claimed(Box::new(claimed), reply)),
+                Err(error) => fail(&error, reply),
+            },
             (Job::Decide(verdict, reply), Ok(())) => {
                 let Verdict { number, decision, by, reason } = *verdict;
                 let mut tx = SqlTx(connection);
@@ -304,11 +323,14 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
         Done::Delivered(_, _, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Enrolled(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Decided(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Claimed(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Claimed(claimed, reply) => drop(reply.send(Ok(*claimed))),
         Done::Decided(taken, reply) => drop(reply.send(Ok(*taken))),
         Done::Delivered(judged, device, reply) => {
             if judged.as_ref().is_ok_and(|judged| judged.iter().any(|event| event.told)) {
                 bells.ring(&device);
             }
+            judged.iter().flatten().flat_map(|event| &event.others).for_each(|other| bells.ring(other));
             drop(reply.send(Ok(judged)));
         }
         Done::Enrolled(enrolled, reply) => drop(reply.send(Ok(enrolled))),
@@ -403,6 +425,21 @@ fn judge(
     request: &Request,
     event: &Examined,
 ) -> Result<Judged, Problem> {
+    with_entropy(|entropy| ingest(&mut SqlTx(connection), city, request, event, entropy))
+}
+
+/// In a savepoint of its own, like an event.
+fn decide_claim(connection: &Connection, city: &City, asked: &Claim) -> Result<Claimed, Problem> {
+    savepoint(connection, || {
+        see(connection, &asked.request.principal.device, asked.request.received)?;
+        with_entropy(|entropy| claim(&mut SqlTx(connection), city, asked, entropy))
+    })
+}
+
+/// Decides with randomness for ids, and not at all when the system has none.
+fn with_entropy<T>(
+    decide: impl FnOnce(&mut dyn FnMut() -> [u8; 10]) -> Result<T, city_domain::Fault>,
+) -> Result<T, Problem> {
     let dry = Cell::new(None);
     let mut entropy = || {
         random().unwrap_or_else(|error| {
@@ -410,10 +447,10 @@ fn judge(
             [0; 10]
         })
     };
-    let judged = ingest(&mut SqlTx(connection), city, request, event, &mut entropy)?;
+    let decided = decide(&mut entropy)?;
     match dry.take() {
         Some(error) => Err(Problem::Random(error)),
-        None => Ok(judged),
+        None => Ok(decided),
     }
 }
 

@@ -9,7 +9,9 @@ mod admission;
 mod arrival;
 pub mod bus;
 mod civic;
+mod claim;
 pub mod contracts;
+mod digests;
 mod gate;
 mod ingest;
 pub mod limits;
@@ -20,18 +22,22 @@ mod payments;
 mod power;
 mod refusal;
 mod role;
+mod ticket;
 mod tx;
 mod versions;
 
 pub use admission::Examined;
 pub use arrival::{Owed, StaleEpoch, enter, note};
 pub use civic::{Civic, Rule, Rules};
+pub use claim::{Answered, Claim, ClaimChanged, Claimed, claim};
+pub use digests::Digests;
 pub use ingest::{City, Judged, Request, ingest};
 pub use memory::Memory;
 pub use pacer::Pacer;
 pub use power::{Circuit, Plan, Power};
 pub use refusal::Refusal;
 pub use role::{Principal, Role};
+pub use ticket::{Flaw, Policy, Ticket, digest};
 pub use tx::{
     Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
     Order, OrderState, Scan, ScanResult, Scope, Tx,

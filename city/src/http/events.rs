@@ -82,16 +82,16 @@ async fn take(app: &App, principal: Principal, request: Request) -> Result<Respo
     answer(form, &judged, window_ms)
 }
 
-fn bad_request(code: &'static str, title: &'static str) -> Trouble {
+pub(super) fn bad_request(code: &'static str, title: &'static str) -> Trouble {
     Trouble::new(StatusCode::BAD_REQUEST, code, title)
 }
 
-fn unprocessable(code: &'static str, title: &'static str) -> Trouble {
+pub(super) fn unprocessable(code: &'static str, title: &'static str) -> Trouble {
     Trouble::new(StatusCode::UNPROCESSABLE_ENTITY, code, title)
 }
 
 /// The next free slot instead of one constant, so that those who are turned away do not all return together.
-fn overloaded(app: &App) -> Trouble {
+pub(super) fn overloaded(app: &App) -> Trouble {
     let wait_s = app.pacer().slot_s(clock::now(), app.writer.queued());
     Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The city is busy")
         .detail("nothing was taken; come back as told")
@@ -118,7 +118,7 @@ fn form(head: &HeaderMap) -> Result<Form, Trouble> {
     }
 }
 
-fn idempotency_key(head: &HeaderMap) -> Result<IntentKey, Trouble> {
+pub(super) fn idempotency_key(head: &HeaderMap) -> Result<IntentKey, Trouble> {
     let mut values = head.get_all(headers::IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else {
         return Err(bad_request("idempotency-key-missing", "One event needs an Idempotency-Key")
@@ -217,7 +217,7 @@ fn claim<'a>(
     })
 }
 
-fn number(head: &HeaderMap, name: &str) -> Option<u64> {
+pub(super) fn number(head: &HeaderMap, name: &str) -> Option<u64> {
     let text = head.get(name)?.to_str().ok()?.trim();
     text.parse().ok().filter(|number| *number <= conch::limits::SAFE_INTEGER_MAX)
 }

@@ -11,6 +11,7 @@ mod bus;
 mod delivery;
 mod doors;
 mod feed;
+mod gate;
 mod keeping;
 mod pages;
 mod town;
