@@ -104,6 +104,12 @@ pub const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
 /// A device that scans a ticket again within this time holds the same person's ticket twice before its camera, in ms: twice
 /// the scanner's own guard. Later it is another admission.
 pub const RESCAN_MS: u64 = 10_000;
+/// Tickets issued at once: they are written in one transaction, for which the city waits.
+pub const TICKETS_ISSUE_MAX: u32 = 10_000;
+/// Longest class of a ticket, in characters: it stands in the code.
+pub const TICKET_CLASS_CHARS_MAX: usize = 10;
+/// Longest code of a ticket, in signs: 92 bytes at five bits a sign. A QR code of version 6 at level M takes 154.
+pub const TICKET_CODE_CHARS_MAX: usize = 148;
 /// Duplicate scans named in one answer about a ticket.
 pub const TICKET_DUPLICATES_MAX: u32 = 20;
 /// Longest name of a gate, in characters, as in the events.

@@ -14,6 +14,7 @@ mod weather;
 
 pub(crate) use auth::Peer;
 pub(crate) use state::{App, Keys};
+pub(crate) use tickets::{described, described_ticket};
 pub(crate) use weather::Severed;
 
 use axum::body::Body;

@@ -14,5 +14,6 @@ mod feed;
 mod gate;
 mod keeping;
 mod pages;
+mod tickets;
 mod town;
 mod weather;
