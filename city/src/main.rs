@@ -3,6 +3,7 @@
 //! An event's way: `http/` (who asks, limits, parsing) → `writer` (one thread, one commit for many) → `city-domain`
 //! (every decision) → `store/` (rows). Answers leave after the commit, never before.
 
+mod base32;
 mod bells;
 mod cashier;
 mod clock;
@@ -18,6 +19,8 @@ mod secret;
 mod serve;
 mod store;
 mod throttle;
+mod ticket_code;
+mod tickets;
 mod writer;
 
 use city_domain::{Role, limits};
@@ -42,6 +45,8 @@ First steps:
   city serve --data /var/lib/city --pages www/dist   a city for an evening
   city codes new --role gate --device gate-n1 --data /var/lib/city
                                                      a one-time code for the scanner at gate N1
+  city tickets issue --count 200 --class adult --data /var/lib/city
+                                                     tickets as signed codes, one a line
   city inspect --data /var/lib/city                  what it holds, also while it runs"
 )]
 struct Cli {
@@ -75,6 +80,9 @@ enum Command {
         #[arg(long, default_value = "")]
         faults: acquirer::Faults,
     },
+    /// Tickets: issue, take back, look at them, also while the city runs.
+    #[command(subcommand)]
+    Tickets(tickets::Tickets),
     /// Copy the books into a new file, also while the city runs: whole, checked and flushed. A city starts from it as
     /// `city.sqlite` in a data directory of its own.
     Backup {
@@ -133,6 +141,10 @@ pub(crate) struct ServeOptions {
     /// How often the acquirer's list of what it moved is held against the books, in seconds.
     #[arg(long, default_value_t = limits::SETTLE_EVERY_MS / 1_000, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     settle_every_s: u64,
+    /// Which tickets count: `any` also admits, once, those that were sold elsewhere; `known` only those of `city tickets
+    /// issue`.
+    #[arg(long, value_enum, default_value_t = TicketsThatCount::Any)]
+    tickets: TicketsThatCount,
     /// Development: devices enrol without a code, and ops can make bad weather.
     #[arg(long)]
     dev: bool,
@@ -148,6 +160,12 @@ pub(crate) struct ServeOptions {
     /// How much is logged: error, warn, info or debug.
     #[arg(long, default_value_t = Level::INFO)]
     log_level: Level,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TicketsThatCount {
+    Any,
+    Known,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -187,6 +205,7 @@ fn main() -> ExitCode {
         Command::DeadLetters(letters) => letters.run(),
         Command::Sagas(sagas) => sagas.run(),
         Command::Acquirer { listen, books, faults } => simulate(listen, books, faults),
+        Command::Tickets(tickets) => tickets.run(),
         Command::Inspect { data } => inspect(&data),
     };
     match done {

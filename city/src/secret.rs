@@ -1,13 +1,11 @@
 //! Tokens and one-time codes. Only their SHA-256 is kept: both are random, so a slow hash would add nothing.
 
+use crate::base32;
 use city_domain::limits;
 use sha2::{Digest, Sha256};
 
 /// What is stored of a secret.
 pub(crate) type Hash = [u8; 32];
-
-/// Crockford's base 32: no letter that is mistaken for a digit.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Bytes from the system's random source.
 pub(crate) fn random<const N: usize>() -> std::io::Result<[u8; N]> {
@@ -25,18 +23,13 @@ pub(crate) fn new_token() -> std::io::Result<String> {
 /// A new one-time code in groups of four, to be read aloud and typed.
 pub(crate) fn new_code() -> std::io::Result<String> {
     let bytes: [u8; limits::CODE_BYTES] = random()?;
+    let digits = base32::encode(&bytes);
     let mut code = String::new();
-    let mut held = (0u32, 0u32);
-    for byte in bytes {
-        held = (held.0 << 8 | u32::from(byte), held.1 + 8);
-        while held.1 >= 5 {
-            held.1 -= 5;
-            if code.len() % 5 == 4 {
-                code.push('-');
-            }
-            let digit = (held.0 >> held.1) as usize & 31;
-            code.push(ALPHABET.get(digit).copied().map_or('0', char::from));
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && place % 4 == 0 {
+            code.push('-');
         }
+        code.push(digit);
     }
     Ok(code)
 }

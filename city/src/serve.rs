@@ -10,11 +10,11 @@ use crate::metrics::Metrics;
 use crate::store::{self, OpenProblem, Readers};
 use crate::throttle::Throttle;
 use crate::writer::{Acquirer, Outside, Writer};
-use crate::{ServeOptions, clock};
+use crate::{ServeOptions, TicketsThatCount, clock};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use city_domain::{City, Civic, Pacer, Plan, Power, Refunds, Rules, limits};
+use city_domain::{City, Civic, Digests, Pacer, Plan, Policy, Power, Refunds, Rules, limits};
 use conch::event::UnixMillis;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -101,6 +101,11 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     let lock = lock(&options.data)?;
     let connection = store::open(&options.data)?;
     let city = City { id: store::city_id(&connection, clock::now())? };
+    let policy = match options.tickets {
+        TicketsThatCount::Any => Policy::Any,
+        TicketsThatCount::Known => Policy::Known,
+    };
+    store::put_ticket_policy(&connection, policy).map_err(OpenProblem::Sql)?;
     let keys = Keys::load(store::tokens(&connection).map_err(OpenProblem::Sql)?);
     let mut pacer = Pacer::new(options.capacity);
     let since = UnixMillis(clock::now().0.saturating_sub(limits::SEEN_MS));
@@ -184,7 +189,7 @@ fn services(options: &ServeOptions) -> Result<Services, ServeProblem> {
         None => Plan::default(),
         Some(path) => read(path, Plan::read)?,
     };
-    Ok(vec![Box::new(Civic { rules }), Box::new(Power { plan }), Box::new(Refunds)])
+    Ok(vec![Box::new(Civic { rules }), Box::new(Power { plan }), Box::new(Refunds), Box::new(Digests)])
 }
 
 /// Reads a file the operator wrote.

@@ -11,8 +11,8 @@ use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
 use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
 use city_domain::{
-    Answer, Begun, Call, City, Examined, Judged, Listed, Owed, PaymentGateway, Principal, Request, Role,
-    StaleEpoch, Wish, authorize, enter, ingest, limits, note,
+    Answer, Answered, Begun, Call, City, Claim, ClaimChanged, Examined, Judged, Listed, Owed, PaymentGateway,
+    Principal, Request, Role, StaleEpoch, Wish, authorize, claim, enter, ingest, limits, note,
 };
 use conch::event::{Device, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -85,7 +85,11 @@ enum Job {
     Enrol(Enrolment, Reply<Option<Enrolled>>),
     Decide(Box<Verdict>, Reply<Taken>),
     Authorize(Box<Wish>, Reply<Begun>),
+    Claim(Box<Claim>, Reply<Claimed>),
 }
+
+/// What came of a claim.
+type Claimed = Result<Answered, ClaimChanged>;
 
 /// A person's decision about a dead letter.
 struct Verdict {
@@ -210,6 +214,14 @@ impl Writer {
         self.put(|reply| Job::Enrol(enrolment, reply)).await
     }
 
+    /// Has a gate's question decided; the answer comes after the commit.
+    pub(crate) async fn claim(&self, claim: Claim) -> Result<Claimed, NotWritten> {
+        if self.lag.load(Ordering::Relaxed) > limits::OUTGOING_MAX {
+            return Err(NotWritten::Full);
+        }
+        self.put(|reply| Job::Claim(Box::new(claim), reply)).await
+    }
+
     /// Takes a decision about a dead letter, with who takes it and why.
     pub(crate) async fn decide(
         &self,
@@ -318,6 +330,7 @@ enum Done {
     Enrolled(Option<Enrolled>, Reply<Option<Enrolled>>),
     Decided(Box<Taken>, Reply<Taken>),
     Authorized(Box<Begun>, Reply<Begun>),
+    Claimed(Box<Claimed>, Reply<Claimed>),
 }
 
 fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<Job>) {
@@ -343,6 +356,11 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
                     Err(error) => fail(&error, reply),
                 }
             }
+            (Job::Claim(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Claim(asked, reply), Ok(())) => match decide_claim(connection, city, &asked) {
+                Ok(claimed) => done.push(Done::Claimed(Box::new(claimed), reply)),
+                Err(error) => fail(&error, reply),
+            },
             (Job::Decide(verdict, reply), Ok(())) => {
                 let Verdict { number, decision, by, reason } = *verdict;
                 let mut tx = SqlTx(connection);
@@ -391,11 +409,14 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
         Done::Decided(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Authorized(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Authorized(begun, reply) => drop(reply.send(Ok(*begun))),
+        Done::Claimed(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Claimed(claimed, reply) => drop(reply.send(Ok(*claimed))),
         Done::Decided(taken, reply) => drop(reply.send(Ok(*taken))),
         Done::Delivered(judged, device, reply) => {
             if judged.as_ref().is_ok_and(|judged| judged.iter().any(|event| event.told)) {
                 bells.ring(&device);
             }
+            judged.iter().flatten().flat_map(|event| &event.others).for_each(|other| bells.ring(other));
             drop(reply.send(Ok(judged)));
         }
         Done::Enrolled(enrolled, reply) => drop(reply.send(Ok(enrolled))),
@@ -490,6 +511,21 @@ fn judge(
     request: &Request,
     event: &Examined,
 ) -> Result<Judged, Problem> {
+    with_entropy(|entropy| ingest(&mut SqlTx(connection), city, request, event, entropy))
+}
+
+/// In a savepoint of its own, like an event.
+fn decide_claim(connection: &Connection, city: &City, asked: &Claim) -> Result<Claimed, Problem> {
+    savepoint(connection, || {
+        see(connection, &asked.request.principal.device, asked.request.received)?;
+        with_entropy(|entropy| claim(&mut SqlTx(connection), city, asked, entropy))
+    })
+}
+
+/// Decides with randomness for ids, and not at all when the system has none.
+fn with_entropy<T>(
+    decide: impl FnOnce(&mut dyn FnMut() -> [u8; 10]) -> Result<T, city_domain::Fault>,
+) -> Result<T, Problem> {
     let dry = Cell::new(None);
     let mut entropy = || {
         random().unwrap_or_else(|error| {
@@ -497,10 +533,10 @@ fn judge(
             [0; 10]
         })
     };
-    let judged = ingest(&mut SqlTx(connection), city, request, event, &mut entropy)?;
+    let decided = decide(&mut entropy)?;
     match dry.take() {
         Some(error) => Err(Problem::Random(error)),
-        None => Ok(judged),
+        None => Ok(decided),
     }
 }
 

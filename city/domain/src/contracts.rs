@@ -69,7 +69,14 @@ const ALERT: &[Field] = &[
     field("dupTxnId", Shape::Text(128)),
     field("amount", Shape::Amount),
     field("currency", Shape::Currency),
+    field("digest", Shape::Text(16)),
+    field("gateId", Shape::Text(64)),
+    field("at", Shape::Time),
+    field("firstGateId", Shape::Text(64)),
+    field("firstAt", Shape::Time),
 ];
+const SEEN: &[Field] =
+    &[required("digest", Shape::Text(16)), required("gateId", Shape::Text(64)), required("at", Shape::Time)];
 
 /// The contracts that only the city holds. To a device these topics are free.
 const OWN: &[Contract] = &[
@@ -78,6 +85,7 @@ const OWN: &[Contract] = &[
     of("civic.events.v1", "resolved", Writer::Device, CIVIC_CARED),
     of("civic.events.v1", "routed", Writer::City, CIVIC_CASE),
     of("civic.events.v1", "escalated", Writer::City, CIVIC_CASE),
+    of("gate.seen.v1", "admitted", Writer::City, SEEN),
     of("ops.power.v1", "load_reported", Writer::Device, POWER_LOAD),
     of("ops.power.v1", "shed", Writer::City, POWER_SWITCHED),
     of("ops.power.v1", "restored", Writer::City, POWER_SWITCHED),

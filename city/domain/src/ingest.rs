@@ -2,6 +2,7 @@
 
 use crate::admission::{Admitted, Candidate, Examined, Finding};
 use crate::bus::Message;
+use crate::gate::Desk;
 use crate::limits::{CLOCK_SET_MS, KEEP_MS};
 use crate::outcome::{Cause, Outcome, tell};
 use crate::refusal::Refusal;
@@ -9,7 +10,7 @@ use crate::role::Principal;
 use crate::tx::{Fault, InboxRow, IntentRow, Kept, Scope, Tx};
 use crate::{gate, payments};
 use conch::event::contract::IntentRule;
-use conch::event::{EventId, UnixMillis};
+use conch::event::{Device, EventId, UnixMillis};
 use conch::wire::{Verdict, VerdictWord};
 
 /// The city that judges.
@@ -50,6 +51,8 @@ pub struct Judged {
     pub window_ms: u64,
     /// Whether an outcome was put on the sender's feed.
     pub told: bool,
+    /// All devices that a service told of it, the sender among them.
+    pub others: Vec<Device>,
 }
 
 impl Judged {
@@ -57,7 +60,7 @@ impl Judged {
     pub fn postponed(id: EventId, retry_after_ms: u64, window_ms: u64) -> Self {
         let verdict =
             Verdict { id, word: VerdictWord::Retry, problem: None, retry_after_ms: Some(retry_after_ms) };
-        Self { verdict, replayed: false, window_ms, told: false }
+        Self { verdict, replayed: false, window_ms, told: false, others: Vec::new() }
     }
 
     /// Whether it was refused because its idempotency key stands for something else.
@@ -84,7 +87,13 @@ pub fn ingest<T: Tx + ?Sized>(
         if row.digest != candidate.digest {
             return forget(tx, request, envelope.id, &Refusal::PayloadChanged);
         }
-        return Ok(Judged { verdict: row.verdict, replayed: true, window_ms: row.window_ms, told: false });
+        return Ok(Judged {
+            verdict: row.verdict,
+            replayed: true,
+            window_ms: row.window_ms,
+            told: false,
+            others: Vec::new(),
+        });
     }
     let admitted = match &candidate.terms {
         Ok(admitted) => admitted,
@@ -141,17 +150,23 @@ fn accept<T: Tx + ?Sized>(
         body: candidate.body.clone(),
     })?;
     let cause = Cause { envelope, device: &request.principal.device, at: corrected };
+    let mut others = Vec::new();
     let outcome = match envelope.topic.family() {
         "pay.txn" => {
             let txn_id = format!("txn-{}", EventId::mint(request.received, entropy()));
             payments::requested(tx, cause, txn_id, request.received)?
         }
-        "gate.auth" => gate::presented(tx, cause)?,
+        "gate.auth" => {
+            let mut desk = Desk::new(city, request.received, entropy);
+            gate::presented(tx, &mut desk, cause)?;
+            others = desk.told;
+            None
+        }
         _ => None,
     };
-    let told = say(tx, city, request, cause, outcome.as_ref(), entropy)?;
+    let told = say(tx, city, request, cause, outcome.as_ref(), entropy)? || others.contains(cause.device);
     let verdict = remember(tx, request, candidate, VerdictWord::Accepted, None)?;
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told, others })
 }
 
 /// The intent is known under another id: no effect, but the sender hears the outcome too.
@@ -171,7 +186,7 @@ fn repeat<T: Tx + ?Sized>(
     };
     let told = say(tx, city, request, cause, outcome.as_ref(), entropy)?;
     let verdict = remember(tx, request, candidate, VerdictWord::Duplicate, None)?;
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told, others: Vec::new() })
 }
 
 fn say<T: Tx + ?Sized>(
@@ -198,7 +213,7 @@ fn refuse<T: Tx + ?Sized>(
     let id = candidate.envelope.id;
     tx.put_refusal(&request.principal.device, id, refusal.code(), request.received)?;
     let verdict = remember(tx, request, candidate, VerdictWord::Refused, Some(refusal))?;
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false, others: Vec::new() })
 }
 
 /// A refusal under an id that is not this delivery's to take: noted, but not as the answer for that id.
@@ -211,7 +226,7 @@ fn forget<T: Tx + ?Sized>(
     tx.put_refusal(&request.principal.device, id, refusal.code(), request.received)?;
     let problem = Some(refusal.problem());
     let verdict = Verdict { id, word: VerdictWord::Refused, problem, retry_after_ms: None };
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false, others: Vec::new() })
 }
 
 fn remember<T: Tx + ?Sized>(
@@ -236,7 +251,7 @@ fn remember<T: Tx + ?Sized>(
 
 /// When it happened: the device's word, shifted by how far its clock was off when it sent. Nothing happens after it
 /// arrived.
-fn corrected(said: Option<UnixMillis>, request: &Request) -> UnixMillis {
+pub(crate) fn corrected(said: Option<UnixMillis>, request: &Request) -> UnixMillis {
     let received = request.received;
     // A clock that was never set says nothing: a phone after a power cut begins in 1970.
     let Some(said) = said.filter(|said| said.0 >= CLOCK_SET_MS) else { return received };

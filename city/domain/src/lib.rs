@@ -11,7 +11,9 @@ mod authorizations;
 mod books;
 pub mod bus;
 mod civic;
+mod claim;
 pub mod contracts;
+mod digests;
 mod gate;
 mod gateway;
 mod ingest;
@@ -25,6 +27,7 @@ mod refunds;
 mod refusal;
 mod role;
 mod settlement;
+mod ticket;
 mod tx;
 mod versions;
 
@@ -36,6 +39,8 @@ pub use books::{
     Watcher,
 };
 pub use civic::{Civic, Rule, Rules};
+pub use claim::{Answered, Claim, ClaimChanged, Claimed, claim};
+pub use digests::Digests;
 pub use gateway::{Answer, Call, Listed, PaymentGateway, answered, hand_out};
 pub use ingest::{City, Judged, Request, ingest};
 pub use memory::Memory;
@@ -45,6 +50,7 @@ pub use refunds::{RefundDecision, RefundNotDecided, Refunds, decide_refund};
 pub use refusal::Refusal;
 pub use role::{Principal, Role};
 pub use settlement::settle;
+pub use ticket::{Flaw, Policy, Ticket, digest};
 pub use tx::{
     Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
     Order, OrderState, Scan, ScanResult, Scope, Tx,

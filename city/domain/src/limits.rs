@@ -122,6 +122,25 @@ pub const FEED_WAIT_S_MAX: u64 = 25;
 /// A device clock further off than this is told in the log, in ms.
 pub const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
 
+/// A device that scans a ticket again within this time holds the same person's ticket twice before its camera, in ms: twice
+/// the scanner's own guard. Later it is another admission.
+pub const RESCAN_MS: u64 = 10_000;
+/// Tickets issued at once: they are written in one transaction, for which the city waits.
+pub const TICKETS_ISSUE_MAX: u32 = 10_000;
+/// Longest class of a ticket, in characters: it stands in the code.
+pub const TICKET_CLASS_CHARS_MAX: usize = 10;
+/// Longest code of a ticket, in signs: 92 bytes at five bits a sign. A QR code of version 6 at level M takes 154.
+pub const TICKET_CODE_CHARS_MAX: usize = 148;
+/// Duplicate scans named in one answer about a ticket.
+pub const TICKET_DUPLICATES_MAX: u32 = 20;
+/// Longest name of a gate, in characters, as in the events.
+pub const GATE_CHARS_MAX: usize = 64;
+/// Gates' devices that are told of one admission; those heard of last come first.
+pub const DIGEST_DEVICES_MAX: usize = 64;
+/// How long a digest stays on a feed, in ms. It helps while the ticket might be shown at another gate in the same hour; the
+/// claim is what decides.
+pub const DIGEST_LIFE_MS: u64 = 3_600_000;
+
 /// Life of a one-time code unless told otherwise, in ms: an evening's set-up.
 pub const CODE_LIFE_MS: u64 = 12 * 3_600_000;
 /// Random bytes of a one-time code: 80 bits, sixteen characters to type.

@@ -5,9 +5,11 @@ mod books;
 
 use crate::books::{Duplicate, Movement, Operation, RefundStep};
 use crate::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
+use crate::claim::Claimed;
+use crate::ticket::{Policy, Ticket};
 use crate::tx::{
     Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
-    Order, OrderState, Scan, Scope, Tx,
+    Order, OrderState, Scan, ScanResult, Scope, Tx,
 };
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +27,10 @@ pub struct Memory {
     captures: BTreeMap<Key, Capture>,
     admissions: BTreeMap<Key, Admission>,
     scans: Vec<Scan>,
+    tickets: BTreeMap<Key, Ticket>,
+    policy: Policy,
+    claims: BTreeMap<(Device, EventId), Claimed>,
+    gates: BTreeMap<Device, UnixMillis>,
     feeds: BTreeMap<Device, Vec<FeedEvent>>,
     incarnations: BTreeMap<Life, Incarnation>,
     arrivals: BTreeSet<(Life, u64)>,
@@ -85,6 +91,30 @@ impl Memory {
         self.admissions.values()
     }
 
+    /// Issues a ticket, or writes it over what was there.
+    pub fn issue(&mut self, ticket: Ticket) {
+        self.tickets.insert(ticket.key.clone(), ticket);
+    }
+
+    /// What is thought of tickets that were not issued here.
+    pub fn think(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// Hears a gate's device.
+    pub fn hear_gate(&mut self, device: &Device, at: UnixMillis) {
+        self.gates.insert(device.clone(), at);
+    }
+
+    fn admits_one(&self, scan: &Scan) -> Result<(), Fault> {
+        let admitted = |own: &Scan| own.ticket == scan.ticket && own.result == ScanResult::Admitted;
+        let mut others = self.scans.iter().filter(|own| !is_same_scan(own, scan));
+        match scan.result == ScanResult::Admitted && others.any(admitted) {
+            true => Err(Fault("scans: the ticket has an admitted scan".to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// All scans, in the order they came.
     pub fn scans(&self) -> &[Scan] {
         &self.scans
@@ -137,6 +167,10 @@ fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, table: &str) ->
     }
     map.insert(key, value);
     Ok(())
+}
+
+fn is_same_scan(one: &Scan, other: &Scan) -> bool {
+    one.event == other.event && one.device == other.device
 }
 
 fn life(device: &Device, name: &str) -> Life {
@@ -204,9 +238,68 @@ impl Tx for Memory {
         insert(&mut self.admissions, admission.ticket.clone(), admission.clone(), "admissions")
     }
 
+    fn move_admission(&mut self, admission: &Admission) -> Result<(), Fault> {
+        let moved = self.admissions.insert(admission.ticket.clone(), admission.clone());
+        moved.map(|_| ()).ok_or_else(|| Fault("admissions: there is none to move".to_owned()))
+    }
+
+    fn drop_admission(&mut self, ticket: &Key) -> Result<(), Fault> {
+        self.admissions.remove(ticket);
+        Ok(())
+    }
+
     fn put_scan(&mut self, scan: &Scan) -> Result<(), Fault> {
+        if self.scans.iter().any(|own| is_same_scan(own, scan)) {
+            return Err(Fault("scans: the row is there already".to_owned()));
+        }
+        self.admits_one(scan)?;
         self.scans.push(scan.clone());
         Ok(())
+    }
+
+    fn scan(&mut self, device: &Device, event: EventId) -> Result<Option<Scan>, Fault> {
+        Ok(self.scans.iter().find(|own| own.event == event && own.device == *device).cloned())
+    }
+
+    fn change_scan(&mut self, scan: &Scan) -> Result<(), Fault> {
+        self.admits_one(scan)?;
+        let own = self.scans.iter_mut().find(|own| is_same_scan(own, scan));
+        *own.ok_or_else(|| Fault("scans: there is none to change".to_owned()))? = scan.clone();
+        Ok(())
+    }
+
+    fn first_scan(&mut self, ticket: &Key) -> Result<Option<Scan>, Fault> {
+        let let_in = |own: &&Scan| own.ticket == *ticket && own.result != ScanResult::Refused;
+        let all = self.scans.iter().filter(let_in);
+        Ok(all.min_by_key(|own| (own.at, own.event, own.device.clone())).cloned())
+    }
+
+    fn has_duplicate(&mut self, scan: &Scan) -> Result<bool, Fault> {
+        let mut of_device =
+            self.scans.iter().filter(|own| own.ticket == scan.ticket && own.device == scan.device);
+        Ok(of_device.any(|own| own.event != scan.event && own.result == ScanResult::Duplicate))
+    }
+
+    fn ticket(&mut self, key: &Key) -> Result<Option<Ticket>, Fault> {
+        Ok(self.tickets.get(key).cloned())
+    }
+
+    fn ticket_policy(&mut self) -> Result<Policy, Fault> {
+        Ok(self.policy)
+    }
+
+    fn claim(&mut self, device: &Device, event: EventId) -> Result<Option<Claimed>, Fault> {
+        Ok(self.claims.get(&(device.clone(), event)).cloned())
+    }
+
+    fn put_claim(&mut self, claimed: &Claimed) -> Result<(), Fault> {
+        insert(&mut self.claims, (claimed.device.clone(), claimed.event), claimed.clone(), "claims")
+    }
+
+    fn gates_since(&mut self, since: UnixMillis, limit: usize) -> Result<Vec<Device>, Fault> {
+        let mut heard: Vec<_> = self.gates.iter().filter(|(_, at)| **at >= since).collect();
+        heard.sort_by_key(|(device, at)| (std::cmp::Reverse(**at), (*device).clone()));
+        Ok(heard.into_iter().take(limit).map(|(device, _)| device.clone()).collect())
     }
 
     fn case(&mut self, key: &Key) -> Result<Option<Case>, Fault> {
@@ -254,6 +347,15 @@ impl Tx for Memory {
     fn put_feed(&mut self, event: &FeedEvent) -> Result<(), Fault> {
         self.feeds.entry(event.device.clone()).or_default().push(event.clone());
         Ok(())
+    }
+
+    fn put_passing(&mut self, event: &FeedEvent, _until: UnixMillis) -> Result<(), Fault> {
+        self.put_feed(event)
+    }
+
+    fn drop_passed(&mut self, _now: UnixMillis, _limit: usize) -> Result<usize, Fault> {
+        // Books in memory are shorter than any digest's life.
+        Ok(0)
     }
 
     fn incarnation(&mut self, device: &Device, name: &str) -> Result<Option<Incarnation>, Fault> {

@@ -62,6 +62,28 @@ pub(crate) fn tell<T: Tx + ?Sized>(
     said.say(tx, Some(cause.envelope), Some(cause.device), outcome.data.clone())
 }
 
+/// The event something follows from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    id: EventId,
+    correlation: Option<String>,
+    traceparent: Option<String>,
+}
+
+impl Origin {
+    /// An event of which no more than its id is at hand.
+    pub(crate) fn of(id: EventId) -> Self {
+        Self { id, correlation: None, traceparent: None }
+    }
+}
+
+impl From<&Envelope> for Origin {
+    fn from(cause: &Envelope) -> Self {
+        let Envelope { id, correlation, traceparent, .. } = cause;
+        Self { id: *id, correlation: correlation.clone(), traceparent: traceparent.clone() }
+    }
+}
+
 /// What the city says.
 pub(crate) struct Said<'a> {
     pub(crate) city: &'a City,
@@ -81,25 +103,26 @@ impl Said<'_> {
         device: Option<&Device>,
         data: Json,
     ) -> Result<(), Fault> {
-        // What the city says keeps its contracts as strictly as what it is told.
-        if let Ok(Some(contract)) = contract(self.topic, self.kind)
-            && let Err(problem) = contract.check(&data, self.key.as_str(), Form::Closed)
-        {
-            let (topic, kind) = (self.topic, self.kind.as_str());
-            return Err(Fault(format!(
-                "{topic}.{kind} would break its contract: {} {}",
-                problem.member, problem.what
-            )));
-        }
-        let sequence = match device {
-            Some(device) => Some(Sequence(tx.feed_head(device)? + 1)),
-            None => None,
+        self.say_of(tx, cause.map(Origin::from).as_ref(), device, data)
+    }
+
+    /// The same about an event that is not at hand.
+    pub(crate) fn say_of<T: Tx + ?Sized>(
+        &self,
+        tx: &mut T,
+        cause: Option<&Origin>,
+        device: Option<&Device>,
+        data: Json,
+    ) -> Result<(), Fault> {
+        self.check(&data)?;
+        let body = match device {
+            Some(device) => {
+                let event = self.on_feed(tx, cause, device, data)?;
+                tx.put_feed(&event)?;
+                event.body
+            }
+            None => self.encode(cause, None, data),
         };
-        let body = self.encode(cause, sequence, data);
-        if let (Some(device), Some(Sequence(sequence))) = (device, sequence) {
-            let device = device.clone();
-            tx.put_feed(&FeedEvent { device, sequence, id: self.id, body: body.clone() })?;
-        }
         tx.put_outgoing(&Message {
             source: self.city.source(),
             id: self.id,
@@ -110,7 +133,49 @@ impl Said<'_> {
         })
     }
 
-    fn encode(&self, cause: Option<&Envelope>, sequence: Option<Sequence>, data: Json) -> String {
+    /// Tells a device on its feed and nobody else, until a time if there is one.
+    pub(crate) fn tell_only<T: Tx + ?Sized>(
+        &self,
+        tx: &mut T,
+        cause: Option<&Origin>,
+        (device, until): (&Device, Option<UnixMillis>),
+        data: Json,
+    ) -> Result<(), Fault> {
+        self.check(&data)?;
+        let event = self.on_feed(tx, cause, device, data)?;
+        match until {
+            Some(until) => tx.put_passing(&event, until),
+            None => tx.put_feed(&event),
+        }
+    }
+
+    /// What the city says keeps its contracts as strictly as what it is told.
+    fn check(&self, data: &Json) -> Result<(), Fault> {
+        if let Ok(Some(contract)) = contract(self.topic, self.kind)
+            && let Err(problem) = contract.check(data, self.key.as_str(), Form::Closed)
+        {
+            let (topic, kind) = (self.topic, self.kind.as_str());
+            return Err(Fault(format!(
+                "{topic}.{kind} would break its contract: {} {}",
+                problem.member, problem.what
+            )));
+        }
+        Ok(())
+    }
+
+    fn on_feed<T: Tx + ?Sized>(
+        &self,
+        tx: &mut T,
+        cause: Option<&Origin>,
+        device: &Device,
+        data: Json,
+    ) -> Result<FeedEvent, Fault> {
+        let sequence = tx.feed_head(device)? + 1;
+        let body = self.encode(cause, Some(Sequence(sequence)), data);
+        Ok(FeedEvent { device: device.clone(), sequence, id: self.id, body })
+    }
+
+    fn encode(&self, cause: Option<&Origin>, sequence: Option<Sequence>, data: Json) -> String {
         let (topic, kind, id) = (self.topic, self.kind.as_str(), self.id.to_string());
         let cause_id = cause.map(|cause| cause.id.to_string());
         let conversation = cause.and_then(|cause| cause.correlation.clone()).or_else(|| cause_id.clone());

@@ -2,6 +2,8 @@
 
 use crate::books::Books;
 use crate::bus::Message;
+use crate::claim::Claimed;
+use crate::ticket::{Flaw, Policy, Ticket};
 use conch::event::{Device, EventId, EventType, IntentKey, Key, Sequence, Topic, UnixMillis};
 use conch::wire::Verdict;
 
@@ -149,7 +151,7 @@ pub struct Capture {
     pub at: UnixMillis,
 }
 
-/// The first and only admission of a ticket.
+/// The one admission of a ticket: the earliest scan that let somebody in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admission {
     /// Ticket id.
@@ -184,6 +186,11 @@ impl ScanResult {
             Self::Refused => "refused",
         }
     }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Admitted, Self::Duplicate, Self::Refused].into_iter().find(|result| result.as_str() == word)
+    }
 }
 
 /// One scan of a ticket.
@@ -199,6 +206,8 @@ pub struct Scan {
     pub gate: String,
     /// What became of it.
     pub result: ScanResult,
+    /// What was wrong with the ticket, whatever became of the scan.
+    pub flaw: Option<Flaw>,
     /// When it happened, corrected.
     pub at: UnixMillis,
 }
@@ -335,8 +344,31 @@ pub trait Tx: Books {
     fn admission(&mut self, ticket: &Key) -> Result<Option<Admission>, Fault>;
     /// Admits a ticket.
     fn put_admission(&mut self, admission: &Admission) -> Result<(), Fault>;
+    /// Gives a ticket's admission to another scan.
+    fn move_admission(&mut self, admission: &Admission) -> Result<(), Fault>;
+    /// Takes a ticket's admission back: nobody was let in.
+    fn drop_admission(&mut self, ticket: &Key) -> Result<(), Fault>;
     /// Records a scan.
     fn put_scan(&mut self, scan: &Scan) -> Result<(), Fault>;
+    /// A scan by its event.
+    fn scan(&mut self, device: &Device, event: EventId) -> Result<Option<Scan>, Fault>;
+    /// Writes a scan, over what was there under its device and event.
+    fn change_scan(&mut self, scan: &Scan) -> Result<(), Fault>;
+    /// The earliest scan of a ticket that was not refused, by time, event and device.
+    fn first_scan(&mut self, ticket: &Key) -> Result<Option<Scan>, Fault>;
+    /// Whether a device has a duplicate scan of a ticket besides this one.
+    fn has_duplicate(&mut self, scan: &Scan) -> Result<bool, Fault>;
+
+    /// An issued ticket.
+    fn ticket(&mut self, key: &Key) -> Result<Option<Ticket>, Fault>;
+    /// What is thought of tickets that were not issued here.
+    fn ticket_policy(&mut self) -> Result<Policy, Fault>;
+    /// A claim, by the event of its scan.
+    fn claim(&mut self, device: &Device, event: EventId) -> Result<Option<Claimed>, Fault>;
+    /// Records a claim and its answer.
+    fn put_claim(&mut self, claimed: &Claimed) -> Result<(), Fault>;
+    /// Devices of gates that were heard since, the latest first, at most so many.
+    fn gates_since(&mut self, since: UnixMillis, limit: usize) -> Result<Vec<Device>, Fault>;
 
     /// A civic case.
     fn case(&mut self, key: &Key) -> Result<Option<Case>, Fault>;
@@ -361,6 +393,10 @@ pub trait Tx: Books {
     fn feed_head(&mut self, device: &Device) -> Result<u64, Fault>;
     /// Appends to a device's feed.
     fn put_feed(&mut self, event: &FeedEvent) -> Result<(), Fault>;
+    /// Appends what may be forgotten after a time.
+    fn put_passing(&mut self, event: &FeedEvent, until: UnixMillis) -> Result<(), Fault>;
+    /// Forgets at most so many of those whose time has come, never a feed's last event, and tells how many.
+    fn drop_passed(&mut self, now: UnixMillis, limit: usize) -> Result<usize, Fault>;
 
     /// One life of a device's database.
     fn incarnation(&mut self, device: &Device, name: &str) -> Result<Option<Incarnation>, Fault>;

@@ -48,7 +48,8 @@ impl Consumer for Clerk {
             event: message.id,
             device,
             gate: "N1".to_owned(),
-            result: ScanResult::Admitted,
+            result: ScanResult::Duplicate,
+            flaw: None,
             at: turn.now,
         })?;
         if self.storage_fails.get() {

@@ -113,7 +113,11 @@ fn the_first_scan_is_admitted_and_every_later_one_hears_where_and_when() {
     let again = south.scan(2, "t-1", "south");
     market.send(&south, &again);
     market.send(&south, &again);
-    assert_eq!(market.types_heard(&north), ["gate.auth.v2.admitted"]);
+    assert_eq!(
+        market.types_heard(&north),
+        ["gate.auth.v2.admitted", "gate.auth.v2.duplicate_admission"],
+        "who was first hears of the other gate"
+    );
     let heard = market.heard(&south);
     assert_eq!(heard.len(), 1, "a replay is no scan");
     assert_eq!(heard[0].0, "gate.auth.v2.duplicate_admission");

@@ -82,11 +82,11 @@ async fn take(app: &App, principal: Principal, request: Request) -> Result<Respo
     answer(form, &judged, window_ms)
 }
 
-fn bad_request(code: &'static str, title: &'static str) -> Trouble {
+pub(super) fn bad_request(code: &'static str, title: &'static str) -> Trouble {
     Trouble::new(StatusCode::BAD_REQUEST, code, title)
 }
 
-fn unprocessable(code: &'static str, title: &'static str) -> Trouble {
+pub(super) fn unprocessable(code: &'static str, title: &'static str) -> Trouble {
     Trouble::new(StatusCode::UNPROCESSABLE_ENTITY, code, title)
 }
 
@@ -217,7 +217,7 @@ pub(super) fn claim<'a>(
     })
 }
 
-fn number(head: &HeaderMap, name: &str) -> Option<u64> {
+pub(super) fn number(head: &HeaderMap, name: &str) -> Option<u64> {
     let text = head.get(name)?.to_str().ok()?.trim();
     text.parse().ok().filter(|number| *number <= conch::limits::SAFE_INTEGER_MAX)
 }

@@ -10,10 +10,12 @@ mod pages;
 mod problem;
 mod query;
 mod state;
+mod tickets;
 mod weather;
 
 pub(crate) use auth::Peer;
 pub(crate) use state::{App, Keys};
+pub(crate) use tickets::{described, described_ticket};
 pub(crate) use weather::Severed;
 
 use axum::body::Body;
@@ -40,7 +42,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/edge", get(query::edge))
         .route("/v1/feed", get(feed::get))
         .route("/v1/orders/{key}", get(query::order))
-        .route("/v1/tickets/{key}", get(query::ticket))
+        .route("/v1/tickets/{key}", get(tickets::get))
+        .route("/v1/tickets/{key}/claim", post(tickets::claim))
         .route_layer(from_fn_with_state(app.clone(), weather::blow));
     let ops = Router::new()
         .route("/metrics", get(ops::metrics))

@@ -61,30 +61,6 @@ pub(super) async fn order(State(app): State<Arc<App>>, key: Result<Path<String>,
     json(StatusCode::OK, &Value::Object(answer))
 }
 
-pub(super) async fn ticket(
-    State(app): State<Arc<App>>,
-    key: Result<Path<String>, PathRejection>,
-) -> Response {
-    let unknown = || Trouble::not_found("The ticket was never scanned").into_response();
-    let Some(key) = key.ok().and_then(|Path(text)| Key::parse(&text).ok()) else { return unknown() };
-    let ticket = match app.readers.ask(move |connection| store::ticket(connection, &key)).await {
-        Ok(Some(ticket)) => ticket,
-        Ok(None) => return unknown(),
-        Err(error) => return failed(&error),
-    };
-    let first = ticket.first;
-    let answer = json!({
-        "key": first.ticket.as_str(),
-        "state": if ticket.admitted { "admitted" } else { "refused" },
-        "eventId": first.event.to_string(),
-        "device": first.device.as_str(),
-        "gateId": first.gate,
-        "at": first.at.0,
-        "scans": ticket.scans,
-    });
-    json(StatusCode::OK, &answer)
-}
-
 pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
     let gaps = match app.readers.ask(store::missing).await {
         Ok(gaps) => gaps,

@@ -323,6 +323,7 @@ impl BusTx for SqlTx<'_> {
         for sql in [
             "DELETE FROM inbox WHERE (source, id) IN (SELECT source, id FROM inbox WHERE received < ?1 ORDER BY received LIMIT ?2)",
             "DELETE FROM handled WHERE (consumer, source, id) IN (SELECT consumer, source, id FROM handled WHERE at < ?1 ORDER BY at LIMIT ?2)",
+            "DELETE FROM claims WHERE (device, event) IN (SELECT device, event FROM claims WHERE received < ?1 ORDER BY received LIMIT ?2)",
         ] {
             let rows = self.change(sql, params![int(before.0), int(limit as u64)])?;
             forgotten += rows;

@@ -6,11 +6,16 @@
 mod books;
 mod bus;
 mod read;
+mod tickets;
 mod tx;
 
 pub(crate) use books::{Story, duplicates, refund, settled_up_to};
 pub(crate) use bus::{dead_letter, dead_letters};
-pub(crate) use read::{Cursor, Feed, case, feed_after, levels, missing, order, ticket, totals};
+pub(crate) use read::{Cursor, Feed, TicketView, case, feed_after, levels, missing, order, ticket, totals};
+pub(crate) use tickets::{
+    Wanted, put_signing_key, put_ticket, put_ticket_policy, revoke_ticket, signing_key, ticket_keys, tickets,
+    used_twice,
+};
 pub(crate) use tx::SqlTx;
 
 use crate::secret::{Hash, random};

@@ -1,9 +1,9 @@
 //! What is asked of the file besides decisions: orders, tickets, feeds and totals.
 
-use super::tx::{ADMISSION, CASE, ORDER, read_admission, read_case, read_order};
+use super::tx::{CASE, ORDER, SCANS, TICKETS, read_case, read_order, read_scan, read_ticket};
 use super::{int, strange, whole};
 use crate::metrics::Levels;
-use city_domain::{Admission, Case, Order, limits};
+use city_domain::{Case, Order, Scan, Ticket, limits};
 use conch::event::{Device, EventId, Key};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -15,34 +15,47 @@ pub(crate) fn order(connection: &Connection, key: &Key) -> rusqlite::Result<Opti
 
 /// How a ticket stands.
 #[derive(Debug)]
-pub(crate) struct Ticket {
-    /// Whether it was admitted; else every scan so far was refused at its gate.
-    pub(crate) admitted: bool,
-    /// The admission, or else the first refused scan in its place.
-    pub(crate) first: Admission,
+pub(crate) struct TicketView {
+    /// The ticket, if it was issued here.
+    pub(crate) issued: Option<Ticket>,
+    /// The scan that is the admission, or else the first refused one in its place.
+    pub(crate) first: Option<Scan>,
+    /// Scans that let somebody in after the first, by time; at most [`limits::TICKET_DUPLICATES_MAX`].
+    pub(crate) duplicates: Vec<Scan>,
     /// All scans.
     pub(crate) scans: u64,
 }
 
-/// A ticket, if it was ever scanned.
-pub(crate) fn ticket(connection: &Connection, key: &Key) -> rusqlite::Result<Option<Ticket>> {
+/// A ticket, if it was ever issued or scanned.
+pub(crate) fn ticket(connection: &Connection, key: &Key) -> rusqlite::Result<Option<TicketView>> {
+    let own = [key.as_str()];
     let scans = connection
         .prepare_cached("SELECT count(*) FROM scans WHERE ticket = ?1")?
-        .query_row([key.as_str()], |row| whole(row, 0))?;
+        .query_row(own, |row| whole(row, 0))?;
+    let issued = connection
+        .prepare_cached(&format!("{TICKETS} WHERE ticket = ?1"))?
+        .query_row(own, read_ticket)
+        .optional()?;
     if scans == 0 {
-        return Ok(None);
-    }
-    let admission =
-        connection.prepare_cached(ADMISSION)?.query_row([key.as_str()], read_admission).optional()?;
-    if let Some(first) = admission {
-        return Ok(Some(Ticket { admitted: true, first, scans }));
+        return Ok(issued.map(|issued| TicketView {
+            issued: Some(issued),
+            first: None,
+            duplicates: Vec::new(),
+            scans,
+        }));
     }
     let first = connection
-        .prepare_cached(
-            "SELECT ticket, event, device, gate, at FROM scans WHERE ticket = ?1 ORDER BY position LIMIT 1",
-        )?
-        .query_row([key.as_str()], read_admission)?;
-    Ok(Some(Ticket { admitted: false, first, scans }))
+        .prepare_cached(&format!(
+            "{SCANS} WHERE ticket = ?1 ORDER BY result <> 'admitted', position LIMIT 1"
+        ))?
+        .query_row(own, read_scan)?;
+    let mut duplicates = connection.prepare_cached(&format!(
+        "{SCANS} WHERE ticket = ?1 AND result = 'duplicate' ORDER BY at, event, device LIMIT ?2"
+    ))?;
+    let duplicates = duplicates
+        .query_map(params![key.as_str(), limits::TICKET_DUPLICATES_MAX], read_scan)?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Some(TicketView { issued, first: Some(first), duplicates, scans }))
 }
 
 /// A place in a feed. It names the city, so that the cursor of a city that lost its file is recognised as such.

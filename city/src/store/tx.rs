@@ -3,8 +3,8 @@
 use super::{device, int, moment, strange, whole};
 use city_domain::bus::Message;
 use city_domain::{
-    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
-    Order, OrderState, Scan, Scope, Tx,
+    Admission, Capture, Case, CaseState, Claimed, Fault, FeedEvent, Flaw, Gap, InboxRow, Incarnation,
+    IntentRow, Kept, Load, Order, OrderState, Policy, Scan, ScanResult, Scope, Ticket, Tx,
 };
 use conch::event::json::Json;
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
@@ -22,6 +22,13 @@ impl SqlTx<'_> {
     pub(super) fn write(&self, sql: &str, values: impl Params) -> Result<(), Fault> {
         self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(fault)?;
         Ok(())
+    }
+
+    /// A write that changes no row, or many, is a wrong decision.
+    fn change_one(&self, sql: &str, values: impl Params) -> Result<(), Fault> {
+        let changed =
+            self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(fault)?;
+        if changed == 1 { Ok(()) } else { Err(Fault(format!("{changed} rows changed instead of one"))) }
     }
 
     pub(super) fn find<T>(
@@ -98,6 +105,61 @@ pub(super) fn read_admission(row: &Row<'_>) -> rusqlite::Result<Admission> {
 }
 
 pub(super) const ADMISSION: &str = "SELECT ticket, event, device, gate, at FROM admissions WHERE ticket = ?1";
+
+/// Reads a scan from a row of these columns.
+pub(super) fn read_scan(row: &Row<'_>) -> rusqlite::Result<Scan> {
+    let flaw = row.get_ref(6)?.as_str_or_null()?;
+    Ok(Scan {
+        ticket: Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?,
+        event: EventId::from_bytes(row.get(1)?),
+        device: device(row, 2)?,
+        gate: row.get(3)?,
+        result: ScanResult::parse(row.get_ref(4)?.as_str()?).ok_or_else(|| strange(4, "not a result"))?,
+        at: UnixMillis(whole(row, 5)?),
+        flaw: flaw.map(|word| Flaw::parse(word).ok_or_else(|| strange(6, "not a flaw"))).transpose()?,
+    })
+}
+
+pub(super) const SCANS: &str = "SELECT ticket, event, device, gate, result, at, flaw FROM scans";
+
+/// Reads an issued ticket from a row of these columns.
+pub(super) fn read_ticket(row: &Row<'_>) -> rusqlite::Result<Ticket> {
+    let gates = Json::parse(row.get_ref(4)?.as_str()?).map_err(|_| strange(4, "not a list of gates"))?;
+    let gates = gates.as_array().unwrap_or_default().iter().filter_map(Json::as_text);
+    let revoked = moment(row, 6)?;
+    Ok(Ticket {
+        key: Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?,
+        class: row.get(1)?,
+        valid_from: moment(row, 2)?,
+        valid_until: moment(row, 3)?,
+        gates: gates.map(str::to_owned).collect(),
+        issued_at: UnixMillis(whole(row, 5)?),
+        revoked: match revoked {
+            Some(at) => Some((at, row.get(7)?)),
+            None => None,
+        },
+    })
+}
+
+pub(super) const TICKETS: &str =
+    "SELECT ticket, class, valid_from, valid_until, gates, issued_at, revoked_at, reason FROM tickets";
+
+fn read_claim(row: &Row<'_>) -> rusqlite::Result<Claimed> {
+    let first = match moment(row, 7)? {
+        Some(at) => Some((row.get(6)?, at)),
+        None => None,
+    };
+    Ok(Claimed {
+        device: device(row, 0)?,
+        event: EventId::from_bytes(row.get(1)?),
+        ticket: Key::parse(&row.get::<_, String>(2)?).map_err(|_| strange(2, "not a key"))?,
+        gate: row.get(3)?,
+        at: UnixMillis(whole(row, 4)?),
+        refused: row.get(5)?,
+        first,
+        received: UnixMillis(whole(row, 8)?),
+    })
+}
 
 /// Reads a case from a row of its columns in the order of the table.
 pub(super) fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
@@ -277,10 +339,27 @@ impl Tx for SqlTx<'_> {
         )
     }
 
+    fn move_admission(&mut self, admission: &Admission) -> Result<(), Fault> {
+        self.change_one(
+            "UPDATE admissions SET event = ?2, device = ?3, gate = ?4, at = ?5 WHERE ticket = ?1",
+            params![
+                admission.ticket.as_str(),
+                admission.event.to_bytes(),
+                admission.device.as_str(),
+                admission.gate,
+                int(admission.at.0),
+            ],
+        )
+    }
+
+    fn drop_admission(&mut self, ticket: &Key) -> Result<(), Fault> {
+        self.write("DELETE FROM admissions WHERE ticket = ?1", [ticket.as_str()])
+    }
+
     fn put_scan(&mut self, scan: &Scan) -> Result<(), Fault> {
         self.write(
-            "INSERT INTO scans (ticket, position, event, device, gate, result, at)
-             VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM scans WHERE ticket = ?1), ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO scans (ticket, position, event, device, gate, result, at, flaw)
+             VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM scans WHERE ticket = ?1), ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 scan.ticket.as_str(),
                 scan.event.to_bytes(),
@@ -288,7 +367,88 @@ impl Tx for SqlTx<'_> {
                 scan.gate,
                 scan.result.as_str(),
                 int(scan.at.0),
+                scan.flaw.map(Flaw::as_str),
             ],
+        )
+    }
+
+    fn scan(&mut self, device: &Device, event: EventId) -> Result<Option<Scan>, Fault> {
+        let sql = format!("{SCANS} WHERE device = ?1 AND event = ?2");
+        self.find(&sql, params![device.as_str(), event.to_bytes()], read_scan)
+    }
+
+    fn change_scan(&mut self, scan: &Scan) -> Result<(), Fault> {
+        self.change_one(
+            "UPDATE scans SET ticket = ?3, gate = ?4, result = ?5, at = ?6, flaw = ?7, position = CASE ticket WHEN ?3
+               THEN position ELSE (SELECT coalesce(max(position), 0) + 1 FROM scans WHERE ticket = ?3) END
+             WHERE device = ?1 AND event = ?2",
+            params![
+                scan.device.as_str(),
+                scan.event.to_bytes(),
+                scan.ticket.as_str(),
+                scan.gate,
+                scan.result.as_str(),
+                int(scan.at.0),
+                scan.flaw.map(Flaw::as_str),
+            ],
+        )
+    }
+
+    fn first_scan(&mut self, ticket: &Key) -> Result<Option<Scan>, Fault> {
+        let sql =
+            format!("{SCANS} WHERE ticket = ?1 AND result <> 'refused' ORDER BY at, event, device LIMIT 1");
+        self.find(&sql, [ticket.as_str()], read_scan)
+    }
+
+    fn has_duplicate(&mut self, scan: &Scan) -> Result<bool, Fault> {
+        let found = self.find(
+            "SELECT 1 FROM scans WHERE ticket = ?1 AND device = ?2 AND event <> ?3 AND result = 'duplicate' LIMIT 1",
+            params![scan.ticket.as_str(), scan.device.as_str(), scan.event.to_bytes()],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
+    fn ticket(&mut self, key: &Key) -> Result<Option<Ticket>, Fault> {
+        self.find(&format!("{TICKETS} WHERE ticket = ?1"), [key.as_str()], read_ticket)
+    }
+
+    fn ticket_policy(&mut self) -> Result<Policy, Fault> {
+        let known = self.find("SELECT known FROM ticket_policy", [], |row| row.get::<_, i64>(0))?;
+        Ok(if known == Some(1) { Policy::Known } else { Policy::Any })
+    }
+
+    fn claim(&mut self, device: &Device, event: EventId) -> Result<Option<Claimed>, Fault> {
+        self.find(
+            "SELECT device, event, ticket, gate, at, refused, first_gate, first_at, received FROM claims WHERE device = ?1 AND event = ?2",
+            params![device.as_str(), event.to_bytes()],
+            read_claim,
+        )
+    }
+
+    fn put_claim(&mut self, claimed: &Claimed) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO claims (device, event, ticket, gate, at, refused, first_gate, first_at, received)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                claimed.device.as_str(),
+                claimed.event.to_bytes(),
+                claimed.ticket.as_str(),
+                claimed.gate,
+                int(claimed.at.0),
+                claimed.refused,
+                claimed.first.as_ref().map(|(gate, _)| gate),
+                claimed.first.as_ref().map(|(_, at)| int(at.0)),
+                int(claimed.received.0),
+            ],
+        )
+    }
+
+    fn gates_since(&mut self, since: UnixMillis, limit: usize) -> Result<Vec<Device>, Fault> {
+        self.list(
+            "SELECT device FROM devices WHERE role = 'gate' AND seen_at >= ?1 ORDER BY seen_at DESC, device LIMIT ?2",
+            params![int(since.0), int(limit as u64)],
+            |row| device(row, 0),
         )
     }
 
@@ -386,6 +546,29 @@ impl Tx for SqlTx<'_> {
             "INSERT INTO feed (device, sequence, id, body) VALUES (?1, ?2, ?3, ?4)",
             params![event.device.as_str(), int(event.sequence), event.id.to_bytes(), event.body],
         )
+    }
+
+    fn put_passing(&mut self, event: &FeedEvent, until: UnixMillis) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO feed (device, sequence, id, body, until) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                event.device.as_str(),
+                int(event.sequence),
+                event.id.to_bytes(),
+                event.body,
+                int(until.0)
+            ],
+        )
+    }
+
+    fn drop_passed(&mut self, now: UnixMillis, limit: usize) -> Result<usize, Fault> {
+        // A feed's last event stays: the next one counts on from it, and a cursor that stands there stays good.
+        let sql = "DELETE FROM feed WHERE (device, sequence) IN (
+            SELECT device, sequence FROM feed AS old WHERE until <= ?1
+            AND EXISTS (SELECT 1 FROM feed AS new WHERE new.device = old.device AND new.sequence > old.sequence)
+            ORDER BY until LIMIT ?2)";
+        let values = params![int(now.0), int(limit as u64)];
+        self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(fault)
     }
 
     fn incarnation(&mut self, device: &Device, name: &str) -> Result<Option<Incarnation>, Fault> {

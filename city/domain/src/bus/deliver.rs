@@ -59,6 +59,24 @@ impl<'a> Turn<'a> {
         self.told.extend(device.cloned());
         Ok(())
     }
+
+    /// Tells one device something that may be forgotten after a time, and nobody else.
+    pub(crate) fn pass_on<T: Tx + ?Sized>(
+        &mut self,
+        tx: &mut T,
+        (topic, kind, key): (&str, &str, &Key),
+        (device, until): (&Device, UnixMillis),
+        data: Json,
+    ) -> Result<(), Failure> {
+        let (Ok(topic), Ok(kind)) = (Topic::parse(topic), EventType::parse(kind)) else {
+            return Err(Failure::never("no-type", format!("{topic}.{kind} is no type")));
+        };
+        let id = EventId::mint(self.now, (self.entropy)());
+        let said = Said { city: self.city, topic: &topic, kind: &kind, key, id, now: self.now };
+        said.tell_only(tx, None, (device, Some(until)), data)?;
+        self.told.push(device.clone());
+        Ok(())
+    }
 }
 
 /// What came of a look at the clock.

@@ -1,0 +1,57 @@
+//! Digests: an admission as the other gates hear of it, so that they know a used ticket without a question.
+//!
+//! They are told what a ticket's id hashes to and not the id. A digest is a help for gates that listen and is forgotten
+//! after an hour; a gate that was away asks the city, and what both let in is found when its scans arrive.
+
+use crate::bus::{Consumer, Failure, Message, Subscription, Tick, Turn};
+use crate::limits::{DIGEST_DEVICES_MAX, DIGEST_LIFE_MS, FORGET_ROWS_MAX, SEEN_MS};
+use crate::ticket::{digest, digest_key};
+use crate::tx::Tx;
+use conch::event::UnixMillis;
+use conch::event::json::Json;
+
+/// The topic of the digests. They stand on feeds only.
+const TOPIC: &str = "gate.seen.v1";
+
+/// The service that tells gates of each other's admissions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Digests;
+
+impl Consumer for Digests {
+    fn name(&self) -> &'static str {
+        "gate-digests"
+    }
+
+    fn subscriptions(&self) -> Vec<Subscription> {
+        Subscription::to("gate.auth.v2", &["admitted"]).into_iter().collect()
+    }
+
+    fn handle(&self, tx: &mut dyn Tx, message: &Message, turn: &mut Turn<'_>) -> Result<(), Failure> {
+        let said = message.envelope().and_then(|envelope| envelope.time);
+        let until = UnixMillis(said.map_or(0, |said| said.0) + DIGEST_LIFE_MS);
+        // What was said long ago, before this service ran, helps nobody any more.
+        if message.source != turn.city.source() || until <= turn.now {
+            return Ok(());
+        }
+        // Taken back meanwhile, or moved: then the present one is what counts.
+        let Some(admission) = tx.admission(&message.key)? else { return Ok(()) };
+        let data = Json::Object(vec![
+            ("digest".to_owned(), Json::Text(digest(&message.key))),
+            ("gateId".to_owned(), Json::Text(admission.gate)),
+            ("at".to_owned(), Json::Number(admission.at.0.to_string())),
+        ]);
+        let key = digest_key(&message.key)?;
+        let since = UnixMillis(turn.now.0.saturating_sub(SEEN_MS));
+        let gates = tx.gates_since(since, DIGEST_DEVICES_MAX)?;
+        for device in gates.iter().filter(|device| **device != admission.device) {
+            turn.pass_on(tx, (TOPIC, "admitted", &key), (device, until), data.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Feeds do not grow for ever.
+    fn tick(&self, tx: &mut dyn Tx, turn: &mut Turn<'_>) -> Result<Tick, Failure> {
+        let dropped = tx.drop_passed(turn.now, FORGET_ROWS_MAX)?;
+        Ok(if dropped > 0 { Tick::Did } else { Tick::Rests(None) })
+    }
+}

@@ -1,0 +1,365 @@
+//! `city tickets`: what the box office does. Tickets are issued and taken back beside a running city.
+
+use crate::clock;
+use crate::http::{described, described_ticket};
+use crate::secret::random;
+use crate::store::{self, Wanted};
+use crate::ticket_code::{self, TicketCode};
+use city_domain::{Ticket, digest, limits};
+use clap::{Args, Subcommand};
+use conch::event::{Key, UnixMillis, time};
+use rusqlite::{Connection, TransactionBehavior};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Subcommand)]
+pub(crate) enum Tickets {
+    /// Issue tickets and print a signed code a line, to be shown as a QR code (alphanumeric mode, version 6 at level M).
+    /// The code is the ticket: print it once and keep it from others.
+    #[command(after_help = "\
+Examples:
+  city tickets issue --count 200 --class adult
+  city tickets issue --class crew --gate back --gate n1
+  city tickets issue --count 50 --class night --from 2026-11-28T18:00:00+08:00 --until 2026-11-29T02:00:00+08:00
+A scanner verifies codes with `city tickets key`. Gates, revocation and earlier use stand with the city only.")]
+    Issue {
+        /// How many.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::TICKETS_ISSUE_MAX)))]
+        count: u32,
+        /// What they are good for, in 1 to 10 of a-z, 0-9 and -.
+        #[arg(long, default_value = "standard", value_parser = class)]
+        class: String,
+        /// Not before then, for example 2026-11-28T18:00:00+08:00; cut to its minute.
+        #[arg(long, value_parser = moment)]
+        from: Option<UnixMillis>,
+        /// Not from then on.
+        #[arg(long, value_parser = moment)]
+        until: Option<UnixMillis>,
+        /// Only at this gate; may be given many times. Without it, at every gate.
+        #[arg(long = "gate", value_parser = gate)]
+        gates: Vec<String>,
+        /// As JSON, one a line, with the ticket's id.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take tickets back. From now on no gate that asks the city admits them; who was let in before stays admitted.
+    Revoke {
+        /// Their ids, for example t-2GG4G9HMWY6H1K8R.
+        #[arg(required = true)]
+        tickets: Vec<String>,
+        /// Why, in 1 to 200 characters.
+        #[arg(long)]
+        reason: String,
+        /// Who decides; by default the user of this shell.
+        #[arg(long, env = "USER", default_value = "operator")]
+        by: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// How a ticket stands, as JSON: issued or not, its admission, and who else was let in with it.
+    Show {
+        /// Its id.
+        ticket: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Whether a code is one of ours, and how its ticket stands.
+    Check {
+        /// The code, as a scanner reads it.
+        code: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Issued tickets, the oldest first.
+    List {
+        /// Only of this class.
+        #[arg(long)]
+        class: Option<String>,
+        /// Only those that were taken back.
+        #[arg(long)]
+        revoked: bool,
+        /// Instead, tickets that let more than one in, the latest first, with the digest that alerts name them by.
+        #[arg(long, conflicts_with_all = ["class", "revoked"])]
+        twice: bool,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        /// As JSON, one a line.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// The public keys with which a scanner verifies codes: number and 32 bytes in hexadecimal, one a line. The secret
+    /// ones stay in the data directory, and in its backups.
+    Key {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Place {
+    /// The city's data directory.
+    #[arg(long, default_value = "data")]
+    data: PathBuf,
+}
+
+fn class(text: &str) -> Result<String, &'static str> {
+    if ticket_code::is_class(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a class is 1 to 10 of a-z, 0-9 and -")
+    }
+}
+
+fn gate(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=limits::GATE_CHARS_MAX).contains(&text.chars().count());
+    if fits { Ok(text.to_owned()) } else { Err("a gate is 1 to 64 characters") }
+}
+
+fn moment(text: &str) -> Result<UnixMillis, &'static str> {
+    let at = time::from_rfc3339(text).ok_or("a time is written as 2026-11-28T18:00:00+08:00")?;
+    ticket_code::minute(at).ok_or("a ticket's time lies between 2025 and 2056")
+}
+
+impl Tickets {
+    pub(crate) fn run(self) -> Result<(), String> {
+        match self {
+            Self::Issue { count, class, from, until, gates, json, place } => {
+                if from.zip(until).is_some_and(|(from, until)| from >= until) {
+                    return Err("a ticket ends after it begins: --until is later than --from".to_owned());
+                }
+                let valid = Ticket {
+                    key: nameless()?,
+                    class,
+                    valid_from: from,
+                    valid_until: until,
+                    gates,
+                    issued_at: clock::now(),
+                    revoked: None,
+                };
+                let issued = issue(&place, &valid, count)?;
+                let lines =
+                    issued.iter().map(
+                        |(ticket, code)| {
+                            if json { of_code(ticket, code).to_string() } else { code.clone() }
+                        },
+                    );
+                print(lines)
+            }
+            Self::Revoke { tickets, reason, by, place } => revoke(&place, &tickets, (&by, &reason)),
+            Self::Show { ticket, place } => show(&place, &ticket),
+            Self::Check { code, place } => check(&place, &code),
+            Self::List { twice: true, limit, json, place, .. } => {
+                let found = store::used_twice(&read(&place)?, limit).map_err(sql)?;
+                print(found.iter().map(|(ticket, times, last)| twice(ticket, *times, *last, json)))
+            }
+            Self::List { class, revoked, limit, json, place, .. } => {
+                let wanted = Wanted { class, revoked, limit };
+                let found = store::tickets(&read(&place)?, &wanted).map_err(sql)?;
+                print(found.iter().map(|ticket| if json { listed(ticket).to_string() } else { line(ticket) }))
+            }
+            Self::Key { place } => {
+                let mut connection = write(&place)?;
+                key(&mut connection)?;
+                let keys = store::ticket_keys(&connection).map_err(sql)?;
+                let hex =
+                    |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+                print(
+                    keys.iter()
+                        .map(|(number, secret)| format!("{number} {}", hex(ticket_code::public(secret)))),
+                )
+            }
+        }
+    }
+}
+
+/// The ids are drawn one by one.
+fn nameless() -> Result<Key, String> {
+    Key::parse("t").map_err(|_| "a ticket has no name".to_owned())
+}
+
+fn read(place: &Place) -> Result<Connection, String> {
+    store::open_to_read(&place.data).map_err(|problem| problem.to_string())
+}
+
+/// A directory without a city must not become one.
+fn write(place: &Place) -> Result<Connection, String> {
+    drop(read(place)?);
+    store::open(&place.data).map_err(|problem| problem.to_string())
+}
+
+fn sql(error: rusqlite::Error) -> String {
+    format!("the database cannot be used: {error}")
+}
+
+/// Whoever reads the lines may have seen enough.
+fn print(lines: impl Iterator<Item = String>) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        if writeln!(out, "{line}").is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The key that signs, made when there is none.
+fn key(connection: &mut Connection) -> Result<(u8, [u8; 32]), String> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    let key = match store::signing_key(&transaction).map_err(sql)? {
+        Some(key) => key,
+        None => {
+            let secret = random::<32>().map_err(dry)?;
+            (store::put_signing_key(&transaction, &secret, clock::now()).map_err(sql)?, secret)
+        }
+    };
+    transaction.commit().map_err(sql)?;
+    Ok(key)
+}
+
+fn dry(error: std::io::Error) -> String {
+    format!("the random source failed: {error}")
+}
+
+/// All of them, or none. They are signed first, so that the city does not wait.
+fn issue(place: &Place, like: &Ticket, count: u32) -> Result<Vec<(Ticket, String)>, String> {
+    let mut connection = write(place)?;
+    let (number_of_key, secret) = key(&mut connection)?;
+    let mut issued = Vec::new();
+    while issued.len() < count as usize {
+        let number = random().map_err(dry)?;
+        let Some(key) = ticket_code::id_of(&number) else { continue };
+        let code = TicketCode {
+            key: number_of_key,
+            number,
+            valid_from: like.valid_from,
+            valid_until: like.valid_until,
+            class: like.class.clone(),
+        };
+        issued.push((Ticket { key, ..like.clone() }, code.sign(&secret)));
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    for (ticket, _) in &issued {
+        if !store::put_ticket(&transaction, ticket).map_err(sql)? {
+            return Err(
+                "a number was drawn twice, nothing was issued: the random source is broken".to_owned()
+            );
+        }
+    }
+    transaction.commit().map_err(sql)?;
+    Ok(issued)
+}
+
+/// All of them, or none.
+fn revoke(place: &Place, tickets: &[String], (by, reason): (&str, &str)) -> Result<(), String> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.chars().count() > limits::REASON_CHARS_MAX {
+        return Err(format!("a reason has 1 to {} characters", limits::REASON_CHARS_MAX));
+    }
+    let mut connection = write(place)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    let mut lines = Vec::new();
+    for text in tickets {
+        let key = Key::parse(text).map_err(|_| missing(text))?;
+        let view = store::ticket(&transaction, &key).map_err(sql)?.filter(|view| view.issued.is_some());
+        let view = view.ok_or_else(|| missing(text))?;
+        if !store::revoke_ticket(&transaction, &key, (by, reason), clock::now()).map_err(sql)? {
+            return Err(format!(
+                "{text} was taken back before: see `city tickets show {text}`. Nothing was changed"
+            ));
+        }
+        let inside = view.first.filter(|first| first.result == city_domain::ScanResult::Admitted);
+        lines.push(match inside {
+            None => format!("{text} is taken back"),
+            Some(first) => format!(
+                "{text} is taken back, but it was admitted at {} at {} and stays so",
+                first.gate,
+                time::to_rfc3339(first.at)
+            ),
+        });
+    }
+    transaction.commit().map_err(sql)?;
+    print(lines.into_iter())
+}
+
+fn missing(ticket: &str) -> String {
+    format!("the city issued no ticket {ticket}: see `city tickets list`. Nothing was changed")
+}
+
+fn show(place: &Place, ticket: &str) -> Result<(), String> {
+    let key = Key::parse(ticket).ok();
+    let connection = read(place)?;
+    let view = match &key {
+        Some(key) => store::ticket(&connection, key).map_err(sql)?,
+        None => None,
+    };
+    let Some((key, view)) = key.zip(view) else {
+        return Err(format!("{ticket} was neither issued nor scanned here"));
+    };
+    pretty(&described(&key, &view))
+}
+
+fn check(place: &Place, code: &str) -> Result<(), String> {
+    let connection = read(place)?;
+    let keys = store::ticket_keys(&connection).map_err(sql)?;
+    let public =
+        |number| keys.iter().find(|(own, _)| *own == number).map(|(_, secret)| ticket_code::public(secret));
+    let code = TicketCode::verify(code, public).map_err(|problem| problem.to_string())?;
+    let key = ticket_code::id_of(&code.number).ok_or("this code names no ticket")?;
+    match store::ticket(&connection, &key).map_err(sql)? {
+        Some(view) => pretty(&described(&key, &view)),
+        None => Err(format!(
+            "{key} is signed by this city and yet unknown to it: is this an older copy of its books?"
+        )),
+    }
+}
+
+fn pretty(value: &Value) -> Result<(), String> {
+    print(std::iter::once(serde_json::to_string_pretty(value).map_err(|error| error.to_string())?))
+}
+
+fn listed(ticket: &Ticket) -> Value {
+    let mut value = described_ticket(ticket);
+    if let Some(members) = value.as_object_mut() {
+        members.insert("ticket".to_owned(), json!(ticket.key.as_str()));
+    }
+    value
+}
+
+fn of_code(ticket: &Ticket, code: &str) -> Value {
+    let mut value = listed(ticket);
+    if let Some(members) = value.as_object_mut() {
+        members.insert("code".to_owned(), json!(code));
+    }
+    value
+}
+
+fn line(ticket: &Ticket) -> String {
+    let mut line = format!("{} {}", ticket.key, ticket.class);
+    for (word, at) in [("from", ticket.valid_from), ("until", ticket.valid_until)] {
+        if let Some(at) = at {
+            line.push_str(&format!(" {word} {}", time::to_rfc3339(at)));
+        }
+    }
+    if !ticket.gates.is_empty() {
+        line.push_str(&format!(" at {}", ticket.gates.join(", ")));
+    }
+    if let Some((at, reason)) = &ticket.revoked {
+        line.push_str(&format!(" - taken back at {}: {reason}", time::to_rfc3339(*at)));
+    }
+    line
+}
+
+fn twice(ticket: &str, times: u64, last: UnixMillis, json: bool) -> String {
+    let digest = Key::parse(ticket).map(|key| digest(&key)).unwrap_or_default();
+    if json {
+        return json!({ "ticket": ticket, "digest": digest, "duplicates": times, "last": last.0 })
+            .to_string();
+    }
+    format!("{} {ticket} {digest}: {times} more after its admission", time::to_rfc3339(last))
+}

@@ -1,0 +1,262 @@
+//! Tickets at gates over HTTP: double admissions, claims, digests.
+
+use crate::town::{Answer, Caller, Event, Town, altered};
+use city_domain::{Role, digest};
+use conch::event::{Emit, Key};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// A scan whose gate has decided by itself.
+fn let_in(by: &Caller<'_>, ticket: &str, gate: &str) -> Event {
+    decided(by, ticket, gate, "admitted")
+}
+
+fn decided(by: &Caller<'_>, ticket: &str, gate: &str, decision: &str) -> Event {
+    by.event(&Emit {
+        topic: "gate.auth.v2".into(),
+        kind: "scanned".into(),
+        key: ticket.into(),
+        payload: json!({ "gateId": gate, "ticketId": ticket, "decision": decision }).to_string(),
+        ..Emit::default()
+    })
+}
+
+fn verified(by: &Caller<'_>, ticket: &str, gate: &str) -> Event {
+    by.event(&Emit {
+        topic: "gate.auth.v1".into(),
+        kind: "verified".into(),
+        key: ticket.into(),
+        payload: json!({ "gate": gate, "code": ticket, "ok": 1 }).to_string(),
+        ..Emit::default()
+    })
+}
+
+fn claim(by: &Caller<'_>, ticket: &str, gate: &str, key: &str) -> Answer {
+    let key = format!("\"{key}\"");
+    let head = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
+    by.ask("POST", &format!("/v1/tickets/{ticket}/claim"), &head, &json!({ "gateId": gate }).to_string())
+}
+
+/// Types and payloads on a device's feed.
+fn heard(by: &Caller<'_>) -> Vec<(String, Value)> {
+    let feed = by.get("/v1/feed").json();
+    let events = feed["events"].as_array().unwrap().iter();
+    events.map(|event| (event["type"].as_str().unwrap().to_owned(), event["data"].clone())).collect()
+}
+
+fn kinds(by: &Caller<'_>) -> Vec<String> {
+    heard(by).into_iter().map(|(kind, _)| kind).collect()
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn alerts(town: &Town, word: &str) -> Vec<Value> {
+    let books = town.meddle();
+    let mut statement = books
+        .prepare("SELECT body FROM log WHERE topic = 'ops.alerts.v1' ORDER BY partition, offset")
+        .unwrap();
+    let bodies = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let data = bodies.map(|body| serde_json::from_str::<Value>(&body.unwrap()).unwrap()["data"].clone());
+    data.filter(|data| data["alert"] == word).collect()
+}
+
+#[test]
+fn two_gates_one_ticket_and_the_earlier_scan_arrives_last() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    let early = let_in(&north, "t-1", "n1");
+    std::thread::sleep(Duration::from_millis(5));
+    let late = let_in(&south, "t-1", "s1");
+    south.send(&late);
+    assert_eq!(kinds(&south), ["gate.auth.v2.admitted"]);
+    north.send(&early);
+
+    let ticket = south.get("/v1/tickets/t-1").json();
+    assert_eq!((&ticket["state"], &ticket["eventId"]), (&json!("admitted"), &json!(early.id)));
+    assert_eq!(ticket["duplicates"][0]["eventId"], json!(late.id));
+    assert_eq!(ticket["digest"], json!(digest(&Key::parse("t-1").unwrap())));
+    let own = |by: &Caller<'_>| {
+        heard(by).into_iter().filter(|(kind, _)| kind.starts_with("gate.auth")).collect::<Vec<_>>()
+    };
+    for (told, first) in [(&north, "gate.auth.v2.admitted"), (&south, "gate.auth.v2.admitted")] {
+        let heard = own(told);
+        assert_eq!((heard.len(), heard[0].0.as_str()), (2, first));
+        assert_eq!(heard[1].0, "gate.auth.v2.duplicate_admission");
+        assert_eq!((&heard[1].1["gateId"], &heard[1].1["firstGateId"]), (&json!("s1"), &json!("n1")));
+    }
+    until("the alert", || alerts(&town, "double_admission").len() == 1);
+    let alert = &alerts(&town, "double_admission")[0];
+    assert_eq!((&alert["gateId"], &alert["firstGateId"]), (&json!("s1"), &json!("n1")));
+    assert!(!alert.to_string().contains("t-1"));
+    assert_eq!(town.totals()["admissions"], 1);
+}
+
+#[test]
+fn a_waiting_gate_hears_at_once_that_its_ticket_came_in_elsewhere() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    north.send(&let_in(&north, "t-1", "n1"));
+    let cursor = north.get("/v1/feed").json()["cursor"].as_str().unwrap().to_owned();
+    std::thread::scope(|scope| {
+        let poll = scope.spawn(|| north.get(&format!("/v1/feed?after={cursor}&wait=25")));
+        town.until_health("listening", 1);
+        south.send(&let_in(&south, "t-1", "s1"));
+        let heard = poll.join().unwrap().json();
+        assert_eq!(heard["events"][0]["type"], "gate.auth.v2.duplicate_admission");
+    });
+}
+
+#[test]
+fn a_ticket_and_its_twin_of_the_old_ticketing_admit_one() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    let old = verified(&north, "t-1", "n1");
+    std::thread::sleep(Duration::from_millis(5));
+    let new = south.scan("t-1", "s1");
+    south.send(&new);
+    north.send(&old);
+    assert_eq!(south.get("/v1/tickets/t-1").json()["eventId"], json!(old.id));
+    assert_eq!(claim(&south, "t-1", "s1", &crate::town::some_id()).json()["decision"], "refuse");
+    assert_eq!(town.totals()["admissions"], 1);
+    assert_eq!(town.count("SELECT count(*) FROM scans WHERE result = 'admitted'"), 1);
+}
+
+#[test]
+fn a_claim_decides_once_and_its_event_confirms_it() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    let scan = let_in(&north, "t-1", "n1");
+    let first = claim(&north, "t-1", "n1", &scan.id);
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, None));
+    assert_eq!((&first.json()["decision"], &first.json()["gateId"]), (&json!("admit"), &json!("n1")));
+    assert_eq!(town.totals()["admissions"], 1, "also if the event never comes");
+
+    let refused = claim(&south, "t-1", "s1", &crate::town::some_id());
+    assert_eq!(
+        (&refused.json()["decision"], &refused.json()["reason"]),
+        (&json!("refuse"), &json!("duplicate"))
+    );
+    assert_eq!(
+        (&refused.json()["firstGateId"], &refused.json()["firstAt"]),
+        (&json!("n1"), &first.json()["at"])
+    );
+
+    let again = claim(&north, "t-1", "n1", &scan.id);
+    assert_eq!(
+        (again.body.as_str(), again.header("idempotency-replayed")),
+        (first.body.as_str(), Some("true"))
+    );
+
+    assert_eq!(north.send(&scan).verdicts(), ["accepted"]);
+    assert_eq!((&town.totals()["scans"], &town.totals()["admissions"]), (&json!(1), &json!(1)));
+    assert_eq!(kinds(&north), ["gate.auth.v2.admitted"]);
+    assert_eq!(claim(&north, "t-1", "n1", &scan.id).body, first.body);
+    assert_eq!(town.count("SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1'"), 0);
+}
+
+#[test]
+fn a_claim_survives_a_power_cut_with_its_answer() {
+    let town = Town::open();
+    let (token, key, first) = {
+        let north = town.enrol("gate-n1", Role::Gate);
+        let key = crate::town::some_id();
+        (north.token.clone(), key.clone(), claim(&north, "t-1", "n1", &key).body)
+    };
+    let town = town.pull_the_plug(&["--dev"]);
+    let north = Caller::new(&town, "gate-n1", token);
+    assert_eq!(claim(&north, "t-1", "n1", &key).body, first);
+}
+
+#[test]
+fn what_is_no_claim_is_told_so() {
+    let town = Town::open();
+    let (north, till) = (town.enrol("gate-n1", Role::Gate), town.enrol("till-1", Role::Vendor));
+    let key = crate::town::some_id();
+    let told = |answer: Answer| (answer.status, answer.problem());
+    assert_eq!(told(claim(&till, "t-1", "n1", &key)), (403, "gates-only".into()));
+    assert_eq!(told(claim(&north, "0912345678", "n1", &key)), (400, "bad-key".into()));
+    assert_eq!(told(claim(&north, "t-1", "", &key)), (400, "bad-request".into()));
+    assert_eq!(told(claim(&north, "t-1", &"n".repeat(65), &key)), (400, "bad-request".into()));
+    assert_eq!(told(claim(&north, "t-1", "n1", "one")), (400, "idempotency-key-malformed".into()));
+    let json_type = ("content-type", "application/json");
+    let path = "/v1/tickets/t-1/claim";
+    assert_eq!(told(north.ask("POST", path, &[json_type], "{}")), (400, "idempotency-key-missing".into()));
+    let head = [json_type, ("idempotency-key", key.as_str())];
+    assert_eq!(told(north.ask("POST", path, &head, "{}")), (400, "bad-request".into()));
+    assert_eq!(told(north.ask("POST", path, &head[1..], "{}")), (415, "media-type".into()));
+    assert_eq!(told(town.ask("POST", path, &head, "{}")), (401, "unauthenticated".into()));
+    assert_eq!(town.count("SELECT count(*) FROM claims"), 0);
+    claim(&north, "t-1", "n1", &key);
+    assert_eq!(told(claim(&north, "t-2", "n1", &key)), (422, "payload-changed".into()));
+    let ops = town.enrol("ops-1", Role::Ops);
+    assert_eq!(claim(&ops, "t-3", "n1", &key).status, 200, "another device's key is another");
+}
+
+#[test]
+fn a_digest_reaches_the_other_gates_and_not_its_own() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    let till = town.enrol("till-1", Role::Vendor);
+    north.send(&let_in(&north, "t-1", "n1"));
+    claim(&north, "t-2", "n1", &crate::town::some_id());
+    until("the digests", || heard(&south).len() == 2);
+    let digests: Vec<Value> = heard(&south)
+        .into_iter()
+        .map(|(kind, data)| {
+            assert_eq!((kind.as_str(), &data["gateId"]), ("gate.seen.v1.admitted", &json!("n1")));
+            data["digest"].clone()
+        })
+        .collect();
+    for ticket in ["t-1", "t-2"] {
+        assert!(digests.contains(&json!(digest(&Key::parse(ticket).unwrap()))), "{ticket}");
+    }
+    assert_eq!(kinds(&north), ["gate.auth.v2.admitted"]);
+    assert!(kinds(&till).is_empty());
+    let body = south.get("/v1/feed").body;
+    assert!(!body.contains("\"t-1\"") && !body.contains("\"t-2\""), "{body}");
+}
+
+#[test]
+fn digests_whose_time_has_come_leave_the_feed_and_no_cursor_goes_stale() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    for n in 0..5 {
+        north.send(&let_in(&north, &format!("t-{n}"), "n1"));
+    }
+    until("the digests", || heard(&south).len() == 5);
+    let cursor = south.get("/v1/feed").json()["cursor"].as_str().unwrap().to_owned();
+    town.meddle().execute("UPDATE feed SET until = 1 WHERE until IS NOT NULL", []).unwrap();
+    until("they are forgotten", || town.count("SELECT count(*) FROM feed WHERE device = 'gate-s1'") == 1);
+    assert_eq!(south.get(&format!("/v1/feed?after={cursor}")).status, 200);
+    assert_eq!(town.count("SELECT count(*) FROM feed WHERE device = 'gate-n1'"), 5, "answers stay");
+}
+
+#[test]
+fn a_scan_again_within_seconds_is_an_ordinary_duplicate() {
+    let town = Town::open();
+    let north = town.enrol("gate-n1", Role::Gate);
+    north.send(&north.scan("t-1", "n1"));
+    north.send(&north.scan("t-1", "n1"));
+    assert_eq!(kinds(&north), ["gate.auth.v2.admitted", "gate.auth.v2.duplicate_admission"]);
+    assert!(alerts(&town, "double_admission").is_empty());
+}
+
+#[test]
+fn a_claim_whose_gate_let_nobody_in_frees_the_ticket() {
+    let town = Town::open();
+    let north = town.enrol("gate-n1", Role::Gate);
+    let scan = decided(&north, "t-1", "n1", "refused");
+    claim(&north, "t-1", "n1", &scan.id);
+    north.send(&scan);
+    let ticket = north.get("/v1/tickets/t-1").json();
+    assert_eq!((&ticket["state"], &ticket["scans"]), (&json!("refused"), &json!(1)));
+    let other = altered(&north.scan("t-1", "n1"), "\"n1\"", "\"n2\"");
+    north.send(&other);
+    assert_eq!(north.get("/v1/tickets/t-1").json()["eventId"], json!(other.id));
+}
