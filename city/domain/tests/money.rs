@@ -454,7 +454,7 @@ fn a_refund_that_is_refused_is_tried_under_new_ids_and_then_a_person_decides() {
 
     let decide = |town: &mut Town, decision, reason: &str| {
         let txn_id = duplicate.txn_id.clone();
-        town.in_turn(|books, turn| decide_refund(books, &txn_id, decision, ("kay", reason), turn).unwrap())
+        town.in_turn(|books, turn| decide_refund(books, &txn_id, decision, ("ops-1", reason), turn).unwrap())
     };
     assert_eq!(decide(&mut town, RefundDecision::Retry, " "), Err(RefundNotDecided::Reason));
     town.luck.insert("refund:", vec![FINE]);
@@ -480,7 +480,7 @@ fn a_refund_given_back_by_hand_is_settled_and_stays() {
     town.calm();
     let txn_id = town.market.books.duplicates().next().unwrap().txn_id.clone();
     let settled = town.in_turn(|books, turn| {
-        decide_refund(books, &txn_id, RefundDecision::Settle, ("kay", "paid in cash at the stall"), turn)
+        decide_refund(books, &txn_id, RefundDecision::Settle, ("ops-1", "paid in cash at the stall"), turn)
             .unwrap()
     });
     assert_eq!(settled.unwrap().state, RefundState::Settled);
@@ -489,7 +489,7 @@ fn a_refund_given_back_by_hand_is_settled_and_stays() {
     let last = town.market.heard(&town.till).pop().unwrap();
     assert_eq!((last.0.as_str(), last.1.text("reason")), ("pay.txn.v2.refunded", Some("settled_by_hand")));
     let (_, step) = town.market.books.refund_steps().last().unwrap();
-    assert_eq!(step.detail, "kay: paid in cash at the stall");
+    assert_eq!(step.detail, "ops-1: paid in cash at the stall");
 }
 
 #[test]
@@ -682,7 +682,7 @@ proptest! {
             .collect();
         for txn_id in stuck {
             let again = town.in_turn(|books, turn| {
-                decide_refund(books, &txn_id, RefundDecision::Retry, ("kay", "again"), turn).unwrap()
+                decide_refund(books, &txn_id, RefundDecision::Retry, ("ops-1", "again"), turn).unwrap()
             });
             prop_assert!(again.is_ok());
         }

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread::{self, yield_now};
 
-fn report(gate: &Caller<'_>, case: &str, payload: &Value) -> Event {
+pub(crate) fn report(gate: &Caller<'_>, case: &str, payload: &Value) -> Event {
     gate.event(&Emit {
         topic: "civic.events.v1".into(),
         kind: "reported".into(),
@@ -46,7 +46,7 @@ fn noise(gate: &Caller<'_>, case: &str) -> Event {
 }
 
 /// The feed of a device once it has so many events.
-fn heard(device: &Caller<'_>, events: usize) -> Vec<Value> {
+pub(crate) fn heard(device: &Caller<'_>, events: usize) -> Vec<Value> {
     let mut cursor = String::new();
     let mut all = Vec::new();
     while all.len() < events {
@@ -57,7 +57,7 @@ fn heard(device: &Caller<'_>, events: usize) -> Vec<Value> {
     all
 }
 
-fn until_count(town: &Town, sql: &str, wanted: i64) {
+pub(crate) fn until_count(town: &Town, sql: &str, wanted: i64) {
     while town.count(sql) != wanted {
         yield_now();
     }
@@ -286,7 +286,7 @@ fn sales_and_scans_are_said_on_the_bus_with_their_outcomes_in_the_order_of_their
 }
 
 /// Answers one request after another with these statuses and gives their bodies.
-fn webhook(listener: &TcpListener, statuses: &[u16]) -> Vec<Value> {
+pub(crate) fn webhook(listener: &TcpListener, statuses: &[u16]) -> Vec<Value> {
     let mut bodies = Vec::new();
     for status in statuses {
         let (mut stream, _) = listener.accept().unwrap();

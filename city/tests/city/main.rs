@@ -16,6 +16,7 @@ mod keeping;
 mod kills;
 mod money;
 mod pages;
+mod story;
 mod tickets;
 mod town;
 mod weather;

@@ -244,9 +244,9 @@ fn a_person_settles_a_stuck_refund() {
     town.meddle()
         .execute("UPDATE duplicates SET state = 'stuck', refunding = 0 WHERE txn_id = ?1", [&txn])
         .unwrap();
-    let settled = town.command(&["sagas", "settle", &txn, "--reason", "paid in cash", "--by", "kay"]);
+    let settled = town.command(&["sagas", "settle", &txn, "--reason", "paid in cash", "--by", "ops-1"]);
     assert!(settled.status.success(), "{settled:?}");
     let last = until_order(&till, "o-1", |order| order["refunds"][0]["state"] == "settled");
     assert_eq!(last["refunds"][0]["dupTxnId"], txn);
-    assert_eq!(town.count("SELECT count(*) FROM refund_steps WHERE detail = 'kay: paid in cash'"), 1);
+    assert_eq!(town.count("SELECT count(*) FROM refund_steps WHERE detail = 'ops-1: paid in cash'"), 1);
 }
