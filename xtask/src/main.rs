@@ -52,6 +52,7 @@ and the parts of them
                     or break a release.
   size              What a browser downloads, gzipped, against its limit.
   story             The night of a market against the real city, told as it happens; fails when a promise broke.
+  bench city        How fast the city takes events in, beside what disk and loopback of this machine allow.
   proof             The long rounds: a city killed fifty times under payments, thousands of drawn histories.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
@@ -71,6 +72,7 @@ enum Wish {
     Size,
     Story,
     Proof,
+    Bench,
     Help,
 }
 
@@ -96,6 +98,7 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Pack => pack::run(&place)?,
         Wish::Size => size::weigh(&place)?,
         Wish::Story => proof::story(&place)?,
+        Wish::Bench => proof::bench(&place)?,
         Wish::Proof => {
             let mut report = Report::new();
             proof::run(&place, &mut report);
@@ -138,6 +141,13 @@ impl Wish {
             "size" => Self::Size,
             "story" => Self::Story,
             "proof" => Self::Proof,
+            "bench" => match words.next().as_deref() {
+                Some("city") => Self::Bench,
+                other => {
+                    let other = other.unwrap_or("nothing");
+                    return Err(Fault::advice(format!("`bench` takes `city`, not `{other}`")));
+                }
+            },
             "help" | "-h" | "--help" => Self::Help,
             other => {
                 return Err(Fault::advice(format!(

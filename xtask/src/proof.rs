@@ -50,3 +50,8 @@ pub(crate) fn story(place: &Place) -> Result<(), Fault> {
         "--nocapture",
     ]))
 }
+
+/// How fast the city is, beside its machine. Figures, no verdict.
+pub(crate) fn bench(place: &Place) -> Result<(), Fault> {
+    child::run(place.cargo(&["bench", "--quiet", "--package", "city", "--bench", "city"]))
+}

@@ -1,0 +1,480 @@
+//! How fast the city takes events in, beside what this machine's disk and loopback allow in the same run. Every figure that
+//! counts is a ratio of two that were measured next to each other; what is absolute says what this machine is.
+//!
+//! The load is open: each request has a moment at which it should go, and its latency counts from there, so that a city
+//! that stalls cannot slow its own load down.
+#![allow(missing_docs, reason = "a program, not a library")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark stops at the first surprise"
+)]
+
+use conch::event::{Device, Emit, EventId, Identity, Sequence, UnixMillis, prepare, with_sequence};
+use rusqlite::{Connection, params};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long each rate is offered.
+const TRIAL: Duration = Duration::from_millis(1_500);
+/// A rate is borne when this part of it was answered in time.
+const BORNE: f64 = 0.97;
+/// And when this part of the requests was answered within the patience.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Orders of the large city.
+const ORDERS: usize = 1_000_000;
+/// Questions asked of each city.
+const QUESTIONS: usize = 4_000;
+
+static DRAWN: AtomicU64 = AtomicU64::new(1);
+
+fn main() {
+    // `cargo test` builds benchmarks as well, and runs them with this.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    println!("The city beside its machine, {} processors\n", thread::available_parallelism().unwrap());
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
+    std::fs::create_dir_all(&root).unwrap();
+    let flushes = flushes(&root);
+    println!("disk       one flushed 4 KiB append after another: {flushes:>7.0} /s");
+    ingest(&root);
+    outcome(&root);
+    questions(&root);
+    std::fs::remove_dir_all(&root).unwrap();
+}
+
+fn flushes(root: &Path) -> f64 {
+    let mut file = File::create(root.join("flush")).unwrap();
+    let (began, mut count) = (Instant::now(), 0);
+    while began.elapsed() < TRIAL {
+        file.write_all(&[7; 4096]).unwrap();
+        file.sync_data().unwrap();
+        count += 1;
+    }
+    f64::from(count) / began.elapsed().as_secs_f64()
+}
+
+// ------------------------------------------------------------------------------------------------ what SQL allows
+
+/// Events a second when the rows of one payment in cash are written for `group` events in each flushed transaction, and
+/// nothing else is done: no HTTP, no decision.
+fn sql_alone(root: &Path, group: usize) -> f64 {
+    let file = root.join(format!("sql-{group}.sqlite"));
+    let _ = std::fs::remove_file(&file);
+    let mut books = Connection::open(&file).unwrap();
+    books.pragma_update(None, "journal_mode", "WAL").unwrap();
+    books.pragma_update(None, "synchronous", "FULL").unwrap();
+    books.set_prepared_statement_cache_capacity(64);
+    for step in ["001.sql", "002.sql", "003.sql"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store").join(step);
+        books.execute_batch(&std::fs::read_to_string(path).unwrap()).unwrap();
+    }
+    let body = event("till-x", "order-x", 1).body;
+    let (began, mut written) = (Instant::now(), 0u64);
+    while began.elapsed() < TRIAL {
+        let transaction = books.transaction().unwrap();
+        for _ in 0..group {
+            written += 1;
+            rows(&transaction, written, &body);
+        }
+        transaction.commit().unwrap();
+    }
+    written as f64 / began.elapsed().as_secs_f64()
+}
+
+fn rows(books: &Connection, number: u64, body: &str) {
+    let mut id = [1; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    let mut other = [2; 16];
+    other[8..].copy_from_slice(&number.to_be_bytes());
+    let (order, number) = (format!("order-{number}"), number as i64);
+    let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+        books.prepare_cached(sql).unwrap().execute(values).unwrap();
+    };
+    let source = "conch://device/till-x/life";
+    let asked = "SELECT 1 FROM inbox WHERE source = ?1 AND id = ?2";
+    assert!(!books.prepare_cached(asked).unwrap().exists(params![source, id]).unwrap());
+    run("INSERT INTO intents VALUES ('', ?1, zeroblob(32), ?2, ?1)", params![id, source]);
+    run(
+        "INSERT INTO events VALUES (NULL, ?1, ?2, 'till-x', 'pay.txn.v2', 'requested', ?3, ?2, 1, 2, 3, 4, ?4)",
+        params![source, id, order, body],
+    );
+    run(
+        "INSERT INTO orders VALUES (?1, 'captured', ?2, ?2, 'till-x', 120, 'TWD', 'cash', ?1, NULL, 7)",
+        params![order, id],
+    );
+    run("INSERT INTO captures VALUES (?1, ?1, ?2, 120, 'TWD', 7)", params![order, id]);
+    run("INSERT INTO feed VALUES ('till-x', ?1, ?2, ?3)", params![number, other, body]);
+    for (id, kind) in [(id, "requested"), (other, "captured")] {
+        run(
+            "INSERT INTO outgoing VALUES (NULL, 0, ?1, ?2, 'pay.txn.v2', ?3, ?4, ?5)",
+            params![source, id, kind, order, body],
+        );
+    }
+    run(
+        "INSERT INTO inbox VALUES (?1, ?2, 'till-x', 'accepted', NULL, zeroblob(32), 0, 3)",
+        params![source, id],
+    );
+}
+
+// ------------------------------------------------------------------------------------------------ a running city
+
+struct Town {
+    child: Child,
+    address: String,
+    data: PathBuf,
+}
+
+impl Town {
+    fn start(root: &Path, name: &str, options: &[&str]) -> Self {
+        let data = root.join(name);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_city"))
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--capacity", "1000000", "--queue", "8192"])
+            .arg("--data")
+            .arg(&data)
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit("http://").next().unwrap().trim_end_matches('/').to_owned();
+        Self { child, address, data }
+    }
+
+    fn enrol(&self, device: &str) -> String {
+        let body = format!(r#"{{"device":"{device}","role":"vendor"}}"#);
+        let head = "content-type: application/json\r\n";
+        let (status, answer) = Line::open(&self.address).ask("POST", "/v1/dev/enrol", head, &body);
+        assert_eq!(status, 201, "{answer}");
+        answer.split(r#""token":""#).nth(1).unwrap().split('"').next().unwrap().to_owned()
+    }
+}
+
+impl Drop for Town {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A kept-alive connection; bare, so that the load costs the machine little.
+struct Line {
+    reader: BufReader<TcpStream>,
+    host: String,
+}
+
+impl Line {
+    fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { reader: BufReader::new(stream), host: address.to_owned() }
+    }
+
+    fn ask(&mut self, method: &str, path: &str, head: &str, body: &str) -> (u16, String) {
+        let host = &self.host;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{head}content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.reader.get_mut().write_all(request.as_bytes()).unwrap();
+        let (mut line, mut status, mut length) = (String::new(), 0, 0);
+        loop {
+            line.clear();
+            self.reader.read_line(&mut line).unwrap();
+            let text = line.trim_end();
+            if text.is_empty() {
+                break;
+            }
+            if status == 0 {
+                status = text.split(' ').nth(1).unwrap().parse().unwrap();
+            } else if let Some((name, value)) = text.split_once(": ")
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.parse().unwrap();
+            }
+        }
+        let mut answer = vec![0; length];
+        self.reader.read_exact(&mut answer).unwrap();
+        (status, String::from_utf8(answer).unwrap())
+    }
+}
+
+struct Event {
+    intent: String,
+    body: String,
+}
+
+fn event(device: &str, order: &str, sequence: u64) -> Event {
+    let identity = Identity { device: Device::parse(device).unwrap(), incarnation: "life-1".into() };
+    let emit = Emit {
+        topic: "pay.txn.v2".into(),
+        kind: "requested".into(),
+        key: order.into(),
+        payload: r#"{"amount":12000,"currency":"TWD","method":"cash"}"#.into(),
+        attempt: Some(1),
+        ..Emit::default()
+    };
+    let mut entropy = [0; 10];
+    entropy[2..].copy_from_slice(&DRAWN.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    let prepared = prepare(&emit, &identity, UnixMillis(now), entropy).unwrap();
+    Event { intent: prepared.intent.to_string(), body: with_sequence(&prepared.tail, Sequence(sequence)) }
+}
+
+/// A request that is ready to go.
+struct Ready {
+    head: String,
+    body: String,
+}
+
+fn requests(device: &str, token: &str, batch: usize, count: usize) -> Vec<Ready> {
+    let mut sequence = DRAWN.load(Ordering::Relaxed);
+    let mut next = || {
+        sequence += 1;
+        event(device, &format!("order-{}", DRAWN.fetch_add(1, Ordering::Relaxed)), sequence)
+    };
+    let authorization = format!("authorization: Bearer {token}\r\n");
+    (0..count)
+        .map(|_| {
+            if batch == 1 {
+                let Event { intent, body } = next();
+                let head = format!(
+                    "{authorization}content-type: application/cloudevents+json\r\nidempotency-key: \"{intent}\"\r\n"
+                );
+                return Ready { head, body };
+            }
+            let bodies: Vec<String> = (0..batch).map(|_| next().body).collect();
+            let head = format!("{authorization}content-type: application/cloudevents-batch+json\r\n");
+            Ready { head, body: format!("[{}]", bodies.join(",")) }
+        })
+        .collect()
+}
+
+/// What came of offering a rate.
+struct Trial {
+    borne: bool,
+    answered: f64,
+    median: Duration,
+}
+
+/// Offers so many requests a second over so many connections.
+fn offer(town: &Town, tokens: &[String], connections: usize, batch: usize, rate: f64) -> Trial {
+    let count = ((rate * TRIAL.as_secs_f64()) as usize).max(connections);
+    let device = |n: usize| format!("till-{n}");
+    let lists: Vec<Vec<Ready>> = (0..connections)
+        .map(|n| {
+            requests(&device(n % tokens.len()), &tokens[n % tokens.len()], batch, count.div_ceil(connections))
+        })
+        .collect();
+    let late = AtomicUsize::new(0);
+    let began = Instant::now() + Duration::from_millis(20);
+    let mut waits: Vec<Duration> = thread::scope(|scope| {
+        let lines: Vec<_> = lists
+            .iter()
+            .enumerate()
+            .map(|(n, list)| {
+                let late = &late;
+                scope.spawn(move || {
+                    let mut line = Line::open(&town.address);
+                    let mut waits = Vec::with_capacity(list.len());
+                    for (place, ready) in list.iter().enumerate() {
+                        let due = began + Duration::from_secs_f64((place * connections + n) as f64 / rate);
+                        thread::sleep(due.saturating_duration_since(Instant::now()));
+                        let (status, answer) = line.ask("POST", "/v1/events", &ready.head, &ready.body);
+                        assert!(matches!(status, 200 | 202 | 503), "{status} {answer}");
+                        let wait = due.elapsed();
+                        if wait > PATIENCE || status == 503 {
+                            late.fetch_add(1, Ordering::Relaxed);
+                        }
+                        // Hopeless: the rest would only keep the bench waiting.
+                        if wait > 8 * PATIENCE {
+                            late.fetch_add(list.len() - place - 1, Ordering::Relaxed);
+                            break;
+                        }
+                        waits.push(wait);
+                    }
+                    waits
+                })
+            })
+            .collect();
+        lines.into_iter().flat_map(|line| line.join().unwrap()).collect()
+    });
+    waits.sort();
+    let sent = lists.iter().map(Vec::len).sum::<usize>();
+    let borne = late.load(Ordering::Relaxed) as f64 <= (1.0 - BORNE) * sent as f64;
+    let median = waits.get(waits.len() / 2).copied().unwrap_or_default();
+    Trial { borne, answered: rate, median }
+}
+
+/// The highest rate that is borne, found by doubling and halving.
+fn most(town: &Town, tokens: &[String], connections: usize, batch: usize) -> Trial {
+    let (mut low, mut high, mut rate) = (None::<Trial>, f64::INFINITY, 2_000.0 / batch as f64);
+    for _ in 0..9 {
+        let trial = offer(town, tokens, connections, batch, rate);
+        if trial.borne {
+            low = Some(trial);
+        } else {
+            high = rate;
+        }
+        let floor = low.as_ref().map_or(0.0, |trial| trial.answered);
+        rate = match (floor, high) {
+            (floor, high) if high.is_infinite() => floor * 2.0,
+            (0.0, high) => high / 2.0,
+            (floor, high) if high / floor < 1.1 => break,
+            (floor, high) => (floor * high).sqrt(),
+        };
+        // What the bus has not taken up yet is not part of the next trial.
+        settle(town);
+    }
+    low.expect("some rate is borne")
+}
+
+fn settle(town: &Town) {
+    let books = Connection::open(town.data.join("city.sqlite")).unwrap();
+    books.busy_timeout(Duration::from_secs(10)).unwrap();
+    while books.query_row("SELECT count(*) FROM outgoing", [], |row| row.get::<_, i64>(0)).unwrap() > 0 {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn ingest(root: &Path) {
+    println!("\ningest     durable, each event with its order, capture, outcome and bus rows; open load");
+    println!("           batch  lines    events/s   SQL alone   ratio   median wait");
+    for batch in [1, 10, 100] {
+        for connections in [1, 8, 64] {
+            let town = Town::start(root, &format!("ingest-{batch}-{connections}"), &[]);
+            let tokens: Vec<String> =
+                (0..connections.min(8)).map(|n| town.enrol(&format!("till-{n}"))).collect();
+            // What one flush may carry: as many requests as can be on their way at once.
+            let before = sql_alone(root, batch * connections.min(64));
+            let trial = most(&town, &tokens, connections, batch);
+            let after = sql_alone(root, batch * connections.min(64));
+            let (own, alone) = (trial.answered * batch as f64, f64::midpoint(before, after));
+            println!(
+                "           {batch:>5}  {connections:>5}  {own:>10.0}  {alone:>10.0}  {:>6.2}  {:>9.1} ms",
+                own / alone,
+                trial.median.as_secs_f64() * 1e3
+            );
+            if (batch, connections) == (100, 8) {
+                weigh(&town);
+            }
+        }
+    }
+}
+
+fn weigh(town: &Town) {
+    settle(town);
+    let books = Connection::open(town.data.join("city.sqlite")).unwrap();
+    let _: i64 = books.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap_or(0);
+    let events: i64 = books.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();
+    let (pages, size): (i64, i64) = books
+        .query_row(
+            "SELECT (SELECT page_count FROM pragma_page_count), (SELECT page_size FROM pragma_page_size)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    let wire = event("till-1", "order-123456", 1).body.len();
+    println!(
+        "           {} bytes on disk for each event of {wire} bytes, with all that follows from it",
+        pages * size / events.max(1)
+    );
+}
+
+/// From the first byte of a sale to its outcome on the feed.
+fn outcome(root: &Path) {
+    let town = Town::start(root, "outcome", &[]);
+    let token = town.enrol("till-1");
+    let authorization = format!("authorization: Bearer {token}\r\n");
+    let (mut sale, mut feed) = (Line::open(&town.address), Line::open(&town.address));
+    let mut cursor = String::new();
+    let mut spans = Vec::new();
+    let mut answers = Vec::new();
+    for ready in requests("till-1", &token, 1, 300) {
+        let (authorization, feed, place) = (&authorization, &mut feed, cursor.clone());
+        let began = Instant::now();
+        cursor = thread::scope(|scope| {
+            let heard = scope.spawn(move || {
+                let path = format!("/v1/feed?after={place}&wait=5");
+                let (status, answer) = feed.ask("GET", &path, authorization, "");
+                assert!(status == 200 && answer.contains("captured"), "{answer}");
+                let cursor = answer.rsplit(r#""cursor":""#).next().unwrap().split('"').next().unwrap();
+                (cursor.to_owned(), began.elapsed())
+            });
+            let (status, answer) = sale.ask("POST", "/v1/events", &ready.head, &ready.body);
+            assert_eq!(status, 202, "{answer}");
+            answers.push(began.elapsed());
+            let (cursor, span) = heard.join().unwrap();
+            spans.push(span);
+            cursor
+        });
+    }
+    spans.sort();
+    answers.sort();
+    let (span, answer) = (spans[spans.len() / 2], answers[answers.len() / 2]);
+    println!(
+        "\noutcome    captured on the feed after {:.2} × the time of the answer itself ({:.1} ms)",
+        span.as_secs_f64() / answer.as_secs_f64(),
+        answer.as_secs_f64() * 1e3
+    );
+}
+
+/// The same question to a city with nothing else in it and to one with a million orders, turn by turn.
+fn questions(root: &Path) {
+    let (small, large) = (Town::start(root, "small", &[]), Town::start(root, "large", &[]));
+    fill(&large);
+    fill_one(&small);
+    let mut sides: Vec<(Line, String, Vec<Duration>)> = [&small, &large]
+        .into_iter()
+        .map(|town| {
+            let head = format!("authorization: Bearer {}\r\n", town.enrol("till-1"));
+            (Line::open(&town.address), head, Vec::new())
+        })
+        .collect();
+    for question in 0..QUESTIONS {
+        for (side, (line, head, spans)) in sides.iter_mut().enumerate() {
+            let order = if side == 0 { 1 } else { question * 7919 % ORDERS + 1 };
+            let began = Instant::now();
+            let (status, answer) = line.ask("GET", &format!("/v1/orders/order-{order}"), head, "");
+            assert_eq!(status, 200, "{answer}");
+            spans.push(began.elapsed());
+        }
+    }
+    let median = |spans: &mut Vec<Duration>| {
+        spans.sort();
+        spans[spans.len() / 2].as_secs_f64()
+    };
+    let small = median(&mut sides[0].2);
+    let large = median(&mut sides[1].2);
+    println!("queries    with {ORDERS} orders {:.2} × the time with one order", large / small);
+}
+
+const ORDER: &str =
+    "INSERT INTO orders VALUES (?1, 'captured', ?2, ?2, 'till-1', 120, 'TWD', 'cash', ?1, NULL, 7)";
+
+fn fill_one(town: &Town) {
+    let books = Connection::open(town.data.join("city.sqlite")).unwrap();
+    books.execute(ORDER, params!["order-1", [0u8; 16]]).unwrap();
+}
+
+fn fill(town: &Town) {
+    let mut books = Connection::open(town.data.join("city.sqlite")).unwrap();
+    let transaction = books.transaction().unwrap();
+    for number in 1..=ORDERS {
+        let id = EventId::mint(UnixMillis(number as u64), [1; 10]).to_bytes();
+        let order = format!("order-{number}");
+        transaction.prepare_cached(ORDER).unwrap().execute(params![order, id]).unwrap();
+    }
+    transaction.commit().unwrap();
+}
