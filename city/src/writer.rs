@@ -83,6 +83,8 @@ enum Job {
     Enrol(Enrolment, Reply<Option<Enrolled>>),
     Decide(Box<Verdict>, Reply<Taken>),
     Claim(Box<Claim>, Reply<Claimed>),
+    /// A device was heard that sends nothing; nobody waits for it.
+    See(Device),
 }
 
 /// What came of a claim.
@@ -183,6 +185,11 @@ impl Writer {
         self.put(|reply| Job::Claim(Box::new(claim), reply)).await
     }
 
+    /// Notes that a device was heard. When the queue is full, the next time does as well.
+    pub(crate) fn see(&self, device: Device) {
+        let _ = self.queue.try_send(Work::Job(Job::See(device)));
+    }
+
     /// Takes a decision about a dead letter, with who takes it and why.
     pub(crate) async fn decide(
         &self,
@@ -272,6 +279,12 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
             (Job::Deliver(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Enrol(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Decide(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::See(_), Err(_)) => {}
+            (Job::See(device), Ok(())) => {
+                if let Err(problem) = savepoint(connection, || see(connection, &device, clock::now())) {
+                    tracing::error!(%problem, %device, "a visit was not noted");
+                }
+            }
             (Job::Claim(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Claim(asked, reply), Ok(())) => match decide_claim(connection, city, &asked) {
                 Ok(claimed) => done.push(Done::Claimed(Box::new(claimed), reply)),

@@ -356,6 +356,23 @@ fn when_a_claim_is_taken_back_the_next_scan_that_let_in_is_the_admission() {
 }
 
 #[test]
+fn a_claim_that_another_gates_earlier_scan_displaced_is_told_of_once() {
+    for (event_ms, winner) in [(5_000, 2), (500, 1)] {
+        let (mut market, north, south) = (Market::new(), gate("gate-n1"), gate("gate-s1"));
+        market.later(9_000);
+        let event = scan(&north, 1, event_ms, Some("admitted"));
+        market.claims(&north, id_of(&event), 5_000).unwrap();
+        market.send(&south, &scan(&south, 2, 1_000, Some("admitted")));
+        assert_eq!(market.types_heard(&north), ["gate.auth.v2.duplicate_admission"]);
+        market.send(&north, &event);
+        let ids = [id_of(&event), market.books.scans()[1].event];
+        assert_eq!(market.winner(), Some(ids[winner - 1]), "its event may show that it was the earlier one");
+        let doubles = market.alerts("double_admission").len();
+        assert_eq!(doubles, if winner == 2 { 1 } else { 2 }, "once, unless it turned round");
+    }
+}
+
+#[test]
 fn a_claim_key_stands_for_one_ticket_and_gate() {
     let (mut market, north) = (Market::new(), gate("gate-n1"));
     let event = scan(&north, 1, 0, Some("admitted"));

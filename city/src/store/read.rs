@@ -4,7 +4,7 @@ use super::tx::{CASE, ORDER, SCANS, TICKETS, read_case, read_order, read_scan, r
 use super::{int, strange, whole};
 use crate::metrics::Levels;
 use city_domain::{Case, Order, Scan, Ticket, limits};
-use conch::event::{Device, EventId, Key};
+use conch::event::{Device, EventId, Key, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
@@ -120,6 +120,14 @@ pub(crate) fn feed_after(
     let sequence = rows.last().map_or(after.sequence, |(sequence, _)| *sequence);
     let events = rows.into_iter().map(|(_, body)| body).collect();
     Ok(Some(Feed { events, cursor: Cursor { sequence, ..after } }))
+}
+
+/// When a device was last heard, as far as it was noted.
+pub(crate) fn seen_at(connection: &Connection, device: &Device) -> rusqlite::Result<Option<UnixMillis>> {
+    connection
+        .prepare_cached("SELECT seen_at FROM devices WHERE device = ?1")?
+        .query_row([device.as_str()], |row| Ok(UnixMillis(whole(row, 0)?)))
+        .optional()
 }
 
 /// How many sequences of all devices are missing.

@@ -161,6 +161,28 @@ fn a_claim_decides_once_and_its_event_confirms_it() {
 }
 
 #[test]
+fn of_many_gates_that_ask_at_once_one_opens() {
+    let town = Town::open();
+    let gates: Vec<_> = (0..8).map(|n| town.enrol(&format!("gate-{n}"), Role::Gate)).collect();
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let asks: Vec<_> = gates
+            .iter()
+            .flat_map(|gate| {
+                let key = crate::town::some_id();
+                // Each asks twice with the same key, as after a lost answer.
+                [key.clone(), key].map(|key| scope.spawn(move || claim(gate, "t-1", "n1", &key).json()))
+            })
+            .collect();
+        asks.into_iter().map(|ask| ask.join().unwrap()).collect()
+    });
+    for pair in answers.chunks(2) {
+        assert_eq!(pair[0], pair[1], "the same key, the same answer");
+    }
+    assert_eq!(answers.iter().filter(|answer| answer["decision"] == "admit").count(), 2, "{answers:?}");
+    assert_eq!(town.totals()["admissions"], 1);
+}
+
+#[test]
 fn a_claim_survives_a_power_cut_with_its_answer() {
     let town = Town::open();
     let (token, key, first) = {
@@ -220,6 +242,19 @@ fn a_digest_reaches_the_other_gates_and_not_its_own() {
     assert!(kinds(&till).is_empty());
     let body = south.get("/v1/feed").body;
     assert!(!body.contains("\"t-1\"") && !body.contains("\"t-2\""), "{body}");
+}
+
+#[test]
+fn a_gate_that_only_listens_is_told_too_and_one_that_is_away_is_not() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    town.enrol("gate-w1", Role::Gate);
+    town.meddle().execute("UPDATE devices SET seen_at = 1 WHERE device <> 'gate-n1'", []).unwrap();
+    south.get("/v1/feed");
+    until("it was seen", || town.count("SELECT seen_at > 1 FROM devices WHERE device = 'gate-s1'") == 1);
+    north.send(&let_in(&north, "t-1", "n1"));
+    until("the digest", || heard(&south).len() == 1);
+    assert_eq!(town.count("SELECT count(*) FROM feed WHERE device = 'gate-w1'"), 0);
 }
 
 #[test]
