@@ -8,7 +8,7 @@
 
 mod market;
 
-use city_domain::bus::{Consumer, PARTITIONS, Turn, relay, take_up};
+use city_domain::bus::{Consumer, PARTITIONS, Tick, Turn, relay, take_up};
 use city_domain::{
     Claim, ClaimChanged, Claimed, Digests, Flaw, Policy, Request, Role, ScanResult, Ticket, claim, digest,
     limits,
@@ -490,7 +490,7 @@ fn tell_digests(market: &mut Market) {
     for partition in 0..PARTITIONS {
         take_up(&mut market.books, &Digests, partition, 100, &mut turn).unwrap();
     }
-    Digests.tick(&mut market.books, &mut turn).unwrap();
+    while Digests.tick(&mut market.books, &mut turn).unwrap() == Tick::Did {}
 }
 
 #[test]
