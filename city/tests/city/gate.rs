@@ -295,3 +295,48 @@ fn a_claim_whose_gate_let_nobody_in_frees_the_ticket() {
     north.send(&other);
     assert_eq!(north.get("/v1/tickets/t-1").json()["eventId"], json!(other.id));
 }
+
+#[test]
+fn a_claim_taken_back_gives_the_admission_to_the_next_scan() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    let scan = decided(&north, "t-1", "n1", "refused");
+    claim(&north, "t-1", "n1", &scan.id);
+    std::thread::sleep(Duration::from_millis(5));
+    let other = let_in(&south, "t-1", "s1");
+    south.send(&other);
+    north.send(&scan);
+    let ticket = north.get("/v1/tickets/t-1").json();
+    assert_eq!((&ticket["eventId"], &ticket["duplicates"]), (&json!(other.id), &json!([])));
+    let told: Vec<String> = kinds(&south).into_iter().filter(|kind| kind.starts_with("gate.auth")).collect();
+    assert_eq!(told, ["gate.auth.v2.duplicate_admission", "gate.auth.v2.admitted"]);
+}
+
+#[test]
+fn a_claim_for_another_ticket_than_its_event_frees_that_ticket() {
+    let town = Town::open();
+    let north = town.enrol("gate-n1", Role::Gate);
+    north.send(&let_in(&north, "t-2", "n1"));
+    let scan = let_in(&north, "t-2", "n1");
+    claim(&north, "t-1", "n1", &scan.id);
+    assert_eq!(north.send(&scan).verdicts(), ["accepted"]);
+    assert_eq!(north.get("/v1/tickets/t-1").status, 404);
+    let ticket = north.get("/v1/tickets/t-2").json();
+    assert_eq!((&ticket["scans"], &ticket["duplicates"][0]["eventId"]), (&json!(2), &json!(scan.id)));
+}
+
+/// Whatever the decisions say, the books hold one admission a ticket.
+#[test]
+fn the_books_take_no_second_admission() {
+    let town = Town::open();
+    let north = town.enrol("gate-n1", Role::Gate);
+    north.send(&let_in(&north, "t-1", "n1"));
+    north.send(&let_in(&north, "t-1", "n1"));
+    let books = town.meddle();
+    for sql in [
+        "UPDATE scans SET result = 'admitted' WHERE result = 'duplicate'",
+        "INSERT INTO admissions VALUES ('t-1', zeroblob(16), 'gate-n1', 'n1', 1)",
+    ] {
+        assert!(books.execute(sql, []).is_err(), "{sql}");
+    }
+}
