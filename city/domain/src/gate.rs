@@ -237,7 +237,9 @@ impl<'a> Desk<'a> {
         if result != ScanResult::Refused && scan.flaw.is_some() {
             self.alarm(tx, origin, "admitted_invalid", &scan, None)?;
         }
-        if let Some(first) = first.filter(|_| on_bus)
+        // A device that asks about a ticket it let in itself has let nobody in again.
+        let news = on_bus && (inside || first.is_some_and(|first| first.device != scan.device));
+        if let Some(first) = first.filter(|_| news)
             && is_double(tx, &scan, first)?
         {
             self.double(tx, origin, (&scan, inside), first)?;

@@ -169,8 +169,18 @@ fn a_ticket_held_before_one_camera_twice_is_an_ordinary_duplicate() {
     market.send(&north, &scan(&north, 2, limits::RESCAN_MS, None));
     assert_eq!(market.types_heard(&north), ["gate.auth.v2.admitted", "gate.auth.v2.duplicate_admission"]);
     assert!(market.alerts("double_admission").is_empty());
-    market.send(&north, &scan(&north, 3, limits::RESCAN_MS + 1, None));
-    assert!(market.alerts("double_admission").is_empty(), "this device's duplicates are known");
+}
+
+#[test]
+fn one_device_that_lets_in_twice_is_a_double_and_one_that_asks_again_is_not() {
+    for (decision, alerts) in [(None, 0), (Some("refused"), 0), (Some("admitted"), 1)] {
+        let (mut market, north) = (Market::new(), gate("gate-n1"));
+        market.later(900_000);
+        market.send(&north, &scan(&north, 1, 0, None));
+        market.send(&north, &scan(&north, 2, limits::RESCAN_MS + 1, decision));
+        assert_eq!(market.alerts("double_admission").len(), alerts, "{decision:?}");
+        assert_eq!(market.heard(&north).len(), 2, "told once");
+    }
 }
 
 #[test]

@@ -48,14 +48,15 @@ pub(crate) fn ticket(connection: &Connection, key: &Key) -> rusqlite::Result<Opt
         .prepare_cached(&format!(
             "{SCANS} WHERE ticket = ?1 ORDER BY result <> 'admitted', position LIMIT 1"
         ))?
-        .query_row(own, read_scan)?;
+        .query_row(own, read_scan)
+        .optional()?;
     let mut duplicates = connection.prepare_cached(&format!(
         "{SCANS} WHERE ticket = ?1 AND result = 'duplicate' ORDER BY at, event, device LIMIT ?2"
     ))?;
     let duplicates = duplicates
         .query_map(params![key.as_str(), limits::TICKET_DUPLICATES_MAX], read_scan)?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Some(TicketView { issued, first: Some(first), duplicates, scans }))
+    Ok(Some(TicketView { issued, first, duplicates, scans }))
 }
 
 /// A place in a feed. It names the city, so that the cursor of a city that lost its file is recognised as such.
