@@ -340,3 +340,43 @@ fn the_books_take_no_second_admission() {
         assert!(books.execute(sql, []).is_err(), "{sql}");
     }
 }
+
+/// The domain's properties hold over the real books: events of a whole evening in a shuffled order, some of them claimed.
+#[test]
+fn after_an_evening_in_any_order_every_admission_is_its_tickets_earliest_scan() {
+    let town = Town::open();
+    let gates: Vec<_> = (0..3).map(|n| town.enrol(&format!("gate-{n}"), Role::Gate)).collect();
+    let mut events: Vec<(usize, String, Event)> = Vec::new();
+    for n in 0..90 {
+        let (by, ticket) = (n % 3, format!("t-{}", n * 7 % 10));
+        let gate = &gates[by];
+        let event = match n * 5 % 4 {
+            0 => verified(gate, &ticket, "n1"),
+            1 => let_in(gate, &ticket, "n1"),
+            2 => decided(gate, &ticket, "n1", "refused"),
+            _ => gate.scan(&ticket, "n1"),
+        };
+        events.push((by, ticket, event));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // The same order in every run: 37 has no divisor in common with 90.
+    let order = (0..90).map(|n| &events[n * 37 % 90]);
+    for (n, (by, ticket, event)) in order.enumerate() {
+        if n % 3 == 0 {
+            assert_eq!(claim(&gates[*by], ticket, "n1", &event.id).status, 200);
+        }
+        if n % 5 != 0 {
+            assert_eq!(gates[*by].send(event).verdicts(), ["accepted"]);
+        }
+    }
+    let wrong = "SELECT count(*) FROM admissions AS own WHERE NOT EXISTS (
+        SELECT 1 FROM scans AS s WHERE s.ticket = own.ticket AND s.event = own.event AND s.device = own.device
+        AND s.result = 'admitted' AND s.at = own.at AND NOT EXISTS (
+            SELECT 1 FROM scans AS o WHERE o.ticket = s.ticket AND o.result <> 'refused'
+            AND (o.at, o.event, o.device) < (s.at, s.event, s.device)))";
+    assert_eq!(town.count(wrong), 0);
+    let admitted = town.count("SELECT count(DISTINCT ticket) FROM scans WHERE result <> 'refused'");
+    assert_eq!(town.count("SELECT count(*) FROM admissions"), admitted);
+    assert_eq!(town.count("SELECT count(*) FROM scans WHERE result = 'admitted'"), admitted);
+    assert_eq!(town.count("SELECT count(*) FROM dead_letters"), 0);
+}
