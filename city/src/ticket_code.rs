@@ -81,6 +81,11 @@ pub(crate) fn id_of(number: &Number) -> Option<Key> {
     Key::parse(&format!("t-{}", base32::encode(number))).ok()
 }
 
+/// The number in a ticket's id. `None` when it was not issued here.
+pub(crate) fn number_in(ticket: &Key) -> Option<Number> {
+    base32::decode(ticket.as_str().strip_prefix("t-")?)?.try_into().ok()
+}
+
 impl TicketCode {
     /// The signed code.
     pub(crate) fn sign(&self, secret: &[u8; 32]) -> String {
@@ -194,7 +199,8 @@ mod tests {
             };
             assert_eq!(code.sign(&secret), text("code"));
             assert_eq!(TicketCode::verify(text("code"), |_| Some(public(&secret))), Ok(code.clone()));
-            assert_eq!(id_of(&code.number).unwrap().as_str(), text("ticket"));
+            let id = id_of(&code.number).unwrap();
+            assert_eq!((id.as_str(), number_in(&id)), (text("ticket"), Some(code.number)));
         }
     }
 

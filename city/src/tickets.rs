@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[derive(Subcommand)]
 pub(crate) enum Tickets {
     /// Issue tickets and print a signed code a line, to be shown as a QR code (alphanumeric mode, version 6 at level M).
-    /// The code is the ticket: print it once and keep it from others.
+    /// The code is the ticket: keep it from others.
     #[command(after_help = "\
 Examples:
   city tickets issue --count 200 --class adult
@@ -42,6 +42,14 @@ A scanner verifies codes with `city tickets key`. Gates, revocation and earlier 
         /// As JSON, one a line, with the ticket's id.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print the codes of issued tickets again, one a line.
+    Print {
+        /// Their ids, for example t-2GG4G9HMWY6H1K8R.
+        #[arg(required = true)]
+        tickets: Vec<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -151,6 +159,7 @@ impl Tickets {
                     );
                 print(lines)
             }
+            Self::Print { tickets, place } => again(&place, &tickets),
             Self::Revoke { tickets, reason, by, place } => revoke(&place, &tickets, (&by, &reason)),
             Self::Show { ticket, place } => show(&place, &ticket),
             Self::Check { code, place } => check(&place, &code),
@@ -234,14 +243,9 @@ fn issue(place: &Place, like: &Ticket, count: u32) -> Result<Vec<(Ticket, String
     while issued.len() < count as usize {
         let number = random().map_err(dry)?;
         let Some(key) = ticket_code::id_of(&number) else { continue };
-        let code = TicketCode {
-            key: number_of_key,
-            number,
-            valid_from: like.valid_from,
-            valid_until: like.valid_until,
-            class: like.class.clone(),
-        };
-        issued.push((Ticket { key, ..like.clone() }, code.sign(&secret)));
+        let ticket = Ticket { key, ..like.clone() };
+        let code = code_of(&ticket, number, number_of_key).sign(&secret);
+        issued.push((ticket, code));
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
     for (ticket, _) in &issued {
@@ -253,6 +257,29 @@ fn issue(place: &Place, like: &Ticket, count: u32) -> Result<Vec<(Ticket, String
     }
     transaction.commit().map_err(sql)?;
     Ok(issued)
+}
+
+fn code_of(ticket: &Ticket, number: ticket_code::Number, key: u8) -> TicketCode {
+    let Ticket { valid_from, valid_until, class, .. } = ticket.clone();
+    TicketCode { key, number, valid_from, valid_until, class }
+}
+
+/// A printer fails. The same ticket has the same code, as long as the key is the same.
+fn again(place: &Place, tickets: &[String]) -> Result<(), String> {
+    let connection = read(place)?;
+    let (key, secret) = store::signing_key(&connection).map_err(sql)?.ok_or("no ticket was issued yet")?;
+    let mut codes = Vec::new();
+    for text in tickets {
+        let ticket = Key::parse(text).map_err(|_| missing(text))?;
+        let number = ticket_code::number_in(&ticket).ok_or_else(|| missing(text))?;
+        let view = store::ticket(&connection, &ticket).map_err(sql)?;
+        let issued = view.and_then(|view| view.issued).ok_or_else(|| missing(text))?;
+        if let Some((_, reason)) = &issued.revoked {
+            return Err(format!("{text} was taken back: {reason}"));
+        }
+        codes.push(code_of(&issued, number, key).sign(&secret));
+    }
+    print(codes.into_iter())
 }
 
 /// All of them, or none.
@@ -288,7 +315,7 @@ fn revoke(place: &Place, tickets: &[String], (by, reason): (&str, &str)) -> Resu
 }
 
 fn missing(ticket: &str) -> String {
-    format!("the city issued no ticket {ticket}: see `city tickets list`. Nothing was changed")
+    format!("the city issued no ticket {ticket}: see `city tickets list`")
 }
 
 fn show(place: &Place, ticket: &str) -> Result<(), String> {

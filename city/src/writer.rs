@@ -86,6 +86,8 @@ enum Job {
     Decide(Box<Verdict>, Reply<Taken>),
     Authorize(Box<Wish>, Reply<Begun>),
     Claim(Box<Claim>, Reply<Claimed>),
+    /// A device was heard that sends nothing; nobody waits for it.
+    See(Device),
 }
 
 /// What came of a claim.
@@ -222,6 +224,11 @@ impl Writer {
         self.put(|reply| Job::Claim(Box::new(claim), reply)).await
     }
 
+    /// Notes that a device was heard. When the queue is full, the next time does as well.
+    pub(crate) fn see(&self, device: Device) {
+        let _ = self.queue.try_send(Work::Job(Job::See(device)));
+    }
+
     /// Takes a decision about a dead letter, with who takes it and why.
     pub(crate) async fn decide(
         &self,
@@ -354,6 +361,12 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
                 match begun {
                     Ok(begun) => done.push(Done::Authorized(Box::new(begun), reply)),
                     Err(error) => fail(&error, reply),
+                }
+            }
+            (Job::See(_), Err(_)) => {}
+            (Job::See(device), Ok(())) => {
+                if let Err(problem) = savepoint(connection, || see(connection, &device, clock::now())) {
+                    tracing::error!(%problem, %device, "a visit was not noted");
                 }
             }
             (Job::Claim(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),

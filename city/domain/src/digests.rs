@@ -7,8 +7,8 @@ use crate::bus::{Consumer, Failure, Message, Subscription, Tick, Turn};
 use crate::limits::{DIGEST_DEVICES_MAX, DIGEST_LIFE_MS, FORGET_ROWS_MAX, SEEN_MS};
 use crate::ticket::{digest, digest_key};
 use crate::tx::Tx;
-use conch::event::UnixMillis;
 use conch::event::json::Json;
+use conch::event::{Key, UnixMillis};
 
 /// The topic of the digests. They stand on feeds only.
 const TOPIC: &str = "gate.seen.v1";
@@ -26,32 +26,41 @@ impl Consumer for Digests {
         Subscription::to("gate.auth.v2", &["admitted"]).into_iter().collect()
     }
 
+    /// Only noted here: an admission has as many listeners as there are gates, and a turn has to stay short.
     fn handle(&self, tx: &mut dyn Tx, message: &Message, turn: &mut Turn<'_>) -> Result<(), Failure> {
         let said = message.envelope().and_then(|envelope| envelope.time);
         let until = UnixMillis(said.map_or(0, |said| said.0) + DIGEST_LIFE_MS);
         // What was said long ago, before this service ran, helps nobody any more.
-        if message.source != turn.city.source() || until <= turn.now {
-            return Ok(());
-        }
-        // Taken back meanwhile, or moved: then the present one is what counts.
-        let Some(admission) = tx.admission(&message.key)? else { return Ok(()) };
-        let data = Json::Object(vec![
-            ("digest".to_owned(), Json::Text(digest(&message.key))),
-            ("gateId".to_owned(), Json::Text(admission.gate)),
-            ("at".to_owned(), Json::Number(admission.at.0.to_string())),
-        ]);
-        let key = digest_key(&message.key)?;
-        let since = UnixMillis(turn.now.0.saturating_sub(SEEN_MS));
-        let gates = tx.gates_since(since, DIGEST_DEVICES_MAX)?;
-        for device in gates.iter().filter(|device| **device != admission.device) {
-            turn.pass_on(tx, (TOPIC, "admitted", &key), (device, until), data.clone())?;
+        if message.source == turn.city.source() && until > turn.now {
+            tx.put_digest(&message.key, until)?;
         }
         Ok(())
     }
 
-    /// Feeds do not grow for ever.
+    /// Tells one digest. When there is none, feeds forget old ones: they do not grow for ever.
     fn tick(&self, tx: &mut dyn Tx, turn: &mut Turn<'_>) -> Result<Tick, Failure> {
+        if let Some((ticket, until)) = tx.take_digest()? {
+            tell(tx, &ticket, until, turn)?;
+            return Ok(Tick::Did);
+        }
         let dropped = tx.drop_passed(turn.now, FORGET_ROWS_MAX)?;
         Ok(if dropped > 0 { Tick::Did } else { Tick::Rests(None) })
     }
+}
+
+fn tell(tx: &mut dyn Tx, ticket: &Key, until: UnixMillis, turn: &mut Turn<'_>) -> Result<(), Failure> {
+    // Taken back meanwhile, or moved: then the present one is what counts.
+    let Some(admission) = tx.admission(ticket)?.filter(|_| until > turn.now) else { return Ok(()) };
+    let data = Json::Object(vec![
+        ("digest".to_owned(), Json::Text(digest(ticket))),
+        ("gateId".to_owned(), Json::Text(admission.gate)),
+        ("at".to_owned(), Json::Number(admission.at.0.to_string())),
+    ]);
+    let key = digest_key(ticket)?;
+    let since = UnixMillis(turn.now.0.saturating_sub(SEEN_MS));
+    let gates = tx.gates_since(since, DIGEST_DEVICES_MAX)?;
+    for device in gates.iter().filter(|device| **device != admission.device) {
+        turn.pass_on(tx, (TOPIC, "admitted", &key), (device, until), data.clone())?;
+    }
+    Ok(())
 }

@@ -35,7 +35,9 @@ pub(crate) fn presented<T: Tx + ?Sized>(
     };
     let claimed = tx.claim(cause.device, envelope.id)?.filter(|claimed| claimed.ticket == envelope.key);
     let before = tx.scan(cause.device, envelope.id)?;
-    let flaw = ticket::flaw(tx, &envelope.key, &seen.gate, cause.at)?;
+    // A claim was made then; its event may be more exact.
+    let at = before.as_ref().map_or(cause.at, |before| before.at.min(cause.at));
+    let flaw = ticket::flaw(tx, &envelope.key, &seen.gate, at)?;
     let let_in = seen.let_in.or(claimed.as_ref().map(|claimed| claimed.refused.is_none()));
     let verdict = decide(let_in, flaw);
     let used = tx.admission(&envelope.key)?.is_some();
@@ -50,8 +52,7 @@ pub(crate) fn presented<T: Tx + ?Sized>(
             Verdict::LetIn => ScanResult::Admitted,
         },
         flaw,
-        // A claim was made then; its event may be more exact.
-        at: before.as_ref().map_or(cause.at, |before| before.at.min(cause.at)),
+        at,
     };
     match &before {
         Some(_) => tx.change_scan(&scan)?,
@@ -72,12 +73,11 @@ pub(crate) fn presented<T: Tx + ?Sized>(
         inside: let_in == Some(true),
         scanned_at: seen.scanned_at,
         to: Some(cause.device),
-        // What a claim admitted was said when it was made.
-        on_bus: before.is_none_or(|before| before.result != ScanResult::Admitted)
-            || verdict == Verdict::Refused,
         ..Word::about(&scan)
     };
-    desk.heard(tx, &Origin::from(envelope), own)
+    // What became of a claim was said when it was made.
+    let said = before.filter(|before| before.ticket == scan.ticket).map(|before| before.result);
+    desk.heard(tx, &Origin::from(envelope), own, said)
 }
 
 /// What the gate did, or is to do.
@@ -215,24 +215,31 @@ impl<'a> Desk<'a> {
     }
 
     /// Settles the ticket of a scan that came, and tells everybody what follows. `own` is what its sender hears, but for
-    /// what the ticket's other scans make of it.
-    fn heard<T: Tx + ?Sized>(&mut self, tx: &mut T, origin: &Origin, own: Word<'_>) -> Result<(), Fault> {
+    /// what the ticket's other scans make of it; `said` is what the others know of it.
+    fn heard<T: Tx + ?Sized>(
+        &mut self,
+        tx: &mut T,
+        origin: &Origin,
+        own: Word<'_>,
+        said: Option<ScanResult>,
+    ) -> Result<(), Fault> {
         let settled = settle(tx, &own.scan.ticket)?;
         let first = settled.first.as_ref();
-        let is_first = first.is_some_and(|first| is_same(first, own.scan));
         let result = match own.scan.result {
             ScanResult::Refused => ScanResult::Refused,
-            _ if is_first => ScanResult::Admitted,
+            _ if first.is_some_and(|first| is_same(first, own.scan)) => ScanResult::Admitted,
             _ => ScanResult::Duplicate,
         };
         let scan = Scan { result, ..own.scan.clone() };
-        let first_before = first.filter(|_| result == ScanResult::Duplicate);
         let inside = own.inside || result == ScanResult::Admitted;
-        self.say(tx, origin, &Word { scan: &scan, inside, first: first_before, ..own })?;
+        let (first, on_bus) = (first.filter(|_| result == ScanResult::Duplicate), said != Some(result));
+        self.say(tx, origin, &Word { scan: &scan, inside, first, on_bus, ..own })?;
         if result != ScanResult::Refused && scan.flaw.is_some() {
             self.alarm(tx, origin, "admitted_invalid", &scan, None)?;
         }
-        if let Some(first) = first_before
+        // A device that asks about a ticket it let in itself has let nobody in again.
+        let news = on_bus && (inside || first.is_some_and(|first| first.device != scan.device));
+        if let Some(first) = first.filter(|_| news)
             && is_double(tx, &scan, first)?
         {
             self.double(tx, origin, (&scan, inside), first)?;

@@ -12,7 +12,7 @@ use crate::tx::{
     Order, OrderState, Scan, ScanResult, Scope, Tx,
 };
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 type Life = (Device, String);
 
@@ -31,6 +31,7 @@ pub struct Memory {
     policy: Policy,
     claims: BTreeMap<(Device, EventId), Claimed>,
     gates: BTreeMap<Device, UnixMillis>,
+    digests: VecDeque<(Key, UnixMillis)>,
     feeds: BTreeMap<Device, Vec<FeedEvent>>,
     incarnations: BTreeMap<Life, Incarnation>,
     arrivals: BTreeSet<(Life, u64)>,
@@ -294,6 +295,15 @@ impl Tx for Memory {
 
     fn put_claim(&mut self, claimed: &Claimed) -> Result<(), Fault> {
         insert(&mut self.claims, (claimed.device.clone(), claimed.event), claimed.clone(), "claims")
+    }
+
+    fn put_digest(&mut self, ticket: &Key, until: UnixMillis) -> Result<(), Fault> {
+        self.digests.push_back((ticket.clone(), until));
+        Ok(())
+    }
+
+    fn take_digest(&mut self) -> Result<Option<(Key, UnixMillis)>, Fault> {
+        Ok(self.digests.pop_front())
     }
 
     fn gates_since(&mut self, since: UnixMillis, limit: usize) -> Result<Vec<Device>, Fault> {

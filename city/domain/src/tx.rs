@@ -367,6 +367,10 @@ pub trait Tx: Books {
     fn claim(&mut self, device: &Device, event: EventId) -> Result<Option<Claimed>, Fault>;
     /// Records a claim and its answer.
     fn put_claim(&mut self, claimed: &Claimed) -> Result<(), Fault>;
+    /// Notes an admission of which other gates are to hear until a time.
+    fn put_digest(&mut self, ticket: &Key, until: UnixMillis) -> Result<(), Fault>;
+    /// Removes and returns the oldest of these.
+    fn take_digest(&mut self) -> Result<Option<(Key, UnixMillis)>, Fault>;
     /// Devices of gates that were heard since, the latest first, at most so many.
     fn gates_since(&mut self, since: UnixMillis, limit: usize) -> Result<Vec<Device>, Fault>;
 

@@ -2,12 +2,13 @@
 
 use super::problem::Trouble;
 use super::{App, json_text};
-use crate::store::{Cursor, Feed, feed_after};
+use crate::clock;
+use crate::store::{Cursor, Feed, feed_after, seen_at};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use city_domain::{Principal, limits};
+use city_domain::{Principal, Role, limits};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,6 +43,7 @@ async fn listen(app: &App, principal: Principal, wanted: Wanted) -> Result<Feed,
         None | Some("") => start,
         Some(text) => Cursor::parse(app.city.id, text).ok_or_else(gone)?,
     };
+    note_visit(app, &principal).await?;
     let wait = Duration::from_secs(wanted.wait.unwrap_or(0).min(limits::FEED_WAIT_S_MAX));
     let until = Instant::now() + wait;
     let bell = app.bells.of(&principal.device);
@@ -64,6 +66,20 @@ async fn listen(app: &App, principal: Principal, wanted: Wanted) -> Result<Feed,
             _ = closing.wait_for(|closing| *closing) => {}
         }
     }
+}
+
+/// A gate that only listens is there too, so that it is told what the others let in.
+async fn note_visit(app: &App, principal: &Principal) -> Result<(), Trouble> {
+    if principal.role != Role::Gate {
+        return Ok(());
+    }
+    let device = principal.device.clone();
+    let seen = app.readers.ask(move |connection| seen_at(connection, &device)).await;
+    let seen = seen.map_err(|_| Trouble::storage())?.unwrap_or_default();
+    if seen.0 + limits::SEEN_STEP_MS.unsigned_abs() < clock::now().0 {
+        app.writer.see(principal.device.clone());
+    }
+    Ok(())
 }
 
 /// Counts one waiting poll for as long as it lives.

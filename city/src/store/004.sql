@@ -46,6 +46,13 @@ CREATE TABLE claims (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX claims_by_age ON claims (received);
 
+-- Admissions of which other gates are to hear.
+CREATE TABLE digests (
+  place INTEGER PRIMARY KEY,
+  ticket TEXT NOT NULL,
+  until INTEGER NOT NULL
+) STRICT;
+
 -- What was wrong with the ticket, whatever became of the scan.
 ALTER TABLE scans ADD COLUMN flaw TEXT
   CHECK (flaw IN ('unknown_ticket', 'revoked', 'not_yet_valid', 'expired', 'wrong_gate'));

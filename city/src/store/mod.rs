@@ -11,7 +11,9 @@ mod tx;
 
 pub(crate) use books::{Story, duplicates, refund, settled_up_to};
 pub(crate) use bus::{dead_letter, dead_letters};
-pub(crate) use read::{Cursor, Feed, TicketView, case, feed_after, levels, missing, order, ticket, totals};
+pub(crate) use read::{
+    Cursor, Feed, TicketView, case, feed_after, levels, missing, order, seen_at, ticket, totals,
+};
 pub(crate) use tickets::{
     Wanted, put_signing_key, put_ticket, put_ticket_policy, revoke_ticket, signing_key, ticket_keys, tickets,
     used_twice,

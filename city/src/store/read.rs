@@ -4,7 +4,7 @@ use super::tx::{CASE, ORDER, SCANS, TICKETS, read_case, read_order, read_scan, r
 use super::{int, strange, whole};
 use crate::metrics::Levels;
 use city_domain::{Case, Order, Scan, Ticket, limits};
-use conch::event::{Device, EventId, Key};
+use conch::event::{Device, EventId, Key, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
@@ -48,14 +48,15 @@ pub(crate) fn ticket(connection: &Connection, key: &Key) -> rusqlite::Result<Opt
         .prepare_cached(&format!(
             "{SCANS} WHERE ticket = ?1 ORDER BY result <> 'admitted', position LIMIT 1"
         ))?
-        .query_row(own, read_scan)?;
+        .query_row(own, read_scan)
+        .optional()?;
     let mut duplicates = connection.prepare_cached(&format!(
         "{SCANS} WHERE ticket = ?1 AND result = 'duplicate' ORDER BY at, event, device LIMIT ?2"
     ))?;
     let duplicates = duplicates
         .query_map(params![key.as_str(), limits::TICKET_DUPLICATES_MAX], read_scan)?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Some(TicketView { issued, first: Some(first), duplicates, scans }))
+    Ok(Some(TicketView { issued, first, duplicates, scans }))
 }
 
 /// A place in a feed. It names the city, so that the cursor of a city that lost its file is recognised as such.
@@ -120,6 +121,14 @@ pub(crate) fn feed_after(
     let sequence = rows.last().map_or(after.sequence, |(sequence, _)| *sequence);
     let events = rows.into_iter().map(|(_, body)| body).collect();
     Ok(Some(Feed { events, cursor: Cursor { sequence, ..after } }))
+}
+
+/// When a device was last heard, as far as it was noted.
+pub(crate) fn seen_at(connection: &Connection, device: &Device) -> rusqlite::Result<Option<UnixMillis>> {
+    connection
+        .prepare_cached("SELECT seen_at FROM devices WHERE device = ?1")?
+        .query_row([device.as_str()], |row| Ok(UnixMillis(whole(row, 0)?)))
+        .optional()
 }
 
 /// How many sequences of all devices are missing.

@@ -106,3 +106,33 @@ pub(crate) fn used_twice(
         statement.query_map([limit], |row| Ok((row.get(0)?, whole(row, 1)?, UnixMillis(whole(row, 2)?))))?;
     rows.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{STEPS, file, open, ticket};
+    use super::*;
+    use city_domain::ScanResult;
+
+    /// What gates did under the layouts before tickets were issued here.
+    #[test]
+    fn scans_of_earlier_layouts_are_kept() {
+        let data = std::env::temp_dir().join(format!("city-store-{}-scans", std::process::id()));
+        let _ = std::fs::remove_dir_all(&data);
+        std::fs::create_dir_all(&data).unwrap();
+        let old = Connection::open(file(&data)).unwrap();
+        STEPS[..3].iter().for_each(|step| old.execute_batch(step).unwrap());
+        old.pragma_update(None, "user_version", 3).unwrap();
+        old.execute_batch(
+            "INSERT INTO admissions VALUES ('t-1', x'00000000000000000000000000000001', 'gate-n1', 'n1', 7);
+             INSERT INTO scans VALUES ('t-1', 1, x'00000000000000000000000000000001', 'gate-n1', 'n1', 'admitted', 7);
+             INSERT INTO scans VALUES ('t-1', 2, x'00000000000000000000000000000002', 'gate-s1', 's1', 'duplicate', 5);",
+        )
+        .unwrap();
+        drop(old);
+        let view = ticket(&open(&data).unwrap(), &Key::parse("t-1").unwrap()).unwrap().unwrap();
+        let first = view.first.unwrap();
+        assert_eq!((first.result, first.at, first.flaw), (ScanResult::Admitted, UnixMillis(7), None));
+        assert_eq!((view.issued, view.duplicates.len(), view.scans), (None, 1, 2));
+        std::fs::remove_dir_all(data).unwrap();
+    }
+}

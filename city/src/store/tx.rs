@@ -444,6 +444,24 @@ impl Tx for SqlTx<'_> {
         )
     }
 
+    fn put_digest(&mut self, ticket: &Key, until: UnixMillis) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO digests (ticket, until) VALUES (?1, ?2)",
+            params![ticket.as_str(), int(until.0)],
+        )
+    }
+
+    fn take_digest(&mut self) -> Result<Option<(Key, UnixMillis)>, Fault> {
+        self.find(
+            "DELETE FROM digests WHERE place = (SELECT min(place) FROM digests) RETURNING ticket, until",
+            [],
+            |row| {
+                let ticket = Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?;
+                Ok((ticket, UnixMillis(whole(row, 1)?)))
+            },
+        )
+    }
+
     fn gates_since(&mut self, since: UnixMillis, limit: usize) -> Result<Vec<Device>, Fault> {
         self.list(
             "SELECT device FROM devices WHERE role = 'gate' AND seen_at >= ?1 ORDER BY seen_at DESC, device LIMIT ?2",

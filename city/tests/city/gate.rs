@@ -161,6 +161,28 @@ fn a_claim_decides_once_and_its_event_confirms_it() {
 }
 
 #[test]
+fn of_many_gates_that_ask_at_once_one_opens() {
+    let town = Town::open();
+    let gates: Vec<_> = (0..8).map(|n| town.enrol(&format!("gate-{n}"), Role::Gate)).collect();
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let asks: Vec<_> = gates
+            .iter()
+            .flat_map(|gate| {
+                let key = crate::town::some_id();
+                // Each asks twice with the same key, as after a lost answer.
+                [key.clone(), key].map(|key| scope.spawn(move || claim(gate, "t-1", "n1", &key).json()))
+            })
+            .collect();
+        asks.into_iter().map(|ask| ask.join().unwrap()).collect()
+    });
+    for pair in answers.chunks(2) {
+        assert_eq!(pair[0], pair[1], "the same key, the same answer");
+    }
+    assert_eq!(answers.iter().filter(|answer| answer["decision"] == "admit").count(), 2, "{answers:?}");
+    assert_eq!(town.totals()["admissions"], 1);
+}
+
+#[test]
 fn a_claim_survives_a_power_cut_with_its_answer() {
     let town = Town::open();
     let (token, key, first) = {
@@ -223,6 +245,19 @@ fn a_digest_reaches_the_other_gates_and_not_its_own() {
 }
 
 #[test]
+fn a_gate_that_only_listens_is_told_too_and_one_that_is_away_is_not() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    town.enrol("gate-w1", Role::Gate);
+    town.meddle().execute("UPDATE devices SET seen_at = 1 WHERE device <> 'gate-n1'", []).unwrap();
+    south.get("/v1/feed");
+    until("it was seen", || town.count("SELECT seen_at > 1 FROM devices WHERE device = 'gate-s1'") == 1);
+    north.send(&let_in(&north, "t-1", "n1"));
+    until("the digest", || heard(&south).len() == 1);
+    assert_eq!(town.count("SELECT count(*) FROM feed WHERE device = 'gate-w1'"), 0);
+}
+
+#[test]
 fn digests_whose_time_has_come_leave_the_feed_and_no_cursor_goes_stale() {
     let town = Town::open();
     let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
@@ -259,4 +294,89 @@ fn a_claim_whose_gate_let_nobody_in_frees_the_ticket() {
     let other = altered(&north.scan("t-1", "n1"), "\"n1\"", "\"n2\"");
     north.send(&other);
     assert_eq!(north.get("/v1/tickets/t-1").json()["eventId"], json!(other.id));
+}
+
+#[test]
+fn a_claim_taken_back_gives_the_admission_to_the_next_scan() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    let scan = decided(&north, "t-1", "n1", "refused");
+    claim(&north, "t-1", "n1", &scan.id);
+    std::thread::sleep(Duration::from_millis(5));
+    let other = let_in(&south, "t-1", "s1");
+    south.send(&other);
+    north.send(&scan);
+    let ticket = north.get("/v1/tickets/t-1").json();
+    assert_eq!((&ticket["eventId"], &ticket["duplicates"]), (&json!(other.id), &json!([])));
+    let told: Vec<String> = kinds(&south).into_iter().filter(|kind| kind.starts_with("gate.auth")).collect();
+    assert_eq!(told, ["gate.auth.v2.duplicate_admission", "gate.auth.v2.admitted"]);
+}
+
+#[test]
+fn a_claim_for_another_ticket_than_its_event_frees_that_ticket() {
+    let town = Town::open();
+    let north = town.enrol("gate-n1", Role::Gate);
+    north.send(&let_in(&north, "t-2", "n1"));
+    let scan = let_in(&north, "t-2", "n1");
+    claim(&north, "t-1", "n1", &scan.id);
+    assert_eq!(north.send(&scan).verdicts(), ["accepted"]);
+    assert_eq!(north.get("/v1/tickets/t-1").status, 404);
+    let ticket = north.get("/v1/tickets/t-2").json();
+    assert_eq!((&ticket["scans"], &ticket["duplicates"][0]["eventId"]), (&json!(2), &json!(scan.id)));
+}
+
+/// Whatever the decisions say, the books hold one admission a ticket.
+#[test]
+fn the_books_take_no_second_admission() {
+    let town = Town::open();
+    let north = town.enrol("gate-n1", Role::Gate);
+    north.send(&let_in(&north, "t-1", "n1"));
+    north.send(&let_in(&north, "t-1", "n1"));
+    let books = town.meddle();
+    for sql in [
+        "UPDATE scans SET result = 'admitted' WHERE result = 'duplicate'",
+        "INSERT INTO admissions VALUES ('t-1', zeroblob(16), 'gate-n1', 'n1', 1)",
+    ] {
+        assert!(books.execute(sql, []).is_err(), "{sql}");
+    }
+}
+
+/// The domain's properties hold over the real books: events of a whole evening in a shuffled order, some of them claimed.
+#[test]
+fn after_an_evening_in_any_order_every_admission_is_its_tickets_earliest_scan() {
+    let town = Town::open();
+    let gates: Vec<_> = (0..3).map(|n| town.enrol(&format!("gate-{n}"), Role::Gate)).collect();
+    let mut events: Vec<(usize, String, Event)> = Vec::new();
+    for n in 0..90 {
+        let (by, ticket) = (n % 3, format!("t-{}", n * 7 % 10));
+        let gate = &gates[by];
+        let event = match n * 5 % 4 {
+            0 => verified(gate, &ticket, "n1"),
+            1 => let_in(gate, &ticket, "n1"),
+            2 => decided(gate, &ticket, "n1", "refused"),
+            _ => gate.scan(&ticket, "n1"),
+        };
+        events.push((by, ticket, event));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // The same order in every run: 37 has no divisor in common with 90.
+    let order = (0..90).map(|n| &events[n * 37 % 90]);
+    for (n, (by, ticket, event)) in order.enumerate() {
+        if n % 3 == 0 {
+            assert_eq!(claim(&gates[*by], ticket, "n1", &event.id).status, 200);
+        }
+        if n % 5 != 0 {
+            assert_eq!(gates[*by].send(event).verdicts(), ["accepted"]);
+        }
+    }
+    let wrong = "SELECT count(*) FROM admissions AS own WHERE NOT EXISTS (
+        SELECT 1 FROM scans AS s WHERE s.ticket = own.ticket AND s.event = own.event AND s.device = own.device
+        AND s.result = 'admitted' AND s.at = own.at AND NOT EXISTS (
+            SELECT 1 FROM scans AS o WHERE o.ticket = s.ticket AND o.result <> 'refused'
+            AND (o.at, o.event, o.device) < (s.at, s.event, s.device)))";
+    assert_eq!(town.count(wrong), 0);
+    let admitted = town.count("SELECT count(DISTINCT ticket) FROM scans WHERE result <> 'refused'");
+    assert_eq!(town.count("SELECT count(*) FROM admissions"), admitted);
+    assert_eq!(town.count("SELECT count(*) FROM scans WHERE result = 'admitted'"), admitted);
+    assert_eq!(town.count("SELECT count(*) FROM dead_letters"), 0);
 }

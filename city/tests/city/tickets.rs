@@ -95,6 +95,16 @@ fn the_secret_key_is_never_printed_and_the_public_one_stays() {
 }
 
 #[test]
+fn a_code_can_be_printed_again_unless_its_ticket_was_taken_back() {
+    let town = Town::open();
+    let (ticket, code) = issue(&town, &["--class", "crew", "--until", "2027-01-01T00:00:00Z"]);
+    assert_eq!(city(&town, &["tickets", "print", &ticket]).trim(), code);
+    assert!(fails(&town, &["tickets", "print", "t-9"]).contains("issued no ticket"));
+    city(&town, &["tickets", "revoke", &ticket, "--reason", "resold"]);
+    assert!(fails(&town, &["tickets", "print", &ticket]).contains("resold"));
+}
+
+#[test]
 fn what_cannot_be_issued_is_told() {
     let town = Town::open();
     for (options, what) in [
