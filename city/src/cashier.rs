@@ -4,6 +4,7 @@ use crate::machinery::ACQUIRER;
 use city_domain::{Answer, Call, Listed, Movement, PaymentGateway, Service, limits};
 use serde::Deserialize;
 use serde_json::json;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,6 +43,8 @@ struct Entry {
 impl HttpAcquirer {
     pub(crate) fn new(address: &str, timeout_ms: u64) -> Self {
         let agent = Agent::config_builder()
+            // What the environment names for browsing is no way for money.
+            .proxy(None)
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(Duration::from_millis(timeout_ms)))
@@ -113,17 +116,16 @@ impl PaymentGateway for HttpAcquirer {
         let text = answer.body_mut().read_to_string().ok()?;
         let list: List = serde_json::from_str(&text).ok()?;
         let up_to = list.movements.iter().map(|entry| entry.number).max().unwrap_or(after);
-        // A kind of movement this release does not know must not pass for one it knows, nor be passed over.
-        let movements = list.movements.into_iter().map(|entry| {
-            Some(Movement {
-                service: Service::parse(&entry.service)?,
-                reference: entry.reference,
-                operation: entry.id,
-                amount: entry.amount,
-                currency: entry.currency,
-            })
-        });
-        Some(Listed { movements: movements.collect::<Option<_>>()?, up_to })
+        let mut listed = Listed { after, up_to, ..Listed::default() };
+        for Entry { reference, id, service, amount, currency, .. } in list.movements {
+            match Service::parse(&service) {
+                Some(service) if matches!(service, Service::Capture | Service::Refund) => {
+                    listed.movements.push(Movement { reference, operation: id, service, amount, currency });
+                }
+                _ => listed.strange.push(reference),
+            }
+        }
+        Some(listed)
     }
 }
 
@@ -158,7 +160,9 @@ fn ask(gateway: &dyn PaymentGateway, calls: &Mutex<Receiver<Call>>, tell: impl F
     loop {
         let next = calls.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(call) = next else { return };
-        let answer = gateway.make(&call);
+        // A caller that is gone would leave its call to nobody.
+        let made = catch_unwind(AssertUnwindSafe(|| gateway.make(&call)));
+        let answer = made.unwrap_or(Answer::Unknown);
         if !tell(Word::Answered(Box::new((call, answer)))) {
             return;
         }
@@ -167,21 +171,23 @@ fn ask(gateway: &dyn PaymentGateway, calls: &Mutex<Receiver<Call>>, tell: impl F
 
 fn settle(gateway: &dyn PaymentGateway, from: u64, every: Duration, tell: impl Fn(Word) -> bool) {
     let mut up_to = from;
+    let mut deaf = false;
     loop {
-        let mut more = false;
-        if let Some(listed) = gateway.list(up_to)
-            && listed.up_to > up_to
-        {
+        let before = up_to;
+        let listed = gateway.list(up_to.saturating_sub(limits::LIST_OVERLAP));
+        if listed.is_none() && !deaf {
+            tracing::error!("the acquirer's list cannot be read; what only it knows is not found meanwhile");
+        }
+        deaf = listed.is_none();
+        if let Some(listed) = listed.filter(|listed| before > 0 || *listed != Listed::default()) {
             let (taken, wait) = channel();
             if !tell(Word::Listed(listed, taken)) {
                 return;
             }
             // Without a word it was not taken, and comes again.
-            if let Ok(place) = wait.recv() {
-                (up_to, more) = (place, true);
-            }
+            up_to = wait.recv().unwrap_or(before);
         }
-        if !more {
+        if up_to <= before {
             std::thread::sleep(every);
         }
     }

@@ -18,6 +18,7 @@ pub(crate) fn start(
 
 fn run(address: &str, errands: &Receiver<Errand>, done: impl Fn(Errand, bool)) {
     let agent: Agent = Agent::config_builder()
+        .proxy(None)
         .http_status_as_error(false)
         .max_redirects(0)
         .timeout_global(Some(Duration::from_millis(limits::WEBHOOK_TIMEOUT_MS)))

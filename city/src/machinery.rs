@@ -296,7 +296,7 @@ impl Machinery {
             }
             if own.cashier.is_some() {
                 let room = limits::CALLS_MAX.saturating_sub(own.asking.len());
-                moved.calls = hand_out(tx, turn.now, room, &|id| own.asking.contains(id))?;
+                moved.calls = hand_out(tx, room, &|id| own.asking.contains(id), turn)?;
                 moved.events += moved.calls.len();
                 // With no room left the next answer makes some.
                 let next = tx.next_operation()?.filter(|_| moved.calls.len() < room);

@@ -128,7 +128,7 @@ pub(crate) struct ServeOptions {
     /// host is ever shown.
     #[arg(long, env = "CITY_ALERTS_WEBHOOK", hide_env_values = true)]
     alerts_webhook: Option<String>,
-    /// The acquirer that moves money for payments that were authorized online. Without one such payments fail.
+    /// The acquirer that moves money for payments that were authorized online. Without one they wait for it, and nothing new is authorized.
     #[arg(long, env = "CITY_ACQUIRER", hide_env_values = true)]
     acquirer: Option<String>,
     /// A simulated acquirer instead, with books of its own beside the city's; no money moves. It may be told to fail:

@@ -46,6 +46,8 @@ pub(crate) enum ServeProblem {
     Webhook,
     /// The acquirer's address is none.
     Acquirer,
+    /// Another acquirer has not answered everything.
+    OtherAcquirer(String),
     /// The simulated acquirer did not start.
     Simulated(acquirer::Problem),
     /// A file of the operator's cannot be used.
@@ -67,6 +69,10 @@ impl std::fmt::Display for ServeProblem {
                 f.write_str("--alerts-webhook is an address that begins with https:// or http://")
             }
             Self::Acquirer => f.write_str("--acquirer is an address that begins with https:// or http://"),
+            Self::OtherAcquirer(known) => write!(
+                f,
+                "the acquirer {known} has not answered everything it was asked; start with that one until it has"
+            ),
             Self::Simulated(problem) => problem.fmt(f),
             Self::Unusable(path, problem) => write!(f, "{} cannot be used: {problem}", path.display()),
             Self::Io(what, error) => write!(f, "{what}: {error}"),
@@ -170,11 +176,25 @@ fn acquirer(options: &ServeOptions, connection: &Connection) -> Result<Option<Ac
             tracing::warn!(address = %running.address, "a simulated acquirer moves the money: none is real");
             format!("http://{}", running.address)
         }
-        (None, None) => return Ok(None),
+        (None, None) => {
+            let open = store::open_operations(connection).map_err(OpenProblem::Sql)?;
+            if open > 0 {
+                tracing::warn!(
+                    open,
+                    "payments wait for an acquirer, and none is named: start with --acquirer"
+                );
+            }
+            return Ok(None);
+        }
     };
+    // The simulated one is the same wherever it listens: its books lie beside the city's.
+    let name = if options.acquirer.is_some() { address.as_str() } else { "simulated" };
+    let settled_up_to = store::name_acquirer(connection, name)
+        .map_err(OpenProblem::Sql)?
+        .map_err(|known| ServeProblem::OtherAcquirer(horn::shown(&known)))?;
     Ok(Some(Acquirer {
         gateway: Arc::new(HttpAcquirer::new(&address, options.acquirer_timeout_ms)),
-        settled_up_to: store::settled_up_to(connection).map_err(OpenProblem::Sql)?,
+        settled_up_to,
         settle_every: Duration::from_secs(options.settle_every_s),
     }))
 }

@@ -11,8 +11,9 @@ use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
 use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
 use city_domain::{
-    Answer, Answered, Begun, Call, City, Claim, ClaimChanged, Examined, Judged, Listed, Owed, PaymentGateway,
-    Principal, Request, Role, StaleEpoch, Wish, authorize, claim, enter, ingest, limits, note,
+    Answer, Answered, Authorization, Begun, Call, City, Claim, ClaimChanged, Examined, Judged, Listed, Owed,
+    PaymentGateway, Principal, Request, Role, StaleEpoch, Wish, authorize, claim, enter, ingest, limits,
+    note, standing,
 };
 use conch::event::{Device, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -85,6 +86,7 @@ enum Job {
     Enrol(Enrolment, Reply<Option<Enrolled>>),
     Decide(Box<Verdict>, Reply<Taken>),
     Authorize(Box<Wish>, Reply<Begun>),
+    Standing(Box<Wish>, Reply<Option<Authorization>>),
     Claim(Box<Claim>, Reply<Claimed>),
     /// A device was heard that sends nothing; nobody waits for it.
     See(Device),
@@ -245,6 +247,11 @@ impl Writer {
         self.put(|reply| Job::Authorize(Box::new(wish), reply)).await
     }
 
+    /// How an authorization stands after the acquirer was asked.
+    pub(crate) async fn standing(&self, wish: Wish) -> Result<Option<Authorization>, NotWritten> {
+        self.put(|reply| Job::Standing(Box::new(wish), reply)).await
+    }
+
     /// Takes the acquirer's answer, and returns when that is over. What could not be written is asked for again by
     /// itself.
     pub(crate) async fn answered(&self, call: Call, answer: Answer) {
@@ -337,6 +344,7 @@ enum Done {
     Enrolled(Option<Enrolled>, Reply<Option<Enrolled>>),
     Decided(Box<Taken>, Reply<Taken>),
     Authorized(Box<Begun>, Reply<Begun>),
+    Stood(Option<Box<Authorization>>, Reply<Option<Authorization>>),
     Claimed(Box<Claimed>, Reply<Claimed>),
 }
 
@@ -352,6 +360,15 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
             (Job::Deliver(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Enrol(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Decide(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Standing(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            (Job::Standing(wish, reply), Ok(())) => {
+                let found =
+                    savepoint(connection, || Ok(standing(&mut SqlTx(connection), &wish, clock::now())?));
+                match found {
+                    Ok(found) => done.push(Done::Stood(found.map(Box::new), reply)),
+                    Err(error) => fail(&error, reply),
+                }
+            }
             (Job::Authorize(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Authorize(wish, reply), Ok(())) => {
                 let begun = savepoint(connection, || {
@@ -421,6 +438,8 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
         Done::Enrolled(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Decided(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Authorized(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Stood(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
+        Done::Stood(found, reply) => drop(reply.send(Ok(found.map(|found| *found)))),
         Done::Authorized(begun, reply) => drop(reply.send(Ok(*begun))),
         Done::Claimed(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Claimed(claimed, reply) => drop(reply.send(Ok(*claimed))),

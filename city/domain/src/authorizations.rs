@@ -88,15 +88,28 @@ fn again<T: Tx + ?Sized>(
     let Some(operation) = tx.operation(&known.reference)? else {
         return Err(Fault(format!("{} was never asked for", known.reference)));
     };
-    // Nobody else queries it meanwhile.
+    // Nobody else asks meanwhile. What the acquirer has not heard of is sent; else it is queried.
+    let query = operation.stand == Stand::Asked;
     let operation =
         Operation { stand: Stand::Asked, due: Some(UnixMillis(now.0 + ASK_AGAIN_MS)), ..operation };
     tx.put_operation(&operation)?;
-    Ok(Begun::Call(Call { operation, query: true, traceparent: None }))
+    Ok(Begun::Call(Call { operation, query, traceparent: None }))
+}
+
+/// How an authorization stands after the acquirer was asked. `None` while nothing is known.
+pub fn standing<T: Tx + ?Sized>(
+    tx: &mut T,
+    wish: &Wish,
+    now: UnixMillis,
+) -> Result<Option<Authorization>, Fault> {
+    match tx.authorization_of(&wish.device, wish.intent)? {
+        Some(known) if known.hold != Hold::Asked => Ok(Some(told(tx, known, now)?)),
+        _ => Ok(None),
+    }
 }
 
 /// The till learns how its authorization stands: from now on it may use it for as long as its outbox keeps an event.
-pub fn told<T: Tx + ?Sized>(
+fn told<T: Tx + ?Sized>(
     tx: &mut T,
     authorization: Authorization,
     now: UnixMillis,

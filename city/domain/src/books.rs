@@ -295,6 +295,8 @@ pub trait Books {
     fn recall_operations(&mut self, now: UnixMillis) -> Result<(), Fault>;
     /// When something is to be looked after next.
     fn next_operation(&mut self) -> Result<Option<UnixMillis>, Fault>;
+    /// What of an order is held and was not used.
+    fn held_for(&mut self, order: &Key) -> Result<Vec<Authorization>, Fault>;
     /// The oldest one without an answer of which nobody was told that it takes long.
     fn oldest_open(&mut self) -> Result<Option<Operation>, Fault>;
 
@@ -305,10 +307,14 @@ pub trait Books {
     fn movement(&mut self, reference: &str) -> Result<Option<Movement>, Fault>;
     /// Notes what it moved, from an answer or from its list. It must not be there.
     fn put_movement(&mut self, movement: &Movement, listed: bool, at: UnixMillis) -> Result<(), Fault>;
-    /// Its list shows it too.
+    /// Its list shows it too, or somebody was told that it does not.
     fn mark_listed(&mut self, reference: &str) -> Result<(), Fault>;
+    /// What moved under an id of ours, and whether its list shows that.
+    fn movements_of(&mut self, operation: &str) -> Result<Vec<(Movement, bool)>, Fault>;
     /// The oldest movement its list does not show, and when we heard of it.
     fn oldest_unlisted(&mut self) -> Result<Option<(Movement, UnixMillis)>, Fault>;
+    /// Notes that a person was told of this. False when it was noted before.
+    fn put_told(&mut self, what: &str) -> Result<bool, Fault>;
     /// How far the acquirer's list was read.
     fn settled_up_to(&mut self) -> Result<u64, Fault>;
     /// Moves it.
@@ -316,6 +322,8 @@ pub trait Books {
 
     /// Money that moved twice, by its reference of ours.
     fn duplicate(&mut self, txn_id: &str) -> Result<Option<Duplicate>, Fault>;
+    /// The same by the acquirer's reference.
+    fn duplicate_of(&mut self, reference: &str) -> Result<Option<Duplicate>, Fault>;
     /// Writes it.
     fn put_duplicate(&mut self, duplicate: &Duplicate) -> Result<(), Fault>;
     /// Adds a step to its history.

@@ -33,7 +33,7 @@ mod versions;
 
 pub use admission::Examined;
 pub use arrival::{Owed, StaleEpoch, enter, note};
-pub use authorizations::{Begun, Wish, authorize, told};
+pub use authorizations::{Begun, Wish, authorize, standing};
 pub use books::{
     Authorization, Books, Duplicate, Hold, Movement, Operation, RefundState, RefundStep, Service, Stand,
     Watcher,

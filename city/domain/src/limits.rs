@@ -74,6 +74,10 @@ pub const ACQUIRER_TIMEOUT_MS: u64 = 10_000;
 /// take.
 pub const ASK_AGAIN_MS: u64 = 30_000;
 const _: () = assert!(ASK_AGAIN_MS > ACQUIRER_TIMEOUT_MS);
+/// Longest reference of the acquirer's, in characters.
+pub const REFERENCE_CHARS_MAX: usize = 128;
+/// How far the reader of the acquirer's list goes back each time, in places: a number may turn up late.
+pub const LIST_OVERLAP: u64 = 50;
 /// Questions to the acquirer that are on their way at once.
 pub const CALLS_MAX: usize = 16;
 /// Refunds of one second capture before a person must look.

@@ -217,7 +217,7 @@ impl Tx for Memory {
 
     fn put_order(&mut self, order: &Order) -> Result<(), Fault> {
         match self.orders.get(&order.key) {
-            Some(standing) if matches!(standing.state, OrderState::Captured | OrderState::Open) => {
+            Some(standing) if standing.state == OrderState::Captured => {
                 Err(Fault("orders: an effect cannot be overwritten".to_owned()))
             }
             _ => {

@@ -150,7 +150,7 @@ impl Said<'_> {
     }
 
     /// What the city says keeps its contracts as strictly as what it is told.
-    fn check(&self, data: &Json) -> Result<(), Fault> {
+    pub(crate) fn check(&self, data: &Json) -> Result<(), Fault> {
         if let Ok(Some(contract)) = contract(self.topic, self.kind)
             && let Err(problem) = contract.check(data, self.key.as_str(), Form::Closed)
         {

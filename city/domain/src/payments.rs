@@ -8,6 +8,7 @@ use crate::books::{Authorization, Duplicate, Hold, Movement, Operation, RefundSt
 use crate::bus::{Failure, Turn};
 use crate::device_of;
 use crate::gateway::{envelope, read};
+use crate::limits::REFERENCE_CHARS_MAX;
 use crate::outcome::{Cause, Outcome};
 use crate::refunds::{self, CAPTURED_TWICE, went_back};
 use crate::tx::{Capture, Fault, Order, OrderState, Tx};
@@ -53,7 +54,8 @@ enum Fit {
 
 fn decide(asked: Option<&Asked>, standing: Option<OrderState>, fit: Fit) -> Decision {
     match standing {
-        Some(OrderState::Captured | OrderState::Open) => return Decision::Deny("already_paid"),
+        Some(OrderState::Captured) => return Decision::Deny("already_paid"),
+        Some(OrderState::Open) => return Decision::Deny("already_promised"),
         Some(OrderState::Pending) => return Decision::Deny("payment_pending"),
         Some(OrderState::Failed) | None => {}
     }
@@ -95,12 +97,14 @@ pub(crate) fn requested<T: Tx + ?Sized>(
         Decision::Command => (OrderState::Pending, None),
         Decision::Fail(reason) => (OrderState::Failed, Some(reason.to_owned())),
         Decision::Deny(reason) => {
-            // What is held for a second payment is let go.
-            if let (Some(authorization), Fit::Own(Hold::Authorized)) = (authorization, fit) {
+            // What is held for a second payment is let go, unless the first may still fail.
+            if let (Some(authorization), Fit::Own(Hold::Authorized)) = (authorization, fit)
+                && standing.as_ref().is_some_and(|order| order.state == OrderState::Captured)
+            {
                 cancel(tx, authorization, now)?;
             }
             let first = standing.and_then(|order| order.txn_id);
-            return Ok(Some(denied(&envelope.topic, asked.as_ref(), first, reason)));
+            return Ok(Some(denied(&envelope.topic, "failed", asked.as_ref(), first, reason)));
         }
     };
     let order = Order {
@@ -169,6 +173,13 @@ fn cancel<T: Tx + ?Sized>(tx: &mut T, authorization: Authorization, now: UnixMil
     tx.put_operation(&Operation::wanted(id, Service::Cancel, &order, reference, (amount, &currency), now))
 }
 
+/// What the acquirer holds under this authorization is of no use.
+pub(crate) fn let_go(tx: &mut dyn Tx, authorize: &Operation, now: UnixMillis) -> Result<(), Fault> {
+    let money = (authorize.amount, authorize.currency.as_str());
+    let (id, about) = (format!("cancel:{}", authorize.id), authorize.id.clone());
+    tx.put_operation(&Operation::wanted(id, Service::Cancel, &authorize.order, about, money, now))
+}
+
 /// An authorization that nobody used in time is let go.
 pub(crate) fn expire(tx: &mut dyn Tx, held: Authorization, now: UnixMillis) -> Result<(), Fault> {
     cancel(tx, held, now)
@@ -182,6 +193,17 @@ pub(crate) fn repeated<T: Tx + ?Sized>(
 ) -> Result<Option<Outcome>, Fault> {
     let envelope = cause.envelope;
     let Some(mut order) = tx.order(&envelope.key)? else { return Ok(None) };
+    // Another intent stands there: this one was denied, or a later attempt took its place.
+    if order.intent != envelope.intent {
+        let reason = match order.state {
+            OrderState::Captured => "already_paid".to_owned(),
+            OrderState::Open => "already_promised".to_owned(),
+            OrderState::Pending => "payment_pending".to_owned(),
+            OrderState::Failed => order.reason.unwrap_or_else(|| "refused".to_owned()),
+        };
+        let asked = asked(&envelope.data);
+        return Ok(Some(denied(&envelope.topic, "result_replayed", asked.as_ref(), order.txn_id, &reason)));
+    }
     match order.state {
         OrderState::Pending => {
             let (source, id) = (envelope.source.clone(), envelope.id);
@@ -202,41 +224,66 @@ pub(crate) fn moved(
     turn: &mut Turn<'_>,
 ) -> Result<(), Failure> {
     if let Some(known) = tx.movement(&movement.reference)? {
-        if listed {
-            tx.mark_listed(&movement.reference)?;
+        if known != *movement {
+            return unexplained(tx, "movement_changed", movement, turn);
         }
-        let same = (known.amount, &known.currency, known.service);
-        if same != (movement.amount, &movement.currency, movement.service) {
-            return strange(tx, "movement_changed", movement, turn);
+        let (_, seen) = tx.movements_of(&known.operation)?.into_iter().find(|(own, _)| *own == known).unzip();
+        if listed && seen == Some(false) {
+            tx.mark_listed(&movement.reference)?;
+            return confirm(tx, &movement.operation, turn);
         }
         return Ok(());
     }
-    tx.put_movement(movement, listed, turn.now)?;
-    let Some(operation) = tx.operation(&movement.operation)? else {
-        return strange(tx, "movement_unknown", movement, turn);
+    let operation = tx.operation(&movement.operation)?;
+    let Some(operation) = operation.filter(|own| own.service == movement.service) else {
+        return unexplained(tx, "movement_unknown", movement, turn);
     };
-    if operation.service != movement.service {
-        return strange(tx, "movement_unknown", movement, turn);
-    }
+    tx.put_movement(movement, listed, turn.now)?;
     if (operation.amount, &operation.currency) != (movement.amount, &movement.currency) {
-        strange(tx, "amount_mismatch", movement, turn)?;
+        unexplained(tx, "amount_mismatch", movement, turn)?;
     }
     match movement.service {
         Service::Capture => captured(tx, &operation, movement, turn),
-        Service::Refund => went_back(tx, &operation, &movement.reference, turn),
+        Service::Refund => went_back(tx, &operation, movement, turn),
         Service::Authorize | Service::Cancel => Ok(()),
     }
 }
 
-/// What the acquirer says and the books cannot explain is for a person.
-fn strange(tx: &mut dyn Tx, word: &str, movement: &Movement, turn: &mut Turn<'_>) -> Result<(), Failure> {
+/// What the acquirer says it moved and the books cannot explain is for a person, once.
+fn unexplained(tx: &mut dyn Tx, word: &str, movement: &Movement, turn: &mut Turn<'_>) -> Result<(), Failure> {
+    if !tx.put_told(&format!("{word} {}", movement.reference))? {
+        return Ok(());
+    }
     let order = tx.operation(&movement.operation)?.map(|operation| operation.order);
     let members = vec![
-        ("reference", Json::Text(movement.reference.clone())),
+        ("reference", shown(&movement.reference)),
         ("amount", Json::Number(movement.amount.to_string())),
         ("currency", Json::Text(movement.currency.clone())),
     ];
     alert(tx, word, order.as_ref(), None, members, turn)
+}
+
+/// What the acquirer does with something we asked, and a person should look at.
+pub(crate) fn strange(
+    tx: &mut dyn Tx,
+    word: &str,
+    operation: &Operation,
+    turn: &mut Turn<'_>,
+) -> Result<(), Failure> {
+    let cause = envelope(tx, operation.cause.as_ref())?;
+    let mut members = vec![
+        ("operation", shown(&operation.id)),
+        ("amount", Json::Number(operation.amount.to_string())),
+        ("currency", Json::Text(operation.currency.clone())),
+    ];
+    members.extend(operation.reference.as_ref().map(|reference| ("reference", shown(reference))));
+    alert(tx, word, Some(&operation.order), cause.as_ref(), members, turn)
+}
+
+/// A name of the acquirer's as an alert can carry it.
+pub(crate) fn shown(name: &str) -> Json {
+    let short: String = name.chars().take(REFERENCE_CHARS_MAX).collect();
+    Json::Text(if short.is_empty() { "none".to_owned() } else { short })
 }
 
 /// Raises an alert about an order, or about payments as a whole.
@@ -293,6 +340,10 @@ fn captured(
         currency: movement.currency.clone(),
         at,
     })?;
+    // Nothing more is to be held for it.
+    for held in tx.held_for(&order.key)? {
+        cancel(tx, held, turn.now)?;
+    }
     tell(tx, "captured", &order, &cause, turn)?;
     tell_watchers(tx, &order, turn)
 }
@@ -319,7 +370,25 @@ fn twice(
     };
     tx.put_duplicate(&duplicate)?;
     refunds::put_step(tx, &duplicate, &movement.reference, turn.now)?;
-    refunds::say(tx, &duplicate, "duplicate_captured", CAPTURED_TWICE, turn)
+    confirm(tx, &operation.id, turn)
+}
+
+/// Money has moved twice under one id when the acquirer's own list shows it twice: its answer may have called the same
+/// money by another name, and a payer's only payment must not be given back. What waits for that is told within the hour,
+/// as money the list does not show.
+fn confirm(tx: &mut dyn Tx, operation: &str, turn: &mut Turn<'_>) -> Result<(), Failure> {
+    let moved = tx.movements_of(operation)?;
+    if moved.len() > 1 && moved.iter().any(|(_, listed)| !listed) {
+        return Ok(());
+    }
+    for (movement, _) in moved {
+        if let Some(duplicate) = tx.duplicate_of(&movement.reference)?
+            && duplicate.state == RefundState::Found
+        {
+            refunds::say(tx, &duplicate, "duplicate_captured", CAPTURED_TWICE, turn)?;
+        }
+    }
+    Ok(())
 }
 
 /// The acquirer will not take it: the order failed, unless something else paid it meanwhile.
@@ -337,8 +406,20 @@ pub(crate) fn not_captured(
     }
     let Some(cause) = envelope(tx, operation.cause.as_ref())? else { return Ok(()) };
     let Some(order) = tx.order(&operation.order)? else { return Ok(()) };
-    if order.state != OrderState::Pending || order.event != cause.id {
+    // It said so before, and does not know what became of the earlier one.
+    if !operation.id.ends_with(":1") && reason != "already_paid" {
+        strange(tx, "payment_doubtful", operation, turn)?;
+    }
+    if order.event == cause.id && order.state != OrderState::Pending {
         return Ok(());
+    }
+    if order.event != cause.id {
+        // Another event paid it meanwhile, or is about to: this one did not.
+        let asked = asked(&cause.data);
+        let denied = denied(&cause.topic, "failed", asked.as_ref(), order.txn_id, reason);
+        let device = device_of(&cause.source);
+        let place = (cause.topic.as_str(), "failed", &order.key);
+        return turn.say(tx, place, Some(&cause), device.as_ref(), denied.data());
     }
     let order = Order { state: OrderState::Failed, reason: Some(reason.to_owned()), ..order };
     tx.put_order(&order)?;
@@ -398,10 +479,16 @@ fn said(topic: &Topic, kind: &'static str, order: &Order) -> Outcome {
     )
 }
 
-fn denied(topic: &Topic, asked: Option<&Asked>, first: Option<String>, reason: &str) -> Outcome {
+fn denied(
+    topic: &Topic,
+    kind: &'static str,
+    asked: Option<&Asked>,
+    first: Option<String>,
+    reason: &str,
+) -> Outcome {
     Outcome::new(
         topic,
-        "failed",
+        kind,
         vec![
             ("origTxnId", first.map(Json::Text)),
             ("amount", asked.map(|asked| Json::Number(asked.amount.to_string()))),
@@ -427,7 +514,7 @@ mod tests {
         for method in METHODS {
             for (standing, reason) in [
                 (OrderState::Captured, "already_paid"),
-                (OrderState::Open, "already_paid"),
+                (OrderState::Open, "already_promised"),
                 (OrderState::Pending, "payment_pending"),
             ] {
                 let fit = Fit::Own(Hold::Authorized);

@@ -16,13 +16,13 @@
 //! long is told. The id of a refund is `refund:<dupTxnId>:<number>`, and the store refuses a second one beside one that
 //! is under way or done, and more than was taken.
 
-use crate::books::{Duplicate, Operation, RefundState, RefundStep, Service, Stand};
+use crate::books::{Duplicate, Movement, Operation, RefundState, RefundStep, Service, Stand};
 use crate::bus::{Consumer, Failure, Message, Next, Subscription, Tick, Turn, after_failure};
 use crate::device_of;
 use crate::gateway::envelope;
 use crate::limits::{OPERATION_LATE_MS, REASON_CHARS_MAX, REFUNDS_MAX, TRIES_MAX, UNLISTED_MS};
 use crate::outcome::Outcome;
-use crate::payments::{alert, expire};
+use crate::payments::{alert, expire, shown};
 use crate::tx::{Fault, Tx};
 use conch::event::json::Json;
 use conch::event::{Topic, UnixMillis};
@@ -114,7 +114,7 @@ impl Consumer for Refunds {
                 tx.mark_listed(&movement.reference)?;
                 let order = tx.operation(&movement.operation)?.map(|operation| operation.order);
                 let members = vec![
-                    ("reference", Json::Text(movement.reference)),
+                    ("reference", shown(&movement.reference)),
                     ("amount", Json::Number(movement.amount.to_string())),
                     ("currency", Json::Text(movement.currency)),
                 ];
@@ -142,15 +142,30 @@ fn told_late(tx: &mut dyn Tx, operation: Operation, turn: &mut Turn<'_>) -> Resu
     alert(tx, word, Some(&operation.order), cause.as_ref(), members, turn)
 }
 
+/// Whether this refund is the one that is under way.
+pub(crate) fn is_wanted<T: Tx + ?Sized>(tx: &mut T, operation: &Operation) -> Result<bool, Fault> {
+    let duplicate = of(tx, operation)?;
+    Ok(duplicate.is_some_and(|own| own.state == RefundState::Commanded && refund_id(&own) == operation.id))
+}
+
 /// The acquirer gave money back under this id.
 pub(crate) fn went_back(
     tx: &mut dyn Tx,
     operation: &Operation,
-    reference: &str,
+    movement: &Movement,
     turn: &mut Turn<'_>,
 ) -> Result<(), Failure> {
     match of(tx, operation)? {
-        Some(duplicate) => move_on(tx, duplicate, Happening::Refunded, reference, turn),
+        Some(duplicate) if movement.amount == duplicate.amount => {
+            move_on(tx, duplicate, Happening::Refunded, &movement.reference, turn)
+        }
+        // A part is not the whole: a person sees to the rest.
+        Some(duplicate) => {
+            let refunding = movement.amount.min(duplicate.amount);
+            let part = Duplicate { state: RefundState::Stuck, refunding, ..duplicate };
+            note(tx, &part, &format!("{} of {} went back", movement.amount, part.amount), turn.now)?;
+            about(tx, "raised", &part, "refund_stuck", turn)
+        }
         None => Err(Failure::later("no-duplicate", format!("{} gives nothing back", operation.id))),
     }
 }
@@ -163,8 +178,12 @@ pub(crate) fn refused(
     turn: &mut Turn<'_>,
 ) -> Result<(), Failure> {
     match of(tx, operation)? {
-        // The refusal of an earlier refund says nothing about the one that is under way.
-        Some(duplicate) if operation.id != refund_id(&duplicate) => Ok(()),
+        // The refusal of an earlier refund, or of one that is not needed any more, says nothing about the one that is under way.
+        Some(duplicate)
+            if duplicate.state != RefundState::Commanded || operation.id != refund_id(&duplicate) =>
+        {
+            Ok(())
+        }
         Some(duplicate) => {
             let duplicate = Duplicate { refunding: 0, ..duplicate };
             move_on(tx, duplicate, Happening::Refused, reason, turn)
@@ -173,7 +192,7 @@ pub(crate) fn refused(
     }
 }
 
-fn of(tx: &mut dyn Tx, operation: &Operation) -> Result<Option<Duplicate>, Fault> {
+fn of<T: Tx + ?Sized>(tx: &mut T, operation: &Operation) -> Result<Option<Duplicate>, Fault> {
     let txn_id = operation.id.strip_prefix("refund:").and_then(|rest| rest.rsplit_once(':'));
     txn_id.map_or(Ok(None), |(txn_id, _)| tx.duplicate(txn_id))
 }
@@ -207,7 +226,7 @@ fn move_on(
             about(tx, "raised", &stuck, "refund_stuck", turn)
         }
         Step::Settle => {
-            let settled = Duplicate { state: RefundState::Settled, refunding: 0, ..duplicate };
+            let settled = Duplicate { state: RefundState::Settled, ..duplicate };
             note(tx, &settled, detail, turn.now)?;
             say(tx, &settled, "refunded", "settled_by_hand", turn)?;
             about(tx, "cleared", &settled, "refund_stuck", turn)
@@ -358,7 +377,9 @@ pub fn decide_refund(
         RefundDecision::Settle => Happening::Settled,
     };
     let state = duplicate.state;
-    if step(state, duplicate.attempt, happening) == Step::Stay {
+    // Where a part went back, asking for the whole again would give back too much.
+    let parted = decision == RefundDecision::Retry && duplicate.refunding > 0;
+    if parted || step(state, duplicate.attempt, happening) == Step::Stay {
         return Ok(Err(RefundNotDecided::Stands(state)));
     }
     move_on(tx, duplicate, happening, &format!("{by}: {reason}"), turn)?;

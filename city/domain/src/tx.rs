@@ -335,7 +335,7 @@ pub trait Tx: Books {
 
     /// An order.
     fn order(&mut self, key: &Key) -> Result<Option<Order>, Fault>;
-    /// Writes an order, over an earlier one that failed or is pending if there is one.
+    /// Writes an order, over an earlier one whose money is not on the books if there is one.
     fn put_order(&mut self, order: &Order) -> Result<(), Fault>;
     /// Puts money onto the books.
     fn put_capture(&mut self, capture: &Capture) -> Result<(), Fault>;

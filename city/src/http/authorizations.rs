@@ -50,7 +50,8 @@ async fn hold(app: &App, principal: Principal, request: Request) -> Result<Respo
     let intent = idempotency_key(request.headers())?;
     let _claim = super::events::claim(app, &principal, intent)?;
     let wish = wish(read_small(request).await?, principal, intent)?;
-    let (authorization, replayed) = match begin(app, &wish).await? {
+    let begun = app.writer.authorize(wish.clone()).await.map_err(|problem| not_written(app, problem))?;
+    let (authorization, replayed) = match begun {
         Begun::Known(authorization) => (authorization, true),
         Begun::Call(call) => {
             let asked = tokio::task::spawn_blocking(move || {
@@ -63,21 +64,18 @@ async fn hold(app: &App, principal: Principal, request: Request) -> Result<Respo
             {
                 app.writer.answered(call, answer).await;
             }
-            match begin(app, &wish).await? {
-                Begun::Known(authorization) => (authorization, false),
-                _ => return Err(unknown()),
-            }
+            let stands = app.writer.standing(wish).await.map_err(|problem| not_written(app, problem))?;
+            (stands.ok_or_else(unknown)?, false)
         }
         other => return Err(refused(&other)),
     };
     Ok(answer(&authorization, replayed))
 }
 
-async fn begin(app: &App, wish: &Wish) -> Result<Begun, Trouble> {
-    match app.writer.authorize(wish.clone()).await {
-        Ok(begun) => Ok(begun),
-        Err(NotWritten::Full) => Err(super::events::overloaded(app)),
-        Err(NotWritten::Storage) => Err(Trouble::storage()),
+fn not_written(app: &App, problem: NotWritten) -> Trouble {
+    match problem {
+        NotWritten::Full => super::events::overloaded(app),
+        NotWritten::Storage => Trouble::storage(),
     }
 }
 

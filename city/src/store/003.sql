@@ -33,6 +33,7 @@ CREATE TABLE authorizations (
   at INTEGER NOT NULL,
   UNIQUE (device, intent)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX authorizations_of_order ON authorizations (order_key) WHERE hold = 'authorized';
 CREATE INDEX authorizations_held ON authorizations (expires) WHERE hold = 'authorized';
 
 -- What is asked of the acquirer, each under an id of ours for ever.
@@ -71,11 +72,19 @@ CREATE TABLE movements (
   listed INTEGER NOT NULL CHECK (listed IN (0, 1)),
   at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX movements_of_operation ON movements (operation);
 CREATE INDEX movements_unlisted ON movements (at) WHERE listed = 0;
+
+-- What a person was told of the acquirer's list, once for each.
+CREATE TABLE told (
+  what TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE settlement (
   one INTEGER PRIMARY KEY CHECK (one = 1),
-  up_to INTEGER NOT NULL
+  up_to INTEGER NOT NULL,
+  -- Whose list it is.
+  acquirer TEXT
 ) STRICT;
 
 -- Money that moved although its order was paid.

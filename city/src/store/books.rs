@@ -150,10 +150,28 @@ pub(crate) fn refund(connection: &Connection, txn_id: &str) -> rusqlite::Result<
     Ok(Some(Story { duplicate, steps, asked }))
 }
 
-/// How far the acquirer's list was read.
-pub(crate) fn settled_up_to(connection: &Connection) -> rusqlite::Result<u64> {
-    let found = connection.query_row("SELECT up_to FROM settlement", [], |row| whole(row, 0)).optional()?;
-    Ok(found.unwrap_or(0))
+/// How many things the acquirer was asked and has not answered.
+pub(crate) fn open_operations(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT count(*) FROM operations WHERE due IS NOT NULL", [], |row| whole(row, 0))
+}
+
+/// Notes whose list is read from now on, and tells how far it was. Gives the earlier acquirer's name, and changes nothing,
+/// while that one has not answered everything: what another says of money that moved there is no answer.
+pub(crate) fn name_acquirer(connection: &Connection, name: &str) -> rusqlite::Result<Result<u64, String>> {
+    let found = connection
+        .query_row("SELECT acquirer, up_to FROM settlement", [], |row| Ok((row.get(0)?, whole(row, 1)?)))
+        .optional()?;
+    match found {
+        Some((Some(known), up_to)) if known == name => return Ok(Ok(up_to)),
+        Some((Some(known), _)) if open_operations(connection)? > 0 => return Ok(Err(known)),
+        _ => {}
+    }
+    connection.execute(
+        "INSERT INTO settlement (one, up_to, acquirer) VALUES (1, 0, ?1)
+         ON CONFLICT (one) DO UPDATE SET up_to = 0, acquirer = ?1",
+        [name],
+    )?;
+    Ok(Ok(0))
 }
 
 impl Books for SqlTx<'_> {
@@ -247,6 +265,11 @@ impl Books for SqlTx<'_> {
         Ok(self.find(sql, [], |row| moment(row, 0))?.flatten())
     }
 
+    fn held_for(&mut self, order: &Key) -> Result<Vec<Authorization>, Fault> {
+        let sql = format!("{AUTHORIZATION} WHERE order_key = ?1 AND hold = 'authorized'");
+        self.list(&sql, [order.as_str()], read_authorization)
+    }
+
     fn oldest_open(&mut self) -> Result<Option<Operation>, Fault> {
         let sql = format!("{OPERATION} WHERE due IS NOT NULL AND told_late = 0 ORDER BY at LIMIT 1");
         self.find(&sql, [], read_operation)
@@ -290,8 +313,18 @@ impl Books for SqlTx<'_> {
         self.write("UPDATE movements SET listed = 1 WHERE reference = ?1", [reference])
     }
 
+    fn movements_of(&mut self, operation: &str) -> Result<Vec<(Movement, bool)>, Fault> {
+        let sql = "SELECT reference, operation, service, amount, currency, at, listed FROM movements WHERE operation = ?1";
+        self.list(sql, [operation], |row| Ok((read_movement(row)?.0, row.get::<_, i64>(6)? == 1)))
+    }
+
     fn oldest_unlisted(&mut self) -> Result<Option<(Movement, UnixMillis)>, Fault> {
         self.find(&format!("{MOVEMENT} WHERE listed = 0 ORDER BY at LIMIT 1"), [], read_movement)
+    }
+
+    fn put_told(&mut self, what: &str) -> Result<bool, Fault> {
+        let sql = "INSERT INTO told (what) VALUES (?1) ON CONFLICT DO NOTHING";
+        Ok(self.change(sql, [what])? == 1)
     }
 
     fn settled_up_to(&mut self) -> Result<u64, Fault> {
@@ -307,6 +340,10 @@ impl Books for SqlTx<'_> {
 
     fn duplicate(&mut self, txn_id: &str) -> Result<Option<Duplicate>, Fault> {
         self.find(&format!("{DUPLICATE} WHERE txn_id = ?1"), [txn_id], read_duplicate)
+    }
+
+    fn duplicate_of(&mut self, reference: &str) -> Result<Option<Duplicate>, Fault> {
+        self.find(&format!("{DUPLICATE} WHERE reference = ?1"), [reference], read_duplicate)
     }
 
     fn put_duplicate(&mut self, own: &Duplicate) -> Result<(), Fault> {

@@ -103,7 +103,7 @@ pub(crate) fn dead_letter(connection: &Connection, number: u64) -> rusqlite::Res
 
 impl SqlTx<'_> {
     /// Writes and tells how many rows changed.
-    fn change(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, Fault> {
+    pub(super) fn change(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, Fault> {
         self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(fault)
     }
 }

@@ -9,7 +9,7 @@ mod read;
 mod tickets;
 mod tx;
 
-pub(crate) use books::{Story, duplicates, refund, settled_up_to};
+pub(crate) use books::{Story, duplicates, name_acquirer, open_operations, refund};
 pub(crate) use bus::{dead_letter, dead_letters};
 pub(crate) use read::{
     Cursor, Feed, TicketView, case, feed_after, levels, missing, order, seen_at, ticket, totals,
@@ -93,7 +93,7 @@ pub(crate) fn open(data: &Path) -> Result<Connection, OpenProblem> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(256);
     migrate(&mut connection)?;
     Ok(connection)
 }

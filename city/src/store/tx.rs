@@ -289,7 +289,7 @@ impl Tx for SqlTx<'_> {
         let sql = "INSERT INTO orders (key, state, event, intent, device, amount, currency, method, txn_id, reason, at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
             ON CONFLICT (key) DO UPDATE SET state = ?2, event = ?3, intent = ?4, device = ?5, amount = ?6,
-            currency = ?7, method = ?8, txn_id = ?9, reason = ?10, at = ?11 WHERE orders.state IN ('failed', 'pending')";
+            currency = ?7, method = ?8, txn_id = ?9, reason = ?10, at = ?11 WHERE orders.state <> 'captured'";
         let values = params![
             order.key.as_str(),
             order.state.as_str(),

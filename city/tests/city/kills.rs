@@ -9,11 +9,13 @@ use city_domain::Role;
 use std::collections::BTreeMap;
 use std::sync::RwLock;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const TILLS: usize = 3;
 const ORDERS_PER_TILL: usize = 5;
 const KILLS: usize = 3;
+/// When something is still open then, it will be for ever.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A number drawn from a seed: SplitMix64.
 fn draw(state: &mut u64) -> u64 {
@@ -127,7 +129,9 @@ fn settled(town: &Town, acquirer: &Acquirer) {
         "SELECT (SELECT count(*) FROM operations WHERE due IS NOT NULL) + (SELECT count(*) FROM outgoing)
         + (SELECT count(*) FROM duplicates WHERE state NOT IN ('refunded', 'stuck'))
         + (SELECT count(*) FROM orders WHERE state = 'pending')";
+    let until = Instant::now() + PATIENCE;
     loop {
+        assert!(Instant::now() < until, "{} are open still", town.count(open));
         let listed = town.count("SELECT count(*) FROM movements WHERE listed = 1");
         if town.count(open) == 0 && listed == acquirer.movements().len() as i64 {
             return;

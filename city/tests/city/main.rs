@@ -7,6 +7,7 @@
     reason = "in a test suite a panic is the report"
 )]
 
+mod acquirers;
 mod bus;
 mod delivery;
 mod doors;

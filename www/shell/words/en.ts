@@ -110,6 +110,7 @@ export const en: Words = {
     unknown_type: "The city does not know this kind of record.",
     city_only_type: "Only the city writes this kind of record.",
     no_amount: "There is no amount.",
+    already_promised: "This order is promised already. Settle it as it was promised.",
     payment_pending: "Another payment for this order is still being decided. Do not charge again.",
     unknown_authorization: "The city does not know this online authorisation. Ask for a new one.",
     authorization_mismatch: "The online authorisation is for another order or amount.",

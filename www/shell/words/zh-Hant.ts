@@ -110,6 +110,7 @@ export const zhHant = {
     unknown_type: "市場不認得這種紀錄。",
     city_only_type: "這種紀錄只有市場能寫。",
     no_amount: "沒有金額。",
+    already_promised: "這筆訂單已經記為賒帳，請照約定收。",
     payment_pending: "這筆訂單還有一筆付款在處理，請勿再收。",
     unknown_authorization: "市場不認得這個線上授權，請重新授權。",
     authorization_mismatch: "這個線上授權是別筆訂單或別的金額。",

@@ -55,6 +55,8 @@ impl<'a> Turn<'a> {
         };
         let id = EventId::mint(self.now, (self.entropy)());
         let said = Said { city: self.city, topic: &topic, kind: &kind, key, id, now: self.now };
+        // What would break its contract is this service's mistake, and no failure of the storage's.
+        said.check(&data).map_err(|fault| Failure::never("breaks-contract", fault.0))?;
         said.say(tx, cause, device, data)?;
         self.told.extend(device.cloned());
         Ok(())

@@ -7,7 +7,7 @@ use crate::books::{
 };
 use crate::tx::{Capture, Fault};
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,7 @@ pub(super) struct Money {
     pub(super) operations: BTreeMap<String, Operation>,
     pub(super) movements: BTreeMap<String, (Movement, bool, UnixMillis)>,
     settled_up_to: u64,
+    told: BTreeSet<String>,
     pub(super) duplicates: BTreeMap<String, Duplicate>,
     pub(super) steps: Vec<(String, RefundStep)>,
     watchers: BTreeMap<(Key, String, EventId), Watcher>,
@@ -92,6 +93,11 @@ impl Books for Memory {
         Ok(self.money.operations.values().filter_map(|own| own.due).min())
     }
 
+    fn held_for(&mut self, order: &Key) -> Result<Vec<Authorization>, Fault> {
+        let held = |own: &&Authorization| own.hold == Hold::Authorized && own.order == *order;
+        Ok(self.money.authorizations.values().filter(held).cloned().collect())
+    }
+
     fn oldest_open(&mut self) -> Result<Option<Operation>, Fault> {
         let open = self.money.operations.values().filter(|own| own.due.is_some() && !own.told_late);
         Ok(open.min_by_key(|own| own.at).cloned())
@@ -106,6 +112,9 @@ impl Books for Memory {
     }
 
     fn put_movement(&mut self, movement: &Movement, listed: bool, at: UnixMillis) -> Result<(), Fault> {
+        if movement.amount == 0 || !matches!(movement.service, Service::Capture | Service::Refund) {
+            return Err(Fault("movements: this is no money that moved".to_owned()));
+        }
         let row = (movement.clone(), listed, at);
         insert(&mut self.money.movements, movement.reference.clone(), row, "movements")
     }
@@ -117,9 +126,18 @@ impl Books for Memory {
         Ok(())
     }
 
+    fn movements_of(&mut self, operation: &str) -> Result<Vec<(Movement, bool)>, Fault> {
+        let own = self.money.movements.values().filter(|(movement, ..)| movement.operation == operation);
+        Ok(own.map(|(movement, listed, _)| (movement.clone(), *listed)).collect())
+    }
+
     fn oldest_unlisted(&mut self) -> Result<Option<(Movement, UnixMillis)>, Fault> {
         let unlisted = self.money.movements.values().filter(|(_, listed, _)| !listed);
         Ok(unlisted.min_by_key(|(.., at)| *at).map(|(movement, _, at)| (movement.clone(), *at)))
+    }
+
+    fn put_told(&mut self, what: &str) -> Result<bool, Fault> {
+        Ok(self.money.told.insert(what.to_owned()))
     }
 
     fn settled_up_to(&mut self) -> Result<u64, Fault> {
@@ -135,7 +153,15 @@ impl Books for Memory {
         Ok(self.money.duplicates.get(txn_id).cloned())
     }
 
+    fn duplicate_of(&mut self, reference: &str) -> Result<Option<Duplicate>, Fault> {
+        Ok(self.money.duplicates.values().find(|own| own.reference == reference).cloned())
+    }
+
     fn put_duplicate(&mut self, duplicate: &Duplicate) -> Result<(), Fault> {
+        let twin = |own: &Duplicate| own.reference == duplicate.reference && own.txn_id != duplicate.txn_id;
+        if self.money.duplicates.values().any(twin) {
+            return Err(Fault("duplicates: this money is there already".to_owned()));
+        }
         let whole = matches!(duplicate.state, RefundState::Commanded | RefundState::Refunded);
         if duplicate.refunding > duplicate.amount || (whole && duplicate.refunding != duplicate.amount) {
             return Err(Fault("duplicates: what goes back is not what was taken".to_owned()));
