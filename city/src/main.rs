@@ -90,8 +90,9 @@ pub(crate) struct ServeOptions {
     /// Directory of the built pages, served as they are.
     #[arg(long)]
     pages: Option<PathBuf>,
-    /// Who takes care of which civic report, as JSON: [{ "kind": "noise", "unit": "patrol", "withinMinutes": 60 }, …],
-    /// one of them for "other". Without a file a small table of the city's own holds.
+    /// Who takes care of which civic report, as JSON: [{ "kind": "noise", "unit": "patrol", "withinMinutes": 60,
+    /// "resolveWithinMinutes": 240 }, …], one of them for "other"; the last member may be left out. Without a file a
+    /// small table of the city's own holds.
     #[arg(long)]
     civic_rules: Option<PathBuf>,
     /// The circuits and the importance of their stalls (1 is shed last, 9 first), as JSON: [{ "circuit": "c4",

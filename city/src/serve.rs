@@ -79,7 +79,11 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     if let Some(missing) = options.pages.as_ref().filter(|path| !path.is_dir()) {
         return Err(ServeProblem::NoPages(missing.clone()));
     }
-    let services = services(options)?;
+    let rules = match &options.civic_rules {
+        None => Rules::default(),
+        Some(path) => read(path, Rules::read)?,
+    };
+    let services = services(options, &rules)?;
     // Not by the parser of the command line, which would print what it refuses.
     if options.alerts_webhook.as_deref().is_some_and(|address| !horn::is_address(address)) {
         return Err(ServeProblem::Webhook);
@@ -116,7 +120,10 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         listening: Default::default(),
         pacer: Mutex::new(pacer),
         in_flight: Default::default(),
-        enrolments: Throttle::default(),
+        enrolments: Throttle::new(limits::ENROL_TRIES_PER_MIN),
+        forms: Throttle::new(limits::FORMS_PER_MIN),
+        case_questions: Throttle::new(limits::CASE_QUESTIONS_PER_MIN),
+        rules: Arc::new(rules),
         metrics,
         weather: options.dev.then(Default::default),
         pages: options.pages.clone(),
@@ -137,16 +144,12 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
 }
 
 /// The services that work behind the bus.
-fn services(options: &ServeOptions) -> Result<Services, ServeProblem> {
-    let rules = match &options.civic_rules {
-        None => Rules::default(),
-        Some(path) => read(path, Rules::read)?,
-    };
+fn services(options: &ServeOptions, rules: &Rules) -> Result<Services, ServeProblem> {
     let plan = match &options.circuits {
         None => Plan::default(),
         Some(path) => read(path, Plan::read)?,
     };
-    Ok(vec![Box::new(Civic { rules }), Box::new(Power { plan })])
+    Ok(vec![Box::new(Civic { rules: rules.clone() }), Box::new(Power { plan })])
 }
 
 /// Reads a file the operator wrote.

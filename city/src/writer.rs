@@ -10,7 +10,7 @@ use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
 use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
 use city_domain::{
-    City, Examined, Judged, Owed, Principal, Request, Role, StaleEpoch, enter, ingest, limits, note,
+    City, Examined, Fault, Judged, Owed, Principal, Request, Role, StaleEpoch, enter, ingest, limits, note,
 };
 use conch::event::{Device, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -81,7 +81,15 @@ enum Job {
     Deliver(Box<Delivery>, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrol(Enrolment, Reply<Option<Enrolled>>),
     Decide(Box<Verdict>, Reply<Taken>),
+    Perform(Performance),
 }
+
+/// A piece of work with its own answer: done in the group's transaction, answered once that is known to be durable.
+type Performance = Box<dyn FnOnce(&Connection, &City) -> Ending + Send>;
+/// Answers; told whether the transaction was committed.
+type Ending = Box<dyn FnOnce(bool)>;
+/// A source of random bytes for ids.
+pub(crate) type Entropy<'a> = &'a mut dyn FnMut() -> [u8; 10];
 
 /// A person's decision about a dead letter.
 struct Verdict {
@@ -181,6 +189,29 @@ impl Writer {
         self.put(|reply| Job::Decide(verdict, reply)).await
     }
 
+    /// Has a piece of work done in a transaction; the answer comes after the commit.
+    pub(crate) async fn perform<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut SqlTx<'_>, &City, Entropy<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, NotWritten> {
+        if self.lag.load(Ordering::Relaxed) > limits::OUTGOING_MAX {
+            return Err(NotWritten::Full);
+        }
+        self.put(|reply: Reply<T>| {
+            Job::Perform(Box::new(move |connection, city| {
+                let done = savepoint(connection, || {
+                    with_entropy(|entropy| Ok(work(&mut SqlTx(connection), city, entropy)?))
+                });
+                Box::new(move |committed| match done {
+                    Ok(value) if committed => drop(reply.send(Ok(value))),
+                    Ok(_) => drop(reply.send(Err(NotWritten::Storage))),
+                    Err(problem) => fail(&problem, reply),
+                })
+            }))
+        })
+        .await
+    }
+
     async fn put<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, NotWritten> {
         let (reply, answer) = oneshot::channel();
         self.queue.try_send(Work::Job(job(reply))).map_err(|error| match error {
@@ -244,6 +275,7 @@ enum Done {
     Delivered(Result<Vec<Judged>, StaleEpoch>, Device, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrolled(Option<Enrolled>, Reply<Option<Enrolled>>),
     Decided(Box<Taken>, Reply<Taken>),
+    Performed(Ending),
 }
 
 fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<Job>) {
@@ -258,6 +290,11 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
             (Job::Deliver(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Enrol(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Decide(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
+            // Whoever waits hears that its way ended.
+            (Job::Perform(performance), Err(_)) => drop(performance),
+            (Job::Perform(performance), Ok(())) => {
+                done.push(Done::Performed(performance(connection, city)));
+            }
             (Job::Decide(verdict, reply), Ok(())) => {
                 let Verdict { number, decision, by, reason } = *verdict;
                 let mut tx = SqlTx(connection);
@@ -305,6 +342,7 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
         Done::Enrolled(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Decided(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Decided(taken, reply) => drop(reply.send(Ok(*taken))),
+        Done::Performed(ending) => ending(committed),
         Done::Delivered(judged, device, reply) => {
             if judged.as_ref().is_ok_and(|judged| judged.iter().any(|event| event.told)) {
                 bells.ring(&device);
@@ -319,7 +357,7 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
 #[derive(Debug)]
 enum Problem {
     Sql(rusqlite::Error),
-    Fault(city_domain::Fault),
+    Fault(Fault),
     Random(std::io::Error),
     Panicked,
 }
@@ -341,8 +379,8 @@ impl From<rusqlite::Error> for Problem {
     }
 }
 
-impl From<city_domain::Fault> for Problem {
-    fn from(fault: city_domain::Fault) -> Self {
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
@@ -403,6 +441,11 @@ fn judge(
     request: &Request,
     event: &Examined,
 ) -> Result<Judged, Problem> {
+    with_entropy(|entropy| Ok(ingest(&mut SqlTx(connection), city, request, event, entropy)?))
+}
+
+/// Does work that draws random bytes; when the source runs dry, it fails as a whole.
+fn with_entropy<T>(work: impl FnOnce(Entropy<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
     let dry = Cell::new(None);
     let mut entropy = || {
         random().unwrap_or_else(|error| {
@@ -410,10 +453,10 @@ fn judge(
             [0; 10]
         })
     };
-    let judged = ingest(&mut SqlTx(connection), city, request, event, &mut entropy)?;
+    let done = work(&mut entropy);
     match dry.take() {
         Some(error) => Err(Problem::Random(error)),
-        None => Ok(judged),
+        None => done,
     }
 }
 

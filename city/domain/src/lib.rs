@@ -10,6 +10,7 @@ mod arrival;
 pub mod bus;
 mod civic;
 pub mod contracts;
+mod form;
 mod gate;
 mod ingest;
 pub mod limits;
@@ -26,6 +27,7 @@ mod versions;
 pub use admission::Examined;
 pub use arrival::{Owed, StaleEpoch, enter, note};
 pub use civic::{Civic, Rule, Rules};
+pub use form::{Filed, Form, FormProblem, file};
 pub use ingest::{City, Judged, Request, ingest};
 pub use memory::Memory;
 pub use pacer::Pacer;
@@ -33,8 +35,8 @@ pub use power::{Circuit, Plan, Power};
 pub use refusal::Refusal;
 pub use role::{Principal, Role};
 pub use tx::{
-    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
-    Order, OrderState, Scan, ScanResult, Scope, Tx,
+    Admission, Capture, Case, CaseState, Fault, FeedEvent, FormRow, Gap, InboxRow, Incarnation, IntentRow,
+    Kept, Load, Order, OrderState, Scan, ScanResult, Scope, Tx,
 };
 pub use versions::{cast_down, scan_up};
 

@@ -110,8 +110,21 @@ pub const TOKEN_BYTES: usize = 32;
 /// Enrolments one address may try at once, and again each minute. Eighty bits need no more protection; the
 /// database does.
 pub const ENROL_TRIES_PER_MIN: u32 = 20;
+/// Public forms one address may send at once, and again each minute: behind one address of a mobile network stand many.
+pub const FORMS_PER_MIN: u32 = 20;
+/// Questions about a case one address may ask without a token at once, and again each minute.
+pub const CASE_QUESTIONS_PER_MIN: u32 = 120;
 /// Addresses whose tries are remembered.
-pub const ENROL_ADDRESSES_MAX: usize = 4_096;
+pub const ADDRESSES_MAX: usize = 4_096;
+
+/// Longest kind of a civic report, and longest name of a unit, in characters.
+pub const KIND_CHARS_MAX: usize = 40;
+/// Longest place of a civic report, in characters.
+pub const PLACE_CHARS_MAX: usize = 64;
+/// Longest note of a civic report, in characters.
+pub const NOTE_CHARS_MAX: usize = 500;
+/// Longest way to reach whoever reported, in characters.
+pub const CONTACT_CHARS_MAX: usize = 100;
 
 /// Open connections, each up to one body of memory.
 pub const CONNECTIONS_MAX: usize = 4_096;

@@ -3,7 +3,7 @@
 
 use crate::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
 use crate::tx::{
-    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
+    Admission, Capture, Case, Fault, FeedEvent, FormRow, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
     Order, OrderState, Scan, Scope, Tx,
 };
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
@@ -27,6 +27,9 @@ pub struct Memory {
     arrivals: BTreeSet<(Life, u64)>,
     gaps: BTreeMap<(Life, u64), Gap>,
     cases: BTreeMap<Key, Case>,
+    spots: BTreeMap<(String, String), Key>,
+    forms: BTreeMap<[u8; 32], FormRow>,
+    contacts: BTreeSet<(Key, String)>,
     loads: BTreeMap<(Key, Device), Load>,
     bus: Bus,
 }
@@ -79,6 +82,11 @@ impl Memory {
     /// The civic cases.
     pub fn cases(&self) -> impl Iterator<Item = &Case> {
         self.cases.values()
+    }
+
+    /// Who can be reached about a case.
+    pub fn contacts(&self, case: &Key) -> Vec<&str> {
+        self.contacts.iter().filter(|(own, _)| own == case).map(|(_, contact)| contact.as_str()).collect()
     }
 
     /// All dead letters.
@@ -195,8 +203,35 @@ impl Tx for Memory {
     }
 
     fn next_case(&mut self) -> Result<Option<Case>, Fault> {
-        let open = self.cases.values().filter(|case| case.state == CaseState::Routed && !case.escalated);
-        Ok(open.min_by_key(|case| (case.due, case.key.clone())).cloned())
+        let open = self.cases.values().filter(|case| case.deadline().is_some() && !case.escalated);
+        Ok(open.min_by_key(|case| (case.deadline(), case.key.clone())).cloned())
+    }
+
+    fn spot(&mut self, kind: &str, spot: &str) -> Result<Option<Key>, Fault> {
+        Ok(self.spots.get(&(kind.to_owned(), spot.to_owned())).cloned())
+    }
+
+    fn put_spot(&mut self, kind: &str, spot: &str, case: &Key) -> Result<(), Fault> {
+        self.spots.insert((kind.to_owned(), spot.to_owned()), case.clone());
+        Ok(())
+    }
+
+    fn form(&mut self, asker: &[u8; 32]) -> Result<Option<FormRow>, Fault> {
+        Ok(self.forms.get(asker).cloned())
+    }
+
+    fn put_form(&mut self, asker: &[u8; 32], row: &FormRow) -> Result<(), Fault> {
+        insert(&mut self.forms, *asker, row.clone(), "forms")
+    }
+
+    fn put_contact(&mut self, case: &Key, contact: &str, _at: UnixMillis) -> Result<(), Fault> {
+        self.contacts.insert((case.clone(), contact.to_owned()));
+        Ok(())
+    }
+
+    fn drop_contacts(&mut self, case: &Key) -> Result<(), Fault> {
+        self.contacts.retain(|(own, _)| own != case);
+        Ok(())
     }
 
     fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault> {

@@ -241,12 +241,45 @@ pub struct Case {
     pub reports: u64,
     /// Until when somebody must have taken care of it.
     pub due: UnixMillis,
-    /// Nobody had by then, and it was told.
+    /// Until when it must be over, once somebody takes care of it and if its rule says so.
+    pub resolve_by: Option<UnixMillis>,
+    /// It was late, and that was told.
     pub escalated: bool,
     /// When the city first heard of it.
     pub reported_at: UnixMillis,
     /// When it last changed.
     pub changed_at: UnixMillis,
+}
+
+impl Case {
+    /// Whether somebody still has to do something.
+    pub fn is_open(&self) -> bool {
+        self.state != CaseState::Resolved
+    }
+
+    /// When it is late, if it can be.
+    pub fn deadline(&self) -> Option<UnixMillis> {
+        match self.state {
+            CaseState::Routed => Some(self.due),
+            CaseState::Acknowledged => self.resolve_by,
+            CaseState::Resolved => None,
+        }
+    }
+}
+
+/// What was answered to somebody who filled in the public form under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormRow {
+    /// SHA-256 over what the form said.
+    pub digest: [u8; 32],
+    /// The case it went to.
+    pub case: Key,
+    /// The unit that was named.
+    pub unit: String,
+    /// Whether the case was known before.
+    pub known: bool,
+    /// When.
+    pub at: UnixMillis,
 }
 
 /// What one stall draws on its circuit.
@@ -336,8 +369,20 @@ pub trait Tx {
     fn case(&mut self, key: &Key) -> Result<Option<Case>, Fault>;
     /// Writes it, over what was there.
     fn put_case(&mut self, case: &Case) -> Result<(), Fault>;
-    /// The case that nobody has taken care of and that is due first, if it was not escalated.
+    /// The open case whose deadline comes first, of those that were not escalated.
     fn next_case(&mut self) -> Result<Option<Case>, Fault>;
+    /// The case that reports of a kind about a place went to last.
+    fn spot(&mut self, kind: &str, spot: &str) -> Result<Option<Key>, Fault>;
+    /// Writes it, over what was there.
+    fn put_spot(&mut self, kind: &str, spot: &str, case: &Key) -> Result<(), Fault>;
+    /// What was answered to a form; `asker` stands for an address and its idempotency key.
+    fn form(&mut self, asker: &[u8; 32]) -> Result<Option<FormRow>, Fault>;
+    /// Records it.
+    fn put_form(&mut self, asker: &[u8; 32], row: &FormRow) -> Result<(), Fault>;
+    /// Keeps how somebody can be reached about a case; a second note of the same is no fault.
+    fn put_contact(&mut self, case: &Key, contact: &str, at: UnixMillis) -> Result<(), Fault>;
+    /// Forgets who can be reached about a case.
+    fn drop_contacts(&mut self, case: &Key) -> Result<(), Fault>;
 
     /// What a stall draws.
     fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault>;

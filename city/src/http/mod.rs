@@ -1,6 +1,7 @@
 //! The city over HTTP: who may ask, what is answered, and that every answer proves whose it is.
 
 mod auth;
+mod civic;
 mod enrol;
 mod events;
 mod feed;
@@ -57,6 +58,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     known = known.route_layer(from_fn_with_state(app.clone(), auth::require));
     let mut open = Router::new()
         .route("/v1/enrol", post(enrol::with_code))
+        .route("/v1/civic", post(civic::post))
+        .route("/v1/civic/{case}", get(civic::get))
         .route("/health", get(query::health))
         .route("/", get(pages::front))
         .route("/pages", get(pages::index));

@@ -154,16 +154,20 @@ async fn decided(
 pub(super) async fn case(State(app): State<Arc<App>>, key: Result<Path<String>, PathRejection>) -> Response {
     let unknown = || Trouble::not_found("The city knows no such case").into_response();
     let Some(key) = key.ok().and_then(|Path(text)| Key::parse(&text).ok()) else { return unknown() };
-    match app.readers.ask(move |connection| store::case(connection, &key)).await {
-        Ok(Some(case)) => json(
+    let found = app
+        .readers
+        .ask(move |connection| Ok((store::case(connection, &key)?, store::contacts(connection, &key)?)));
+    match found.await {
+        Ok((Some(case), contacts)) => json(
             StatusCode::OK,
             &json!({
                 "key": case.key.as_str(), "kind": case.kind, "place": case.place, "unit": case.unit,
                 "state": case.state.as_str(), "reports": case.reports, "due": case.due.0,
+                "resolveBy": case.resolve_by.map(|at| at.0), "escalated": case.escalated, "contacts": contacts,
                 "reportedAt": case.reported_at.0, "changedAt": case.changed_at.0,
             }),
         ),
-        Ok(None) => unknown(),
+        Ok((None, _)) => unknown(),
         Err(error) => failed(&error),
     }
 }

@@ -7,7 +7,7 @@ use crate::secret::Hash;
 use crate::store::Readers;
 use crate::throttle::Throttle;
 use crate::writer::Writer;
-use city_domain::{City, Pacer, Principal};
+use city_domain::{City, Pacer, Principal, Rules};
 use conch::event::{Device, IntentKey};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -27,6 +27,11 @@ pub(crate) struct App {
     pub(crate) pacer: Mutex<Pacer>,
     pub(crate) in_flight: InFlight,
     pub(crate) enrolments: Throttle,
+    /// Public forms, and questions about their cases.
+    pub(crate) forms: Throttle,
+    pub(crate) case_questions: Throttle,
+    /// Who takes care of which report.
+    pub(crate) rules: Arc<Rules>,
     pub(crate) metrics: Arc<Metrics>,
     /// Present in development only.
     pub(crate) weather: Option<Weather>,

@@ -8,7 +8,9 @@ mod read;
 mod tx;
 
 pub(crate) use bus::{dead_letter, dead_letters};
-pub(crate) use read::{Cursor, Feed, case, feed_after, levels, missing, order, ticket, totals};
+pub(crate) use read::{
+    Cursor, Feed, case, contacts, feed_after, filed, levels, missing, order, ticket, totals,
+};
 pub(crate) use tx::SqlTx;
 
 use crate::secret::{Hash, random};

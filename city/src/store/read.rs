@@ -167,6 +167,18 @@ pub(crate) fn case(connection: &Connection, key: &Key) -> rusqlite::Result<Optio
     connection.prepare_cached(CASE)?.query_row([key.as_str()], read_case).optional()
 }
 
+/// How somebody can be reached about a case.
+pub(crate) fn contacts(connection: &Connection, key: &Key) -> rusqlite::Result<Vec<String>> {
+    let mut statement =
+        connection.prepare_cached("SELECT contact FROM contacts WHERE case_key = ?1 ORDER BY at")?;
+    statement.query_map([key.as_str()], |row| row.get(0))?.collect()
+}
+
+/// Whether a form was filed under a case that the service has not seen yet.
+pub(crate) fn filed(connection: &Connection, key: &Key) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM spots WHERE case_key = ?1")?.exists([key.as_str()])
+}
+
 /// What the metrics say of the file.
 pub(crate) fn levels(connection: &Connection) -> rusqlite::Result<Levels> {
     let count = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| whole(row, 0));

@@ -3,8 +3,8 @@
 use super::{device, int, moment, strange, whole};
 use city_domain::bus::Message;
 use city_domain::{
-    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
-    Order, OrderState, Scan, Scope, Tx,
+    Admission, Capture, Case, CaseState, Fault, FeedEvent, FormRow, Gap, InboxRow, Incarnation, IntentRow,
+    Kept, Load, Order, OrderState, Scan, Scope, Tx,
 };
 use conch::event::json::Json;
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
@@ -112,10 +112,11 @@ pub(super) fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
         escalated: row.get::<_, i64>(7)? == 1,
         reported_at: UnixMillis(whole(row, 8)?),
         changed_at: UnixMillis(whole(row, 9)?),
+        resolve_by: moment(row, 10)?,
     })
 }
 
-pub(super) const CASE: &str = "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at FROM cases WHERE key = ?1";
+pub(super) const CASE: &str = "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at, resolve_by FROM cases WHERE key = ?1";
 
 const LOAD: &str = "SELECT circuit, stall, watts, drawn, at, shed_at, changed_at FROM loads";
 
@@ -129,6 +130,10 @@ fn read_load(row: &Row<'_>) -> rusqlite::Result<Load> {
         shed_at: moment(row, 5)?,
         changed_at: moment(row, 6)?,
     })
+}
+
+fn key(row: &Row<'_>, index: usize) -> rusqlite::Result<Key> {
+    Key::parse(&row.get::<_, String>(index)?).map_err(|_| strange(index, "not a key"))
 }
 
 impl Tx for SqlTx<'_> {
@@ -298,9 +303,10 @@ impl Tx for SqlTx<'_> {
 
     fn put_case(&mut self, case: &Case) -> Result<(), Fault> {
         self.write(
-            "INSERT INTO cases (key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (key) DO UPDATE SET unit = ?4, state = ?5, reports = ?6, due = ?7, escalated = ?8, changed_at = ?10",
+            "INSERT INTO cases (key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at, resolve_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT (key) DO UPDATE SET kind = ?2, place = ?3, unit = ?4, state = ?5, reports = ?6, due = ?7,
+             escalated = ?8, reported_at = ?9, changed_at = ?10, resolve_by = ?11",
             params![
                 case.key.as_str(),
                 case.kind,
@@ -311,18 +317,69 @@ impl Tx for SqlTx<'_> {
                 int(case.due.0),
                 case.escalated,
                 int(case.reported_at.0),
-                int(case.changed_at.0)
+                int(case.changed_at.0),
+                case.resolve_by.map(|at| int(at.0))
             ],
         )
     }
 
     fn next_case(&mut self) -> Result<Option<Case>, Fault> {
-        self.find(
-            "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at FROM cases
+        // One question for each index.
+        let routed = self.find(
+            "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at, resolve_by FROM cases
              WHERE state = 'routed' AND escalated = 0 ORDER BY due, key LIMIT 1",
             [],
             read_case,
+        )?;
+        let cared = self.find(
+            "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at, resolve_by FROM cases
+             WHERE state = 'acknowledged' AND escalated = 0 AND resolve_by IS NOT NULL ORDER BY resolve_by, key LIMIT 1",
+            [],
+            read_case,
+        )?;
+        Ok([routed, cared].into_iter().flatten().min_by_key(Case::deadline))
+    }
+
+    fn spot(&mut self, kind: &str, spot: &str) -> Result<Option<Key>, Fault> {
+        self.find("SELECT case_key FROM spots WHERE kind = ?1 AND spot = ?2", [kind, spot], |row| key(row, 0))
+    }
+
+    fn put_spot(&mut self, kind: &str, spot: &str, case: &Key) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO spots (kind, spot, case_key) VALUES (?1, ?2, ?3)
+             ON CONFLICT (kind, spot) DO UPDATE SET case_key = ?3",
+            [kind, spot, case.as_str()],
         )
+    }
+
+    fn form(&mut self, asker: &[u8; 32]) -> Result<Option<FormRow>, Fault> {
+        self.find("SELECT digest, case_key, unit, known, at FROM forms WHERE asker = ?1", [asker], |row| {
+            Ok(FormRow {
+                digest: row.get(0)?,
+                case: key(row, 1)?,
+                unit: row.get(2)?,
+                known: row.get::<_, i64>(3)? == 1,
+                at: UnixMillis(whole(row, 4)?),
+            })
+        })
+    }
+
+    fn put_form(&mut self, asker: &[u8; 32], row: &FormRow) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO forms (asker, digest, case_key, unit, known, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![asker, row.digest, row.case.as_str(), row.unit, row.known, int(row.at.0)],
+        )
+    }
+
+    fn put_contact(&mut self, case: &Key, contact: &str, at: UnixMillis) -> Result<(), Fault> {
+        self.write(
+            "INSERT OR IGNORE INTO contacts (case_key, contact, at) VALUES (?1, ?2, ?3)",
+            params![case.as_str(), contact, int(at.0)],
+        )
+    }
+
+    fn drop_contacts(&mut self, case: &Key) -> Result<(), Fault> {
+        self.write("DELETE FROM contacts WHERE case_key = ?1", [case.as_str()])
     }
 
     fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault> {

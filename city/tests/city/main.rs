@@ -8,6 +8,7 @@
 )]
 
 mod bus;
+mod civic;
 mod delivery;
 mod doors;
 mod feed;
