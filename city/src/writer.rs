@@ -347,6 +347,9 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
             if judged.as_ref().is_ok_and(|judged| judged.iter().any(|event| event.told)) {
                 bells.ring(&device);
             }
+            for other in judged.iter().flatten().flat_map(|event| &event.handed) {
+                bells.ring(other);
+            }
             drop(reply.send(Ok(judged)));
         }
         Done::Enrolled(enrolled, reply) => drop(reply.send(Ok(enrolled))),

@@ -67,6 +67,11 @@ const ALERT: &[Field] = &[
     field("due", Shape::Time),
     field("reports", Shape::Whole(SAFE_INTEGER_MAX)),
 ];
+const NOT_UNDERSTOOD: &[Field] = &[
+    required("topic", Shape::Text(64)),
+    required("type", Shape::Text(40)),
+    required("performative", Shape::Text(20)),
+];
 
 /// The contracts that only the city holds. To a device these topics are free.
 const OWN: &[Contract] = &[
@@ -80,6 +85,7 @@ const OWN: &[Contract] = &[
     of("ops.power.v1", "restored", Writer::City, POWER_SWITCHED),
     of("ops.alerts.v1", "raised", Writer::City, ALERT),
     of("ops.alerts.v1", "cleared", Writer::City, ALERT),
+    of("market.directory.v1", "not_understood", Writer::City, NOT_UNDERSTOOD),
 ];
 
 /// All of them.

@@ -109,7 +109,7 @@ pub(crate) fn spot_of(text: &str) -> String {
 
 /// Takes a form: an event on the bus under the case it belongs to. `asker` is the address it came from with its
 /// idempotency key, if it gave one: the same key from the same address gets the same answer.
-pub fn file<T: Tx + ?Sized>(
+pub fn file_form<T: Tx + ?Sized>(
     tx: &mut T,
     (city, rules): (&City, &Rules),
     form: &Form,

@@ -2,6 +2,7 @@
 
 use crate::admission::{Admitted, Candidate, Examined, Finding};
 use crate::bus::Message;
+use crate::directory::{self, Taken};
 use crate::limits::{CLOCK_SET_MS, KEEP_MS};
 use crate::outcome::{Cause, Outcome, tell};
 use crate::refusal::Refusal;
@@ -9,7 +10,7 @@ use crate::role::Principal;
 use crate::tx::{Fault, InboxRow, IntentRow, Kept, Scope, Tx};
 use crate::{gate, payments};
 use conch::event::contract::IntentRule;
-use conch::event::{EventId, UnixMillis};
+use conch::event::{Device, EventId, UnixMillis};
 use conch::wire::{Verdict, VerdictWord};
 
 /// The city that judges.
@@ -50,6 +51,8 @@ pub struct Judged {
     pub window_ms: u64,
     /// Whether an outcome was put on the sender's feed.
     pub told: bool,
+    /// The other devices whose feeds grew.
+    pub handed: Vec<Device>,
 }
 
 impl Judged {
@@ -57,7 +60,7 @@ impl Judged {
     pub fn postponed(id: EventId, retry_after_ms: u64, window_ms: u64) -> Self {
         let verdict =
             Verdict { id, word: VerdictWord::Retry, problem: None, retry_after_ms: Some(retry_after_ms) };
-        Self { verdict, replayed: false, window_ms, told: false }
+        Self { verdict, replayed: false, window_ms, told: false, handed: Vec::new() }
     }
 
     /// Whether it was refused because its idempotency key stands for something else.
@@ -84,7 +87,13 @@ pub fn ingest<T: Tx + ?Sized>(
         if row.digest != candidate.digest {
             return forget(tx, request, envelope.id, &Refusal::PayloadChanged);
         }
-        return Ok(Judged { verdict: row.verdict, replayed: true, window_ms: row.window_ms, told: false });
+        return Ok(Judged {
+            verdict: row.verdict,
+            replayed: true,
+            window_ms: row.window_ms,
+            told: false,
+            handed: Vec::new(),
+        });
     }
     let admitted = match &candidate.terms {
         Ok(admitted) => admitted,
@@ -150,8 +159,28 @@ fn accept<T: Tx + ?Sized>(
         _ => None,
     };
     let told = say(tx, city, request, cause, outcome.as_ref(), entropy)?;
+    let handed = hand(tx, city, request, candidate, entropy)?;
     let verdict = remember(tx, request, candidate, VerdictWord::Accepted, None)?;
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told, handed })
+}
+
+/// Asks the directory where the event belongs, if it says what it does in a conversation.
+fn hand<T: Tx + ?Sized>(
+    tx: &mut T,
+    city: &City,
+    request: &Request,
+    candidate: &Candidate,
+    entropy: &mut dyn FnMut() -> [u8; 10],
+) -> Result<Vec<Device>, Fault> {
+    let Some(performative) = candidate.performative else { return Ok(Vec::new()) };
+    let sender = &request.principal.device;
+    let Candidate { envelope, body, .. } = candidate;
+    directory::deliver(
+        tx,
+        city,
+        &Taken { envelope, body, sender, performative, now: request.received },
+        entropy,
+    )
 }
 
 /// The intent is known under another id: no effect, but the sender hears the outcome too.
@@ -171,7 +200,7 @@ fn repeat<T: Tx + ?Sized>(
     };
     let told = say(tx, city, request, cause, outcome.as_ref(), entropy)?;
     let verdict = remember(tx, request, candidate, VerdictWord::Duplicate, None)?;
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told, handed: Vec::new() })
 }
 
 fn say<T: Tx + ?Sized>(
@@ -198,7 +227,7 @@ fn refuse<T: Tx + ?Sized>(
     let id = candidate.envelope.id;
     tx.put_refusal(&request.principal.device, id, refusal.code(), request.received)?;
     let verdict = remember(tx, request, candidate, VerdictWord::Refused, Some(refusal))?;
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false, handed: Vec::new() })
 }
 
 /// A refusal under an id that is not this delivery's to take: noted, but not as the answer for that id.
@@ -211,7 +240,7 @@ fn forget<T: Tx + ?Sized>(
     tx.put_refusal(&request.principal.device, id, refusal.code(), request.received)?;
     let problem = Some(refusal.problem());
     let verdict = Verdict { id, word: VerdictWord::Refused, problem, retry_after_ms: None };
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false, handed: Vec::new() })
 }
 
 fn remember<T: Tx + ?Sized>(

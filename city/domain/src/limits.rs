@@ -117,6 +117,15 @@ pub const CASE_QUESTIONS_PER_MIN: u32 = 120;
 /// Addresses whose tries are remembered.
 pub const ADDRESSES_MAX: usize = 4_096;
 
+/// Agents of the directory: each request on a free topic looks through them.
+pub const AGENTS_MAX: usize = 256;
+/// Topic patterns of one agent.
+pub const AGENT_TOPICS_MAX: usize = 16;
+/// Longest lease of an agent, in s: a night.
+pub const AGENT_LEASE_S_MAX: u64 = 86_400;
+/// Lease of an agent that names none, in s.
+pub const AGENT_LEASE_S: u64 = 300;
+
 /// Longest kind of a civic report, and longest name of a unit, in characters.
 pub const KIND_CHARS_MAX: usize = 40;
 /// Longest place of a civic report, in characters.

@@ -2,6 +2,7 @@
 //! refuse, so that a wrong decision shows.
 
 use crate::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
+use crate::directory::Agent;
 use crate::tx::{
     Admission, Capture, Case, Fault, FeedEvent, FormRow, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
     Order, OrderState, Scan, Scope, Tx,
@@ -30,6 +31,7 @@ pub struct Memory {
     spots: BTreeMap<(String, String), Key>,
     forms: BTreeMap<[u8; 32], FormRow>,
     contacts: BTreeSet<(Key, String)>,
+    agents: BTreeMap<Device, Agent>,
     loads: BTreeMap<(Key, Device), Load>,
     bus: Bus,
 }
@@ -231,6 +233,20 @@ impl Tx for Memory {
 
     fn drop_contacts(&mut self, case: &Key) -> Result<(), Fault> {
         self.contacts.retain(|(own, _)| own != case);
+        Ok(())
+    }
+
+    fn agents(&mut self) -> Result<Vec<Agent>, Fault> {
+        Ok(self.agents.values().cloned().collect())
+    }
+
+    fn put_agent(&mut self, agent: &Agent) -> Result<(), Fault> {
+        self.agents.insert(agent.device.clone(), agent.clone());
+        Ok(())
+    }
+
+    fn drop_agent(&mut self, device: &Device) -> Result<(), Fault> {
+        self.agents.remove(device);
         Ok(())
     }
 

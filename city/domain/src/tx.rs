@@ -1,6 +1,7 @@
 //! What the city keeps, as rows, and the transaction that reads and writes them.
 
 use crate::bus::Message;
+use crate::directory::Agent;
 use conch::event::{Device, EventId, EventType, IntentKey, Key, Sequence, Topic, UnixMillis};
 use conch::wire::Verdict;
 
@@ -383,6 +384,13 @@ pub trait Tx {
     fn put_contact(&mut self, case: &Key, contact: &str, at: UnixMillis) -> Result<(), Fault>;
     /// Forgets who can be reached about a case.
     fn drop_contacts(&mut self, case: &Key) -> Result<(), Fault>;
+
+    /// All agents of the directory, those too whose lease ran out.
+    fn agents(&mut self) -> Result<Vec<Agent>, Fault>;
+    /// Writes an agent, over what was there.
+    fn put_agent(&mut self, agent: &Agent) -> Result<(), Fault>;
+    /// Removes an agent.
+    fn drop_agent(&mut self, device: &Device) -> Result<(), Fault>;
 
     /// What a stall draws.
     fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault>;

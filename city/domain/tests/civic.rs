@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use city_domain::bus::{PARTITIONS, Turn, relay, take_up, tick};
-use city_domain::{Case, CaseState, City, Civic, Filed, Form, FormProblem, Memory, Rules, Tx, file};
+use city_domain::{Case, CaseState, City, Civic, Filed, Form, FormProblem, Memory, Rules, Tx, file_form};
 use conch::event::json::Json;
 use conch::event::{EventId, EventType, Key, Topic, UnixMillis};
 use conch::pace::Jitter;
@@ -91,7 +91,8 @@ impl Desk {
 
     fn try_file(&mut self, form: &Form, asker: Option<(&str, &str)>) -> Result<Filed, FormProblem> {
         let mut entropy = self.entropy();
-        file(&mut self.memory, (&self.city, &self.civic.rules), form, asker, self.now, &mut entropy).unwrap()
+        file_form(&mut self.memory, (&self.city, &self.civic.rules), form, asker, self.now, &mut entropy)
+            .unwrap()
     }
 
     fn file(&mut self, kind: &str, place: &str) -> Filed {

@@ -12,7 +12,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use city_domain::{Form, FormProblem, file};
+use city_domain::{Form, FormProblem, file_form};
 use conch::event::Key;
 use conch::limits::KEY_CHARS_MAX;
 use conch::wire::headers;
@@ -43,7 +43,7 @@ pub(super) async fn post(
     let filed = app.writer.perform(move |tx, city, entropy| {
         let address = address.to_string();
         let asker = key.as_deref().map(|key| (address.as_str(), key));
-        file(tx, (city, &rules), &form, asker, now, entropy)
+        file_form(tx, (city, &rules), &form, asker, now, entropy)
     });
     let filed = match filed.await {
         Ok(filed) => filed.map_err(not_taken)?,

@@ -2,6 +2,7 @@
 
 mod auth;
 mod civic;
+mod directory;
 mod enrol;
 mod events;
 mod feed;
@@ -40,6 +41,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/feed", get(feed::get))
         .route("/v1/orders/{key}", get(query::order))
         .route("/v1/tickets/{key}", get(query::ticket))
+        .route("/v1/directory", get(directory::list).post(directory::register).delete(directory::withdraw))
         .route_layer(from_fn_with_state(app.clone(), weather::blow));
     let ops = Router::new()
         .route("/metrics", get(ops::metrics))

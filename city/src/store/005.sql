@@ -33,3 +33,11 @@ CREATE TABLE contacts (
   PRIMARY KEY (case_key, contact)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX contacts_by_age ON contacts (at);
+
+-- The directory: who handles what is said on which topics. Patterns and words stand apart by spaces.
+CREATE TABLE agents (
+  device TEXT PRIMARY KEY,
+  topics TEXT NOT NULL,
+  performatives TEXT NOT NULL,
+  until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

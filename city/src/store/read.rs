@@ -1,8 +1,9 @@
 //! What is asked of the file besides decisions: orders, tickets, feeds and totals.
 
-use super::tx::{ADMISSION, CASE, ORDER, read_admission, read_case, read_order};
+use super::tx::{ADMISSION, AGENTS, CASE, ORDER, read_admission, read_agent, read_case, read_order};
 use super::{int, strange, whole};
 use crate::metrics::Levels;
+use city_domain::directory::Agent;
 use city_domain::{Admission, Case, Order, limits};
 use conch::event::{Device, EventId, Key};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -177,6 +178,11 @@ pub(crate) fn contacts(connection: &Connection, key: &Key) -> rusqlite::Result<V
 /// Whether a form was filed under a case that the service has not seen yet.
 pub(crate) fn filed(connection: &Connection, key: &Key) -> rusqlite::Result<bool> {
     connection.prepare_cached("SELECT 1 FROM spots WHERE case_key = ?1")?.exists([key.as_str()])
+}
+
+/// The agents of the directory, those too whose lease ran out.
+pub(crate) fn agents(connection: &Connection) -> rusqlite::Result<Vec<Agent>> {
+    connection.prepare_cached(AGENTS)?.query_map([], read_agent)?.collect()
 }
 
 /// What the metrics say of the file.

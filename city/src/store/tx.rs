@@ -1,7 +1,8 @@
 //! The domain's transaction over SQLite.
 
 use super::{device, int, moment, strange, whole};
-use city_domain::bus::Message;
+use city_domain::bus::{Message, Pattern};
+use city_domain::directory::{Agent, Performative};
 use city_domain::{
     Admission, Capture, Case, CaseState, Fault, FeedEvent, FormRow, Gap, InboxRow, Incarnation, IntentRow,
     Kept, Load, Order, OrderState, Scan, Scope, Tx,
@@ -129,6 +130,18 @@ fn read_load(row: &Row<'_>) -> rusqlite::Result<Load> {
         at: UnixMillis(whole(row, 4)?),
         shed_at: moment(row, 5)?,
         changed_at: moment(row, 6)?,
+    })
+}
+
+pub(super) const AGENTS: &str = "SELECT device, topics, performatives, until FROM agents ORDER BY device";
+
+pub(super) fn read_agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
+    let (topics, acts): (String, String) = (row.get(1)?, row.get(2)?);
+    Ok(Agent {
+        device: device(row, 0)?,
+        topics: topics.split(' ').filter_map(Pattern::parse).collect(),
+        performatives: acts.split(' ').filter_map(Performative::parse).collect(),
+        until: UnixMillis(whole(row, 3)?),
     })
 }
 
@@ -380,6 +393,24 @@ impl Tx for SqlTx<'_> {
 
     fn drop_contacts(&mut self, case: &Key) -> Result<(), Fault> {
         self.write("DELETE FROM contacts WHERE case_key = ?1", [case.as_str()])
+    }
+
+    fn agents(&mut self) -> Result<Vec<Agent>, Fault> {
+        self.list(AGENTS, [], read_agent)
+    }
+
+    fn put_agent(&mut self, agent: &Agent) -> Result<(), Fault> {
+        let topics: Vec<&str> = agent.topics.iter().map(Pattern::as_str).collect();
+        let acts: Vec<&str> = agent.performatives.iter().map(|act| act.as_str()).collect();
+        self.write(
+            "INSERT INTO agents (device, topics, performatives, until) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (device) DO UPDATE SET topics = ?2, performatives = ?3, until = ?4",
+            params![agent.device.as_str(), topics.join(" "), acts.join(" "), int(agent.until.0)],
+        )
+    }
+
+    fn drop_agent(&mut self, device: &Device) -> Result<(), Fault> {
+        self.write("DELETE FROM agents WHERE device = ?1", [device.as_str()])
     }
 
     fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault> {
