@@ -83,7 +83,11 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         None => Rules::default(),
         Some(path) => read(path, Rules::read)?,
     };
-    let services = services(options, &rules)?;
+    let plan = match &options.circuits {
+        None => Plan::default(),
+        Some(path) => read(path, Plan::read)?,
+    };
+    let services = services(rules.clone(), plan.clone());
     // Not by the parser of the command line, which would print what it refuses.
     if options.alerts_webhook.as_deref().is_some_and(|address| !horn::is_address(address)) {
         return Err(ServeProblem::Webhook);
@@ -124,6 +128,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         forms: Throttle::new(limits::FORMS_PER_MIN),
         case_questions: Throttle::new(limits::CASE_QUESTIONS_PER_MIN),
         rules: Arc::new(rules),
+        plan,
         metrics,
         weather: options.dev.then(Default::default),
         pages: options.pages.clone(),
@@ -144,12 +149,8 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
 }
 
 /// The services that work behind the bus.
-fn services(options: &ServeOptions, rules: &Rules) -> Result<Services, ServeProblem> {
-    let plan = match &options.circuits {
-        None => Plan::default(),
-        Some(path) => read(path, Plan::read)?,
-    };
-    Ok(vec![Box::new(Civic { rules: rules.clone() }), Box::new(Power { plan })])
+fn services(rules: Rules, plan: Plan) -> Services {
+    vec![Box::new(Civic { rules }), Box::new(Power { plan })]
 }
 
 /// Reads a file the operator wrote.

@@ -9,6 +9,7 @@ use crate::metrics::Metrics;
 use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
 use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
+use city_domain::clones::{self, Heard};
 use city_domain::{
     City, Examined, Fault, Judged, Owed, Principal, Request, Role, StaleEpoch, enter, ingest, limits, note,
 };
@@ -311,7 +312,7 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
                 Err(error) => fail(&error, reply),
             },
             (Job::Enrol(enrolment, reply), Ok(())) => {
-                match savepoint(connection, || enrol(connection, &enrolment)) {
+                match savepoint(connection, || enrol(connection, city, &enrolment)) {
                     Ok(enrolled) => done.push(Done::Enrolled(enrolled, reply)),
                     Err(error) => fail(&error, reply),
                 }
@@ -409,6 +410,9 @@ fn deliver(
     let Delivery { request, events, outbox } = delivery;
     let device = &request.principal.device;
     let incarnation = events.iter().find_map(Examined::incarnation);
+    if let Some(incarnation) = incarnation {
+        look_for_clones(connection, city, delivery, incarnation);
+    }
     if let (Some(epoch), Some(incarnation)) = (outbox.epoch, incarnation) {
         let entered =
             savepoint(connection, || Ok(enter(&mut SqlTx(connection), device, incarnation, epoch)?))?;
@@ -476,6 +480,32 @@ fn take_note(connection: &Connection, request: &Request, incarnation: &str, here
     }
 }
 
+/// Before anything is judged: a context that is turned away for its epoch is heard too.
+fn look_for_clones(connection: &Connection, city: &City, delivery: &Delivery, incarnation: &str) {
+    let Delivery { request, events, outbox } = delivery;
+    let device = &request.principal.device;
+    let events: Vec<_> =
+        events.iter().filter_map(|event| event.sequence().map(|sequence| (sequence.0, event.id()))).collect();
+    let heard = Heard {
+        device,
+        incarnation,
+        epoch: outbox.epoch,
+        owed: outbox.owed,
+        events: &events,
+        now: request.received,
+    };
+    let found = savepoint(connection, || {
+        with_entropy(|entropy| Ok(clones::watch(&mut SqlTx(connection), city, &heard, entropy)?))
+    });
+    match found {
+        Ok(None) => {}
+        Ok(Some(why)) => {
+            tracing::warn!(%device, why = why.as_str(), "another device bears this name: see `city devices show`");
+        }
+        Err(problem) => tracing::error!(%problem, %device, "it was not looked whether the device is one"),
+    }
+}
+
 /// Coarse on purpose: one write a minute keeps the pace right after a restart.
 fn see(connection: &Connection, device: &Device, now: UnixMillis) -> Result<(), Problem> {
     let now = i64::try_from(now.0).unwrap_or(i64::MAX);
@@ -485,7 +515,7 @@ fn see(connection: &Connection, device: &Device, now: UnixMillis) -> Result<(), 
     Ok(())
 }
 
-fn enrol(connection: &Connection, enrolment: &Enrolment) -> Result<Option<Enrolled>, Problem> {
+fn enrol(connection: &Connection, city: &City, enrolment: &Enrolment) -> Result<Option<Enrolled>, Problem> {
     let now = i64::try_from(clock::now().0).unwrap_or(i64::MAX);
     let device = &enrolment.device;
     let (role, replaced) = match &enrolment.proof {
@@ -499,6 +529,8 @@ fn enrol(connection: &Connection, enrolment: &Enrolment) -> Result<Option<Enroll
                 .optional()?;
             let Some(role) = role.as_deref().and_then(Role::parse) else { return Ok(None) };
             connection.execute("DELETE FROM tokens WHERE device = ?1", [device.as_str()])?;
+            let mut tx = SqlTx(connection);
+            with_entropy(|entropy| Ok(clones::forget(&mut tx, city, device, clock::now(), entropy)?))?;
             (role, true)
         }
     };

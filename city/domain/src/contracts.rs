@@ -66,6 +66,7 @@ const ALERT: &[Field] = &[
     field("unit", Shape::Text(40)),
     field("due", Shape::Time),
     field("reports", Shape::Whole(SAFE_INTEGER_MAX)),
+    field("device", Shape::Text(64)),
 ];
 const NOT_UNDERSTOOD: &[Field] = &[
     required("topic", Shape::Text(64)),

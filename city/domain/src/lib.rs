@@ -9,6 +9,7 @@ mod admission;
 mod arrival;
 pub mod bus;
 mod civic;
+pub mod clones;
 pub mod contracts;
 pub mod directory;
 mod form;

@@ -117,6 +117,13 @@ pub const CASE_QUESTIONS_PER_MIN: u32 = 120;
 /// Addresses whose tries are remembered.
 pub const ADDRESSES_MAX: usize = 4_096;
 
+/// How long a request may be on its way, in ms: an older life or epoch that speaks so soon after the younger one is no
+/// second device.
+pub const CLONE_GRACE_MS: u64 = 60_000;
+/// Lower epochs that are noted together, in ms.
+pub const CLONE_WATCH_MS: u64 = 1_800_000;
+/// So many lower epochs are no frozen tabs any more.
+pub const CLONE_STALE_MAX: u32 = 3;
 /// Agents of the directory: each request on a free topic looks through them.
 pub const AGENTS_MAX: usize = 256;
 /// Topic patterns of one agent.

@@ -2,6 +2,7 @@
 //! refuse, so that a wrong decision shows.
 
 use crate::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
+use crate::clones::{Life as Spoken, Why};
 use crate::directory::Agent;
 use crate::tx::{
     Admission, Capture, Case, Fault, FeedEvent, FormRow, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
@@ -32,6 +33,9 @@ pub struct Memory {
     forms: BTreeMap<[u8; 32], FormRow>,
     contacts: BTreeSet<(Key, String)>,
     agents: BTreeMap<Device, Agent>,
+    lives: BTreeMap<Life, Spoken>,
+    places: BTreeSet<(String, u64, EventId)>,
+    clones: BTreeMap<Device, Why>,
     loads: BTreeMap<(Key, Device), Load>,
     bus: Bus,
 }
@@ -117,6 +121,14 @@ impl Memory {
     }
 }
 
+#[cfg(test)]
+impl Memory {
+    /// As if this event had been accepted at this place of an outbox.
+    pub(crate) fn keep_at(&mut self, source: &str, sequence: u64, id: EventId) {
+        self.places.insert((source.to_owned(), sequence, id));
+    }
+}
+
 fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, table: &str) -> Result<(), Fault> {
     if map.contains_key(&key) {
         return Err(Fault(format!("{table}: the row is there already")));
@@ -139,6 +151,9 @@ impl Tx for Memory {
     }
 
     fn put_event(&mut self, event: &Kept) -> Result<(), Fault> {
+        if let Some(sequence) = event.sequence {
+            self.places.insert((event.source.clone(), sequence.0, event.id));
+        }
         self.events.push(event.clone());
         Ok(())
     }
@@ -318,6 +333,43 @@ impl Tx for Memory {
 
     fn drop_gap(&mut self, device: &Device, name: &str, first: u64) -> Result<(), Fault> {
         self.gaps.remove(&(life(device, name), first));
+        Ok(())
+    }
+
+    fn life(&mut self, device: &Device, name: &str) -> Result<Option<Spoken>, Fault> {
+        Ok(self.lives.get(&life(device, name)).cloned())
+    }
+
+    fn youngest_life(&mut self, device: &Device) -> Result<Option<UnixMillis>, Fault> {
+        let own = self.lives.iter().filter(|((of, _), _)| of == device);
+        Ok(own.map(|(_, life)| life.first_at).max())
+    }
+
+    fn put_life(&mut self, device: &Device, spoken: &Spoken) -> Result<(), Fault> {
+        self.lives.insert(life(device, &spoken.name), spoken.clone());
+        Ok(())
+    }
+
+    fn drop_lives(&mut self, device: &Device) -> Result<(), Fault> {
+        self.lives.retain(|(of, _), _| of != device);
+        Ok(())
+    }
+
+    fn place_taken(&mut self, source: &str, sequence: u64, id: EventId) -> Result<bool, Fault> {
+        let mut there = self.places.iter().filter(|(own, place, _)| own == source && *place == sequence);
+        Ok(there.any(|(_, _, other)| *other != id))
+    }
+
+    fn clone_of(&mut self, device: &Device) -> Result<Option<Why>, Fault> {
+        Ok(self.clones.get(device).copied())
+    }
+
+    fn put_clone(&mut self, device: &Device, why: Why, _at: UnixMillis) -> Result<(), Fault> {
+        insert(&mut self.clones, device.clone(), why, "clones")
+    }
+
+    fn drop_clone(&mut self, device: &Device) -> Result<(), Fault> {
+        self.clones.remove(device);
         Ok(())
     }
 }

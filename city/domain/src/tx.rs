@@ -1,6 +1,7 @@
 //! What the city keeps, as rows, and the transaction that reads and writes them.
 
 use crate::bus::Message;
+use crate::clones::{Life, Why};
 use crate::directory::Agent;
 use conch::event::{Device, EventId, EventType, IntentKey, Key, Sequence, Topic, UnixMillis};
 use conch::wire::Verdict;
@@ -423,4 +424,21 @@ pub trait Tx {
     fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, at: UnixMillis) -> Result<(), Fault>;
     /// Removes a gap that begins there.
     fn drop_gap(&mut self, device: &Device, name: &str, first: u64) -> Result<(), Fault>;
+
+    /// When and how one life of a device's database spoke.
+    fn life(&mut self, device: &Device, name: &str) -> Result<Option<Life>, Fault>;
+    /// When the youngest life of a device first spoke.
+    fn youngest_life(&mut self, device: &Device) -> Result<Option<UnixMillis>, Fault>;
+    /// Writes a life, over what was there.
+    fn put_life(&mut self, device: &Device, life: &Life) -> Result<(), Fault>;
+    /// Forgets all lives of a device.
+    fn drop_lives(&mut self, device: &Device) -> Result<(), Fault>;
+    /// Whether another event than this was accepted at a place of an outbox.
+    fn place_taken(&mut self, source: &str, sequence: u64, id: EventId) -> Result<bool, Fault>;
+    /// Why another device is believed to bear this one's name, if so.
+    fn clone_of(&mut self, device: &Device) -> Result<Option<Why>, Fault>;
+    /// Notes that.
+    fn put_clone(&mut self, device: &Device, why: Why, at: UnixMillis) -> Result<(), Fault>;
+    /// Takes that note back.
+    fn drop_clone(&mut self, device: &Device) -> Result<(), Fault>;
 }

@@ -50,6 +50,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/dead-letters/{number}/redrive", post(ops::redrive))
         .route("/v1/dead-letters/{number}/discard", post(ops::discard))
         .route("/v1/cases/{key}", get(ops::case))
+        .route("/v1/circuits/{key}", get(ops::circuit))
         .route_layer(from_fn(ops::only));
     let mut known = judged.merge(ops);
     if app.weather.is_some() {

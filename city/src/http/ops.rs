@@ -14,7 +14,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use city_domain::bus::{Decision, NotDecided};
-use city_domain::{Principal, Role, limits};
+use city_domain::{Load, Principal, Role, limits};
 use conch::event::json::Json;
 use conch::event::{Key, time};
 use serde::Deserialize;
@@ -170,6 +170,39 @@ pub(super) async fn case(State(app): State<Arc<App>>, key: Result<Path<String>, 
         Ok((None, _)) => unknown(),
         Err(error) => failed(&error),
     }
+}
+
+/// What the stalls of a circuit draw, what it bears, and who is shed.
+pub(super) async fn circuit(
+    State(app): State<Arc<App>>,
+    key: Result<Path<String>, PathRejection>,
+) -> Result<Response, Trouble> {
+    let unknown = || Trouble::not_found("The city knows no such circuit");
+    let key = key.ok().and_then(|Path(text)| Key::parse(&text).ok()).ok_or_else(unknown)?;
+    let asked = key.clone();
+    let loads = match app.readers.ask(move |connection| store::loads(connection, &asked)).await {
+        Ok(loads) => loads,
+        Err(error) => return Ok(failed(&error)),
+    };
+    let planned = app.plan.of(&key);
+    if planned.is_none() && loads.is_empty() {
+        return Err(unknown());
+    }
+    let drawn: u64 = loads.iter().map(|load| load.drawn).sum();
+    let stall = |load: &Load| {
+        json!({
+            "stall": load.stall.as_str(), "drawnWatts": load.drawn, "wantedWatts": load.watts, "at": load.at.0,
+            "importance": planned.map(|circuit| circuit.importance(&load.stall)),
+            "shed": load.shed_at.is_some(), "shedAt": load.shed_at.map(|at| at.0),
+        })
+    };
+    Ok(json(
+        StatusCode::OK,
+        &json!({
+            "circuit": key.as_str(), "limitWatts": planned.map(|circuit| circuit.limit_watts), "drawnWatts": drawn,
+            "stalls": loads.iter().map(stall).collect::<Vec<_>>(),
+        }),
+    ))
 }
 
 fn missing() -> Trouble {

@@ -7,7 +7,7 @@ use crate::secret::Hash;
 use crate::store::Readers;
 use crate::throttle::Throttle;
 use crate::writer::Writer;
-use city_domain::{City, Pacer, Principal, Rules};
+use city_domain::{City, Pacer, Plan, Principal, Rules};
 use conch::event::{Device, IntentKey};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -32,6 +32,8 @@ pub(crate) struct App {
     pub(crate) case_questions: Throttle,
     /// Who takes care of which report.
     pub(crate) rules: Arc<Rules>,
+    /// The circuits.
+    pub(crate) plan: Plan,
     pub(crate) metrics: Arc<Metrics>,
     /// Present in development only.
     pub(crate) weather: Option<Weather>,

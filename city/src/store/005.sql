@@ -41,3 +41,29 @@ CREATE TABLE agents (
   performatives TEXT NOT NULL,
   until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- One life of a device's database, by when it spoke; what it owed when it last said so.
+CREATE TABLE lives (
+  device TEXT NOT NULL,
+  name TEXT NOT NULL,
+  first_at INTEGER NOT NULL,
+  spoke_at INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  epoch_at INTEGER NOT NULL,
+  stale_at INTEGER,
+  stale INTEGER NOT NULL,
+  owed_lowest INTEGER,
+  owed_highest INTEGER,
+  PRIMARY KEY (device, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lives_by_age ON lives (device, first_at);
+
+-- Devices whose name another one is believed to bear.
+CREATE TABLE clones (
+  device TEXT PRIMARY KEY,
+  why TEXT NOT NULL,
+  found_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Two events at one place of an outbox come from two devices.
+CREATE INDEX events_by_place ON events (source, sequence) WHERE sequence IS NOT NULL;

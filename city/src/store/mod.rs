@@ -9,7 +9,7 @@ mod tx;
 
 pub(crate) use bus::{dead_letter, dead_letters};
 pub(crate) use read::{
-    Cursor, Feed, agents, case, contacts, feed_after, filed, levels, missing, order, ticket, totals,
+    Cursor, Feed, agents, case, contacts, feed_after, filed, levels, loads, missing, order, ticket, totals,
 };
 pub(crate) use tx::SqlTx;
 

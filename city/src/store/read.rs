@@ -1,10 +1,12 @@
 //! What is asked of the file besides decisions: orders, tickets, feeds and totals.
 
-use super::tx::{ADMISSION, AGENTS, CASE, ORDER, read_admission, read_agent, read_case, read_order};
+use super::tx::{
+    ADMISSION, AGENTS, CASE, LOAD, ORDER, read_admission, read_agent, read_case, read_load, read_order,
+};
 use super::{int, strange, whole};
 use crate::metrics::Levels;
 use city_domain::directory::Agent;
-use city_domain::{Admission, Case, Order, limits};
+use city_domain::{Admission, Case, Load, Order, limits};
 use conch::event::{Device, EventId, Key};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -183,6 +185,12 @@ pub(crate) fn filed(connection: &Connection, key: &Key) -> rusqlite::Result<bool
 /// The agents of the directory, those too whose lease ran out.
 pub(crate) fn agents(connection: &Connection) -> rusqlite::Result<Vec<Agent>> {
     connection.prepare_cached(AGENTS)?.query_map([], read_agent)?.collect()
+}
+
+/// What the stalls of a circuit draw, by their names.
+pub(crate) fn loads(connection: &Connection, circuit: &Key) -> rusqlite::Result<Vec<Load>> {
+    let mut statement = connection.prepare_cached(&format!("{LOAD} WHERE circuit = ?1 ORDER BY stall"))?;
+    statement.query_map([circuit.as_str()], read_load)?.collect()
 }
 
 /// What the metrics say of the file.

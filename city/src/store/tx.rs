@@ -2,10 +2,11 @@
 
 use super::{device, int, moment, strange, whole};
 use city_domain::bus::{Message, Pattern};
+use city_domain::clones::{Life, Why};
 use city_domain::directory::{Agent, Performative};
 use city_domain::{
     Admission, Capture, Case, CaseState, Fault, FeedEvent, FormRow, Gap, InboxRow, Incarnation, IntentRow,
-    Kept, Load, Order, OrderState, Scan, Scope, Tx,
+    Kept, Load, Order, OrderState, Owed, Scan, Scope, Tx,
 };
 use conch::event::json::Json;
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
@@ -119,9 +120,9 @@ pub(super) fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
 
 pub(super) const CASE: &str = "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at, resolve_by FROM cases WHERE key = ?1";
 
-const LOAD: &str = "SELECT circuit, stall, watts, drawn, at, shed_at, changed_at FROM loads";
+pub(super) const LOAD: &str = "SELECT circuit, stall, watts, drawn, at, shed_at, changed_at FROM loads";
 
-fn read_load(row: &Row<'_>) -> rusqlite::Result<Load> {
+pub(super) fn read_load(row: &Row<'_>) -> rusqlite::Result<Load> {
     Ok(Load {
         circuit: Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?,
         stall: device(row, 1)?,
@@ -142,6 +143,25 @@ pub(super) fn read_agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
         topics: topics.split(' ').filter_map(Pattern::parse).collect(),
         performatives: acts.split(' ').filter_map(Performative::parse).collect(),
         until: UnixMillis(whole(row, 3)?),
+    })
+}
+
+const LIFE: &str =
+    "SELECT name, first_at, spoke_at, epoch, epoch_at, stale_at, stale, owed_lowest, owed_highest FROM lives";
+
+fn read_life(row: &Row<'_>) -> rusqlite::Result<Life> {
+    let owed = |index| {
+        row.get::<_, Option<i64>>(index).map(|found| found.and_then(|number| u64::try_from(number).ok()))
+    };
+    Ok(Life {
+        name: row.get(0)?,
+        first_at: UnixMillis(whole(row, 1)?),
+        spoke_at: UnixMillis(whole(row, 2)?),
+        epoch: whole(row, 3)?,
+        epoch_at: UnixMillis(whole(row, 4)?),
+        stale_at: moment(row, 5)?,
+        stale: u32::try_from(whole(row, 6)?).unwrap_or(u32::MAX),
+        owed: owed(7)?.zip(owed(8)?).map(|(lowest, highest)| Owed { lowest, highest }),
     })
 }
 
@@ -535,5 +555,68 @@ impl Tx for SqlTx<'_> {
             "DELETE FROM gaps WHERE device = ?1 AND name = ?2 AND first = ?3",
             params![device.as_str(), name, int(first)],
         )
+    }
+
+    fn life(&mut self, device: &Device, name: &str) -> Result<Option<Life>, Fault> {
+        self.find(&format!("{LIFE} WHERE device = ?1 AND name = ?2"), [device.as_str(), name], read_life)
+    }
+
+    fn youngest_life(&mut self, device: &Device) -> Result<Option<UnixMillis>, Fault> {
+        let found =
+            self.find("SELECT max(first_at) FROM lives WHERE device = ?1", [device.as_str()], |row| {
+                moment(row, 0)
+            })?;
+        Ok(found.flatten())
+    }
+
+    fn put_life(&mut self, device: &Device, life: &Life) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO lives (device, name, first_at, spoke_at, epoch, epoch_at, stale_at, stale, owed_lowest, owed_highest)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (device, name) DO UPDATE SET spoke_at = ?4, epoch = ?5, epoch_at = ?6, stale_at = ?7, stale = ?8,
+             owed_lowest = ?9, owed_highest = ?10",
+            params![
+                device.as_str(),
+                life.name,
+                int(life.first_at.0),
+                int(life.spoke_at.0),
+                int(life.epoch),
+                int(life.epoch_at.0),
+                life.stale_at.map(|at| int(at.0)),
+                life.stale,
+                life.owed.map(|owed| int(owed.lowest)),
+                life.owed.map(|owed| int(owed.highest)),
+            ],
+        )
+    }
+
+    fn drop_lives(&mut self, device: &Device) -> Result<(), Fault> {
+        self.write("DELETE FROM lives WHERE device = ?1", [device.as_str()])
+    }
+
+    fn place_taken(&mut self, source: &str, sequence: u64, id: EventId) -> Result<bool, Fault> {
+        let found = self.find(
+            "SELECT 1 FROM events WHERE source = ?1 AND sequence = ?2 AND id <> ?3 LIMIT 1",
+            params![source, int(sequence), id.to_bytes()],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
+    fn clone_of(&mut self, device: &Device) -> Result<Option<Why>, Fault> {
+        self.find("SELECT why FROM clones WHERE device = ?1", [device.as_str()], |row| {
+            Why::parse(row.get_ref(0)?.as_str()?).ok_or_else(|| strange(0, "not a reason"))
+        })
+    }
+
+    fn put_clone(&mut self, device: &Device, why: Why, at: UnixMillis) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO clones (device, why, found_at) VALUES (?1, ?2, ?3)",
+            params![device.as_str(), why.as_str(), int(at.0)],
+        )
+    }
+
+    fn drop_clone(&mut self, device: &Device) -> Result<(), Fault> {
+        self.write("DELETE FROM clones WHERE device = ?1", [device.as_str()])
     }
 }

@@ -10,6 +10,7 @@
 mod bus;
 mod civic;
 mod delivery;
+mod devices;
 mod directory;
 mod doors;
 mod feed;
