@@ -6,8 +6,10 @@
 mod bells;
 mod clock;
 mod contracts;
+mod devices;
 mod horn;
 mod http;
+mod keys;
 mod leftover;
 mod letters;
 mod machinery;
@@ -57,6 +59,9 @@ enum Command {
     /// Events that a service could not handle: look at them, send them again or give them up, also while the city runs.
     #[command(subcommand)]
     DeadLetters(letters::Letters),
+    /// The devices that have enrolled: see how they stand, or void their tokens, also while the city runs.
+    #[command(subcommand)]
+    Devices(devices::Devices),
     /// Copy the books into a new file, also while the city runs: whole, checked and flushed. A city starts from it as
     /// `city.sqlite` in a data directory of its own.
     Backup {
@@ -155,6 +160,7 @@ fn main() -> ExitCode {
         Command::Backup { data, to } => backup(&data, &to),
         Command::Contracts(contracts) => contracts.run(),
         Command::DeadLetters(letters) => letters.run(),
+        Command::Devices(devices) => devices.run(),
         Command::Inspect { data } => inspect(&data),
     };
     match done {

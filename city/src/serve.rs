@@ -2,7 +2,8 @@
 
 use crate::bells::Bells;
 use crate::horn;
-use crate::http::{App, Keys, Peer, Severed, router};
+use crate::http::{App, Peer, Severed, router};
+use crate::keys::Keys;
 use crate::leftover::Drained;
 use crate::machinery::Services;
 use crate::metrics::Metrics;
@@ -95,7 +96,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     let lock = lock(&options.data)?;
     let connection = store::open(&options.data)?;
     let city = City { id: store::city_id(&connection, clock::now())? };
-    let keys = Keys::load(store::tokens(&connection).map_err(OpenProblem::Sql)?);
+    let keys = Arc::new(Keys::load(&connection).map_err(OpenProblem::Sql)?);
     let mut pacer = Pacer::new(options.capacity);
     let since = UnixMillis(clock::now().0.saturating_sub(limits::SEEN_MS));
     for (device, at) in store::seen_since(&connection, since).map_err(OpenProblem::Sql)? {
@@ -109,7 +110,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         city,
         services,
         options.alerts_webhook.clone(),
-        bells.clone(),
+        (bells.clone(), keys.clone()),
         metrics.clone(),
         options.queue as usize,
     )

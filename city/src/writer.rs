@@ -4,6 +4,7 @@
 use crate::bells::Bells;
 use crate::clock;
 use crate::horn;
+use crate::keys::Keys;
 use crate::machinery::{Errand, Machinery, Services};
 use crate::metrics::Metrics;
 use crate::secret::{Hash, hash, new_token, random};
@@ -125,7 +126,7 @@ impl Writer {
         city: City,
         services: Services,
         webhook: Option<String>,
-        bells: Arc<Bells>,
+        (bells, keys): (Arc<Bells>, Arc<Keys>),
         metrics: Arc<Metrics>,
         queue: usize,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
@@ -148,7 +149,7 @@ impl Writer {
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new()
             .name("writer".into())
-            .spawn(move || run(&connection, city, machinery, &bells, jobs, &timer))?;
+            .spawn(move || run(&connection, city, machinery, (&bells, &keys), jobs, &timer))?;
         Ok((Self { queue, lag }, thread))
     }
 
@@ -227,7 +228,7 @@ fn run(
     connection: &Connection,
     city: City,
     mut machinery: Machinery,
-    bells: &Bells,
+    (bells, keys): (&Bells, &Keys),
     mut jobs: mpsc::Receiver<Work>,
     timer: &Runtime,
 ) {
@@ -240,6 +241,9 @@ fn run(
             Ok(Some(first)) => Some(first),
             Err(_) => None,
         };
+        if let Err(error) = keys.refresh(connection) {
+            tracing::error!(%error, "it was not looked whether tokens are void");
+        }
         let Some(first) = first else {
             machinery.turn(connection, bells);
             continue;
@@ -254,7 +258,7 @@ fn run(
             next = if group.len() < limits::GROUP_REQUESTS_MAX { jobs.try_recv().ok() } else { None };
         }
         if !group.is_empty() {
-            write_group(connection, &city, bells, group);
+            write_group(connection, &city, (bells, keys), group);
         }
         for (errand, taken) in carried {
             machinery.carried(connection, bells, &errand, taken);
@@ -279,7 +283,7 @@ enum Done {
     Performed(Ending),
 }
 
-fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<Job>) {
+fn write_group(connection: &Connection, city: &City, hearers: (&Bells, &Keys), group: Vec<Job>) {
     let mut begun = connection.execute_batch("BEGIN IMMEDIATE");
     let mut done = Vec::with_capacity(group.len());
     for job in group {
@@ -327,7 +331,7 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
         }
     }
     for answer in done {
-        answer_after_commit(answer, committed.is_ok(), bells);
+        answer_after_commit(answer, committed.is_ok(), hearers);
     }
 }
 
@@ -337,7 +341,7 @@ fn fail<T>(problem: &Problem, reply: Reply<T>) {
 }
 
 /// Whoever asked may have gone away; that is its own affair.
-fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
+fn answer_after_commit(done: Done, committed: bool, (bells, keys): (&Bells, &Keys)) {
     match done {
         Done::Delivered(_, _, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Enrolled(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
@@ -353,7 +357,12 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
             }
             drop(reply.send(Ok(judged)));
         }
-        Done::Enrolled(enrolled, reply) => drop(reply.send(Ok(enrolled))),
+        Done::Enrolled(enrolled, reply) => {
+            if let Some(enrolled) = &enrolled {
+                keys.add(hash(&enrolled.token), enrolled.principal.clone(), enrolled.replaced);
+            }
+            drop(reply.send(Ok(enrolled)));
+        }
     }
 }
 

@@ -117,6 +117,8 @@ pub const CASE_QUESTIONS_PER_MIN: u32 = 120;
 /// Addresses whose tries are remembered.
 pub const ADDRESSES_MAX: usize = 4_096;
 
+/// Lives and gaps of a device that are shown at once.
+pub const SHOWN_MAX: u32 = 100;
 /// How long a request may be on its way, in ms: an older life or epoch that speaks so soon after the younger one is no
 /// second device.
 pub const CLONE_GRACE_MS: u64 = 60_000;

@@ -14,7 +14,7 @@ mod state;
 mod weather;
 
 pub(crate) use auth::Peer;
-pub(crate) use state::{App, Keys};
+pub(crate) use state::App;
 pub(crate) use weather::Severed;
 
 use axum::body::Body;

@@ -4,10 +4,12 @@
 //! with WAL means that an answered event survives a power cut.
 
 mod bus;
+mod devices;
 mod read;
 mod tx;
 
 pub(crate) use bus::{dead_letter, dead_letters};
+pub(crate) use devices::{Known, devices, gaps, lives, revoke};
 pub(crate) use read::{
     Cursor, Feed, agents, case, contacts, feed_after, filed, levels, loads, missing, order, ticket, totals,
 };

@@ -146,10 +146,10 @@ pub(super) fn read_agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
     })
 }
 
-const LIFE: &str =
+pub(super) const LIFE: &str =
     "SELECT name, first_at, spoke_at, epoch, epoch_at, stale_at, stale, owed_lowest, owed_highest FROM lives";
 
-fn read_life(row: &Row<'_>) -> rusqlite::Result<Life> {
+pub(super) fn read_life(row: &Row<'_>) -> rusqlite::Result<Life> {
     let owed = |index| {
         row.get::<_, Option<i64>>(index).map(|found| found.and_then(|number| u64::try_from(number).ok()))
     };

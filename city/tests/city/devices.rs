@@ -121,3 +121,75 @@ fn a_circuit_says_what_it_carries_and_who_is_shed() {
     assert_eq!(town.enrol("till-1", Role::Vendor).get("/v1/circuits/c4").problem(), "ops-only");
     std::fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn a_revoked_device_is_shut_out_while_the_city_runs_and_comes_back_with_a_code() {
+    let town = Town::open();
+    let (till, other) = (town.enrol("till-1", Role::Vendor), town.enrol("till-2", Role::Vendor));
+    let waiting = code(&town, "till-1");
+    till.send(&till.pay("o-1"));
+    let revoked = town.command(&["devices", "revoke", "till-1"]);
+    let said = String::from_utf8(revoked.stdout).unwrap();
+    assert_eq!(said, "till-1: void are 1 of its tokens and 1 of its codes\n");
+    let began = std::time::Instant::now();
+    while till.get("/v1/edge").status != 401 {
+        assert!(began.elapsed() < Duration::from_secs(10), "the running city has not noticed");
+        yield_now();
+    }
+    assert_eq!(till.send(&till.pay("o-2")).problem(), "unauthenticated");
+    assert_eq!(other.get("/v1/edge").status, 200, "nobody else is");
+    let body = json!({ "code": waiting, "device": "till-1" }).to_string();
+    let refused = town.ask("POST", "/v1/enrol", &[("content-type", "application/json")], &body);
+    assert_eq!(refused.problem(), "code-refused", "a code made before is void too");
+    let again = enrol(&town, "till-1");
+    assert_eq!(again.send(&again.pay("o-3")).verdicts(), ["accepted"]);
+    let nobody = town.command(&["devices", "revoke", "till-9"]);
+    assert!(!nobody.status.success() && String::from_utf8_lossy(&nobody.stderr).contains("no device till-9"));
+}
+
+/// What the city has to say is not for whoever lost the token meanwhile.
+#[test]
+fn a_long_poll_that_outlives_its_token_hears_nothing() {
+    let town = Town::open();
+    let till = town.enrol("till-1", Role::Vendor);
+    std::thread::scope(|scope| {
+        let poll = scope.spawn(|| till.get("/v1/feed?wait=3"));
+        town.until_health("listening", 1);
+        assert!(town.command(&["devices", "revoke", "till-1"]).status.success());
+        assert_eq!(poll.join().unwrap().problem(), "unauthenticated");
+    });
+}
+
+#[test]
+fn the_list_says_how_each_device_stands() {
+    let town = Town::open();
+    let (till, gate) = (town.enrol("till-1", Role::Vendor), town.enrol("gate-n1", Role::Gate));
+    let sale = till.event_at(&paying("o-1", 1, 100), 7);
+    let head = [BATCH, ("conch-epoch", "3"), ("conch-owed", "6-9")];
+    till.ask("POST", "/v1/events", &head, &batch(&[sale]));
+    till.send(&till.event_at(&paying("o-2", 1, 100), 7));
+    gate.send(&gate.scan("t-1", "n1"));
+    let list = String::from_utf8(town.command(&["devices", "list"]).stdout).unwrap();
+    let lines: Vec<&str> = list.lines().collect();
+    assert!(
+        lines[0].starts_with("gate-n1 gate enrolled ") && lines[0].ends_with("owes: unknown, 1 token"),
+        "{list}"
+    );
+    assert!(lines[1].contains("owes within 6-9, 1 token, 5 events never came"), "{list}");
+    assert!(
+        lines[2].contains("CLONED since") && lines[2].contains("two events came from one place"),
+        "{list}"
+    );
+    let shown = town.command(&["devices", "show", "till-1"]);
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!((&shown["owed"], &shown["missing"]), (&json!({ "lowest": 6, "highest": 9 }), &json!(5)));
+    assert_eq!(
+        (&shown["lives"][0]["incarnation"], &shown["lives"][0]["epoch"]),
+        (&json!("life-1"), &json!(3))
+    );
+    assert_eq!((&shown["gaps"][0]["first"], &shown["gaps"][0]["last"]), (&json!(1), &json!(5)));
+    assert_eq!(shown["clone"]["why"], "two_events_at_one_place");
+    let json = String::from_utf8(town.command(&["devices", "list", "--json"]).stdout).unwrap();
+    assert_eq!(json.lines().count(), 2);
+    assert!(!list.contains(&till.token) && !json.contains(&till.token));
+}
