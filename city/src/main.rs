@@ -8,8 +8,10 @@ mod bells;
 mod cashier;
 mod clock;
 mod contracts;
+mod devices;
 mod horn;
 mod http;
+mod keys;
 mod leftover;
 mod letters;
 mod machinery;
@@ -83,6 +85,9 @@ enum Command {
     /// Tickets: issue, take back, look at them, also while the city runs.
     #[command(subcommand)]
     Tickets(tickets::Tickets),
+    /// The devices that have enrolled: see how they stand, or void their tokens, also while the city runs.
+    #[command(subcommand)]
+    Devices(devices::Devices),
     /// Copy the books into a new file, also while the city runs: whole, checked and flushed. A city starts from it as
     /// `city.sqlite` in a data directory of its own.
     Backup {
@@ -116,8 +121,9 @@ pub(crate) struct ServeOptions {
     /// Directory of the built pages, served as they are.
     #[arg(long)]
     pages: Option<PathBuf>,
-    /// Who takes care of which civic report, as JSON: [{ "kind": "noise", "unit": "patrol", "withinMinutes": 60 }, …],
-    /// one of them for "other". Without a file a small table of the city's own holds.
+    /// Who takes care of which civic report, as JSON: [{ "kind": "noise", "unit": "patrol", "withinMinutes": 60,
+    /// "resolveWithinMinutes": 240 }, …], one of them for "other"; the last member may be left out. Without a file a
+    /// small table of the city's own holds.
     #[arg(long)]
     civic_rules: Option<PathBuf>,
     /// The circuits and the importance of their stalls (1 is shed last, 9 first), as JSON: [{ "circuit": "c4",
@@ -206,6 +212,7 @@ fn main() -> ExitCode {
         Command::Sagas(sagas) => sagas.run(),
         Command::Acquirer { listen, books, faults } => simulate(listen, books, faults),
         Command::Tickets(tickets) => tickets.run(),
+        Command::Devices(devices) => devices.run(),
         Command::Inspect { data } => inspect(&data),
     };
     match done {

@@ -3,7 +3,8 @@
 use crate::bells::Bells;
 use crate::cashier::HttpAcquirer;
 use crate::horn;
-use crate::http::{App, Keys, Peer, Severed, router};
+use crate::http::{App, Peer, Severed, router};
+use crate::keys::Keys;
 use crate::leftover::Drained;
 use crate::machinery::Services;
 use crate::metrics::Metrics;
@@ -99,7 +100,15 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     if let Some(missing) = options.pages.as_ref().filter(|path| !path.is_dir()) {
         return Err(ServeProblem::NoPages(missing.clone()));
     }
-    let services = services(options)?;
+    let rules = match &options.civic_rules {
+        None => Rules::default(),
+        Some(path) => read(path, Rules::read)?,
+    };
+    let plan = match &options.circuits {
+        None => Plan::default(),
+        Some(path) => read(path, Plan::read)?,
+    };
+    let services = services(rules.clone(), plan.clone());
     // Not by the parser of the command line, which would print what it refuses.
     if options.alerts_webhook.as_deref().is_some_and(|address| !horn::is_address(address)) {
         return Err(ServeProblem::Webhook);
@@ -112,7 +121,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         TicketsThatCount::Known => Policy::Known,
     };
     store::put_ticket_policy(&connection, policy).map_err(OpenProblem::Sql)?;
-    let keys = Keys::load(store::tokens(&connection).map_err(OpenProblem::Sql)?);
+    let keys = Arc::new(Keys::load(&connection).map_err(OpenProblem::Sql)?);
     let mut pacer = Pacer::new(options.capacity);
     let since = UnixMillis(clock::now().0.saturating_sub(limits::SEEN_MS));
     for (device, at) in store::seen_since(&connection, since).map_err(OpenProblem::Sql)? {
@@ -128,7 +137,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         city,
         services,
         Outside { webhook: options.alerts_webhook.clone(), acquirer },
-        bells.clone(),
+        (bells.clone(), keys.clone()),
         metrics.clone(),
         options.queue as usize,
     )
@@ -144,7 +153,11 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         listening: Default::default(),
         pacer: Mutex::new(pacer),
         in_flight: Default::default(),
-        enrolments: Throttle::default(),
+        enrolments: Throttle::new(limits::ENROL_TRIES_PER_MIN),
+        forms: Throttle::new(limits::FORMS_PER_MIN),
+        case_questions: Throttle::new(limits::CASE_QUESTIONS_PER_MIN),
+        rules: Arc::new(rules),
+        plan,
         metrics,
         weather: options.dev.then(Default::default),
         pages: options.pages.clone(),
@@ -200,16 +213,8 @@ fn acquirer(options: &ServeOptions, connection: &Connection) -> Result<Option<Ac
 }
 
 /// The services that work behind the bus.
-fn services(options: &ServeOptions) -> Result<Services, ServeProblem> {
-    let rules = match &options.civic_rules {
-        None => Rules::default(),
-        Some(path) => read(path, Rules::read)?,
-    };
-    let plan = match &options.circuits {
-        None => Plan::default(),
-        Some(path) => read(path, Plan::read)?,
-    };
-    Ok(vec![Box::new(Civic { rules }), Box::new(Power { plan }), Box::new(Refunds), Box::new(Digests)])
+fn services(rules: Rules, plan: Plan) -> Services {
+    vec![Box::new(Civic { rules }), Box::new(Power { plan }), Box::new(Refunds), Box::new(Digests)]
 }
 
 /// Reads a file the operator wrote.

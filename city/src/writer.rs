@@ -5,15 +5,17 @@ use crate::bells::Bells;
 use crate::cashier::{self, Word};
 use crate::clock;
 use crate::horn;
+use crate::keys::Keys;
 use crate::machinery::{Errand, Machinery, Services};
 use crate::metrics::Metrics;
 use crate::secret::{Hash, hash, new_token, random};
 use crate::store::SqlTx;
 use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
+use city_domain::clones::{self, Heard};
 use city_domain::{
-    Answer, Answered, Authorization, Begun, Call, City, Claim, ClaimChanged, Examined, Judged, Listed, Owed,
-    PaymentGateway, Principal, Request, Role, StaleEpoch, Wish, authorize, claim, enter, ingest, limits,
-    note, standing,
+    Answer, Answered, Authorization, Begun, Call, City, Claim, ClaimChanged, Examined, Fault, Judged, Listed,
+    Owed, PaymentGateway, Principal, Request, Role, StaleEpoch, Wish, authorize, claim, enter, ingest,
+    limits, note, standing,
 };
 use conch::event::{Device, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -85,15 +87,19 @@ enum Job {
     Deliver(Box<Delivery>, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrol(Enrolment, Reply<Option<Enrolled>>),
     Decide(Box<Verdict>, Reply<Taken>),
-    Authorize(Box<Wish>, Reply<Begun>),
-    Standing(Box<Wish>, Reply<Option<Authorization>>),
-    Claim(Box<Claim>, Reply<Claimed>),
     /// A device was heard that sends nothing; nobody waits for it.
     See(Device),
+    Perform(Performance),
 }
 
 /// What came of a claim.
 type Claimed = Result<Answered, ClaimChanged>;
+/// A piece of work with its own answer: done in the group's transaction, answered once that is known to be durable.
+type Performance = Box<dyn FnOnce(&Connection, &City) -> Ending + Send>;
+/// Answers; told whether the transaction was committed.
+type Ending = Box<dyn FnOnce(bool)>;
+/// A source of random bytes for ids.
+pub(crate) type Entropy<'a> = &'a mut dyn FnMut() -> [u8; 10];
 
 /// A person's decision about a dead letter.
 struct Verdict {
@@ -149,7 +155,7 @@ impl Writer {
         city: City,
         services: Services,
         outside: Outside,
-        bells: Arc<Bells>,
+        (bells, keys): (Arc<Bells>, Arc<Keys>),
         metrics: Arc<Metrics>,
         queue: usize,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
@@ -187,7 +193,7 @@ impl Writer {
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new()
             .name("writer".into())
-            .spawn(move || run(&connection, city, machinery, &bells, jobs, &timer))?;
+            .spawn(move || run(&connection, city, machinery, (&bells, &keys), jobs, &timer))?;
         Ok((Self { queue, lag }, thread))
     }
 
@@ -219,11 +225,14 @@ impl Writer {
     }
 
     /// Has a gate's question decided; the answer comes after the commit.
-    pub(crate) async fn claim(&self, claim: Claim) -> Result<Claimed, NotWritten> {
-        if self.lag.load(Ordering::Relaxed) > limits::OUTGOING_MAX {
-            return Err(NotWritten::Full);
-        }
-        self.put(|reply| Job::Claim(Box::new(claim), reply)).await
+    pub(crate) async fn claim(&self, asked: Claim) -> Result<Claimed, NotWritten> {
+        self.perform(move |tx, city, entropy| {
+            let request = &asked.request;
+            see(tx.0, &request.principal.device, request.received)
+                .map_err(|error| Fault(error.to_string()))?;
+            claim(tx, city, &asked, entropy)
+        })
+        .await
     }
 
     /// Notes that a device was heard. When the queue is full, the next time does as well.
@@ -244,12 +253,12 @@ impl Writer {
 
     /// Begins an authorization, or finds the one that was begun under its key.
     pub(crate) async fn authorize(&self, wish: Wish) -> Result<Begun, NotWritten> {
-        self.put(|reply| Job::Authorize(Box::new(wish), reply)).await
+        self.perform(move |tx, _, entropy| authorize(tx, &wish, clock::now(), entropy())).await
     }
 
     /// How an authorization stands after the acquirer was asked.
     pub(crate) async fn standing(&self, wish: Wish) -> Result<Option<Authorization>, NotWritten> {
-        self.put(|reply| Job::Standing(Box::new(wish), reply)).await
+        self.perform(move |tx, _, _| standing(tx, &wish, clock::now())).await
     }
 
     /// Takes the acquirer's answer, and returns when that is over. What could not be written is asked for again by
@@ -260,6 +269,29 @@ impl Writer {
         if self.queue.send(Work::Answered(Box::new((call, answer)), Some(reply))).await.is_ok() {
             let _ = over.await;
         }
+    }
+
+    /// Has a piece of work done in a transaction; the answer comes after the commit.
+    pub(crate) async fn perform<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut SqlTx<'_>, &City, Entropy<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, NotWritten> {
+        if self.lag.load(Ordering::Relaxed) > limits::OUTGOING_MAX {
+            return Err(NotWritten::Full);
+        }
+        self.put(|reply: Reply<T>| {
+            Job::Perform(Box::new(move |connection, city| {
+                let done = savepoint(connection, || {
+                    with_entropy(|entropy| Ok(work(&mut SqlTx(connection), city, entropy)?))
+                });
+                Box::new(move |committed| match done {
+                    Ok(value) if committed => drop(reply.send(Ok(value))),
+                    Ok(_) => drop(reply.send(Err(NotWritten::Storage))),
+                    Err(problem) => fail(&problem, reply),
+                })
+            }))
+        })
+        .await
     }
 
     async fn put<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, NotWritten> {
@@ -276,7 +308,7 @@ fn run(
     connection: &Connection,
     city: City,
     mut machinery: Machinery,
-    bells: &Bells,
+    (bells, keys): (&Bells, &Keys),
     mut jobs: mpsc::Receiver<Work>,
     timer: &Runtime,
 ) {
@@ -289,6 +321,9 @@ fn run(
             Ok(Some(first)) => Some(first),
             Err(_) => None,
         };
+        if let Err(error) = keys.refresh(connection) {
+            tracing::error!(%error, "it was not looked whether tokens are void");
+        }
         let Some(first) = first else {
             machinery.turn(connection, bells);
             continue;
@@ -303,7 +338,7 @@ fn run(
             next = if group.len() < limits::GROUP_REQUESTS_MAX { jobs.try_recv().ok() } else { None };
         }
         if !group.is_empty() {
-            write_group(connection, &city, bells, group);
+            write_group(connection, &city, (bells, keys), group);
         }
         for work in news {
             hear(connection, &mut machinery, bells, work);
@@ -343,12 +378,10 @@ enum Done {
     Delivered(Result<Vec<Judged>, StaleEpoch>, Device, Reply<Result<Vec<Judged>, StaleEpoch>>),
     Enrolled(Option<Enrolled>, Reply<Option<Enrolled>>),
     Decided(Box<Taken>, Reply<Taken>),
-    Authorized(Box<Begun>, Reply<Begun>),
-    Stood(Option<Box<Authorization>>, Reply<Option<Authorization>>),
-    Claimed(Box<Claimed>, Reply<Claimed>),
+    Performed(Ending),
 }
 
-fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<Job>) {
+fn write_group(connection: &Connection, city: &City, hearers: (&Bells, &Keys), group: Vec<Job>) {
     let mut begun = connection.execute_batch("BEGIN IMMEDIATE");
     let mut done = Vec::with_capacity(group.len());
     for job in group {
@@ -360,37 +393,17 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
             (Job::Deliver(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Enrol(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
             (Job::Decide(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
-            (Job::Standing(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
-            (Job::Standing(wish, reply), Ok(())) => {
-                let found =
-                    savepoint(connection, || Ok(standing(&mut SqlTx(connection), &wish, clock::now())?));
-                match found {
-                    Ok(found) => done.push(Done::Stood(found.map(Box::new), reply)),
-                    Err(error) => fail(&error, reply),
-                }
-            }
-            (Job::Authorize(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
-            (Job::Authorize(wish, reply), Ok(())) => {
-                let begun = savepoint(connection, || {
-                    let entropy = random().map_err(Problem::Random)?;
-                    Ok(authorize(&mut SqlTx(connection), &wish, clock::now(), entropy)?)
-                });
-                match begun {
-                    Ok(begun) => done.push(Done::Authorized(Box::new(begun), reply)),
-                    Err(error) => fail(&error, reply),
-                }
-            }
             (Job::See(_), Err(_)) => {}
             (Job::See(device), Ok(())) => {
-                if let Err(problem) = savepoint(connection, || see(connection, &device, clock::now())) {
+                if let Err(problem) = savepoint(connection, || Ok(see(connection, &device, clock::now())?)) {
                     tracing::error!(%problem, %device, "a visit was not noted");
                 }
             }
-            (Job::Claim(_, reply), Err(_)) => drop(reply.send(Err(NotWritten::Storage))),
-            (Job::Claim(asked, reply), Ok(())) => match decide_claim(connection, city, &asked) {
-                Ok(claimed) => done.push(Done::Claimed(Box::new(claimed), reply)),
-                Err(error) => fail(&error, reply),
-            },
+            // Whoever waits hears that its way ended.
+            (Job::Perform(performance), Err(_)) => drop(performance),
+            (Job::Perform(performance), Ok(())) => {
+                done.push(Done::Performed(performance(connection, city)));
+            }
             (Job::Decide(verdict, reply), Ok(())) => {
                 let Verdict { number, decision, by, reason } = *verdict;
                 let mut tx = SqlTx(connection);
@@ -407,7 +420,7 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
                 Err(error) => fail(&error, reply),
             },
             (Job::Enrol(enrolment, reply), Ok(())) => {
-                match savepoint(connection, || enrol(connection, &enrolment)) {
+                match savepoint(connection, || enrol(connection, city, &enrolment)) {
                     Ok(enrolled) => done.push(Done::Enrolled(enrolled, reply)),
                     Err(error) => fail(&error, reply),
                 }
@@ -422,7 +435,7 @@ fn write_group(connection: &Connection, city: &City, bells: &Bells, group: Vec<J
         }
     }
     for answer in done {
-        answer_after_commit(answer, committed.is_ok(), bells);
+        answer_after_commit(answer, committed.is_ok(), hearers);
     }
 }
 
@@ -432,18 +445,13 @@ fn fail<T>(problem: &Problem, reply: Reply<T>) {
 }
 
 /// Whoever asked may have gone away; that is its own affair.
-fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
+fn answer_after_commit(done: Done, committed: bool, (bells, keys): (&Bells, &Keys)) {
     match done {
         Done::Delivered(_, _, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Enrolled(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
         Done::Decided(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
-        Done::Authorized(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
-        Done::Stood(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
-        Done::Stood(found, reply) => drop(reply.send(Ok(found.map(|found| *found)))),
-        Done::Authorized(begun, reply) => drop(reply.send(Ok(*begun))),
-        Done::Claimed(_, reply) if !committed => drop(reply.send(Err(NotWritten::Storage))),
-        Done::Claimed(claimed, reply) => drop(reply.send(Ok(*claimed))),
         Done::Decided(taken, reply) => drop(reply.send(Ok(*taken))),
+        Done::Performed(ending) => ending(committed),
         Done::Delivered(judged, device, reply) => {
             if judged.as_ref().is_ok_and(|judged| judged.iter().any(|event| event.told)) {
                 bells.ring(&device);
@@ -451,7 +459,12 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
             judged.iter().flatten().flat_map(|event| &event.others).for_each(|other| bells.ring(other));
             drop(reply.send(Ok(judged)));
         }
-        Done::Enrolled(enrolled, reply) => drop(reply.send(Ok(enrolled))),
+        Done::Enrolled(enrolled, reply) => {
+            if let Some(enrolled) = &enrolled {
+                keys.add(hash(&enrolled.token), enrolled.principal.clone(), enrolled.replaced);
+            }
+            drop(reply.send(Ok(enrolled)));
+        }
     }
 }
 
@@ -459,7 +472,7 @@ fn answer_after_commit(done: Done, committed: bool, bells: &Bells) {
 #[derive(Debug)]
 enum Problem {
     Sql(rusqlite::Error),
-    Fault(city_domain::Fault),
+    Fault(Fault),
     Random(std::io::Error),
     Panicked,
 }
@@ -481,8 +494,8 @@ impl From<rusqlite::Error> for Problem {
     }
 }
 
-impl From<city_domain::Fault> for Problem {
-    fn from(fault: city_domain::Fault) -> Self {
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
@@ -508,6 +521,9 @@ fn deliver(
     let Delivery { request, events, outbox } = delivery;
     let device = &request.principal.device;
     let incarnation = events.iter().find_map(Examined::incarnation);
+    if let Some(incarnation) = incarnation {
+        look_for_clones(connection, city, delivery, incarnation);
+    }
     if let (Some(epoch), Some(incarnation)) = (outbox.epoch, incarnation) {
         let entered =
             savepoint(connection, || Ok(enter(&mut SqlTx(connection), device, incarnation, epoch)?))?;
@@ -543,21 +559,11 @@ fn judge(
     request: &Request,
     event: &Examined,
 ) -> Result<Judged, Problem> {
-    with_entropy(|entropy| ingest(&mut SqlTx(connection), city, request, event, entropy))
+    with_entropy(|entropy| Ok(ingest(&mut SqlTx(connection), city, request, event, entropy)?))
 }
 
-/// In a savepoint of its own, like an event.
-fn decide_claim(connection: &Connection, city: &City, asked: &Claim) -> Result<Claimed, Problem> {
-    savepoint(connection, || {
-        see(connection, &asked.request.principal.device, asked.request.received)?;
-        with_entropy(|entropy| claim(&mut SqlTx(connection), city, asked, entropy))
-    })
-}
-
-/// Decides with randomness for ids, and not at all when the system has none.
-fn with_entropy<T>(
-    decide: impl FnOnce(&mut dyn FnMut() -> [u8; 10]) -> Result<T, city_domain::Fault>,
-) -> Result<T, Problem> {
+/// Does work that draws random bytes; when the source runs dry, it fails as a whole.
+fn with_entropy<T>(work: impl FnOnce(Entropy<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
     let dry = Cell::new(None);
     let mut entropy = || {
         random().unwrap_or_else(|error| {
@@ -565,10 +571,10 @@ fn with_entropy<T>(
             [0; 10]
         })
     };
-    let decided = decide(&mut entropy)?;
+    let done = work(&mut entropy);
     match dry.take() {
         Some(error) => Err(Problem::Random(error)),
-        None => Ok(decided),
+        None => done,
     }
 }
 
@@ -585,8 +591,34 @@ fn take_note(connection: &Connection, request: &Request, incarnation: &str, here
     }
 }
 
+/// Before anything is judged: a context that is turned away for its epoch is heard too.
+fn look_for_clones(connection: &Connection, city: &City, delivery: &Delivery, incarnation: &str) {
+    let Delivery { request, events, outbox } = delivery;
+    let device = &request.principal.device;
+    let events: Vec<_> =
+        events.iter().filter_map(|event| event.sequence().map(|sequence| (sequence.0, event.id()))).collect();
+    let heard = Heard {
+        device,
+        incarnation,
+        epoch: outbox.epoch,
+        owed: outbox.owed,
+        events: &events,
+        now: request.received,
+    };
+    let found = savepoint(connection, || {
+        with_entropy(|entropy| Ok(clones::watch(&mut SqlTx(connection), city, &heard, entropy)?))
+    });
+    match found {
+        Ok(None) => {}
+        Ok(Some(why)) => {
+            tracing::warn!(%device, why = why.as_str(), "another device bears this name: see `city devices show`");
+        }
+        Err(problem) => tracing::error!(%problem, %device, "it was not looked whether the device is one"),
+    }
+}
+
 /// Coarse on purpose: one write a minute keeps the pace right after a restart.
-fn see(connection: &Connection, device: &Device, now: UnixMillis) -> Result<(), Problem> {
+fn see(connection: &Connection, device: &Device, now: UnixMillis) -> rusqlite::Result<()> {
     let now = i64::try_from(now.0).unwrap_or(i64::MAX);
     connection
         .prepare_cached("UPDATE devices SET seen_at = ?2 WHERE device = ?1 AND seen_at < ?2 - ?3")?
@@ -594,7 +626,7 @@ fn see(connection: &Connection, device: &Device, now: UnixMillis) -> Result<(), 
     Ok(())
 }
 
-fn enrol(connection: &Connection, enrolment: &Enrolment) -> Result<Option<Enrolled>, Problem> {
+fn enrol(connection: &Connection, city: &City, enrolment: &Enrolment) -> Result<Option<Enrolled>, Problem> {
     let now = i64::try_from(clock::now().0).unwrap_or(i64::MAX);
     let device = &enrolment.device;
     let (role, replaced) = match &enrolment.proof {
@@ -608,6 +640,8 @@ fn enrol(connection: &Connection, enrolment: &Enrolment) -> Result<Option<Enroll
                 .optional()?;
             let Some(role) = role.as_deref().and_then(Role::parse) else { return Ok(None) };
             connection.execute("DELETE FROM tokens WHERE device = ?1", [device.as_str()])?;
+            let mut tx = SqlTx(connection);
+            with_entropy(|entropy| Ok(clones::forget(&mut tx, city, device, clock::now(), entropy)?))?;
             (role, true)
         }
     };

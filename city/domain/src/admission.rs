@@ -3,6 +3,7 @@
 //! Runs before the writer, so that parsing and hashing cost the one writing thread nothing.
 
 use crate::contracts::contract;
+use crate::directory::Performative;
 use crate::limits::{EVENT_BYTES_MAX, SOURCE_BYTES_MAX};
 use crate::refusal::Refusal;
 use crate::role::{Principal, Role, Speaker, speaker};
@@ -41,6 +42,7 @@ pub(crate) struct Candidate {
     pub(crate) envelope: Envelope,
     pub(crate) digest: [u8; 32],
     pub(crate) body: String,
+    pub(crate) performative: Option<Performative>,
     pub(crate) terms: Result<Admitted, Refusal>,
 }
 
@@ -106,7 +108,7 @@ fn candidate(element: &Json, principal: &Principal) -> Result<Candidate, Refusal
     }
     let digest = digest(&envelope);
     let terms = admit(&envelope, principal);
-    Ok(Candidate { envelope, digest, body, terms })
+    Ok(Candidate { envelope, digest, body, performative: Performative::of(element), terms })
 }
 
 fn admit(envelope: &Envelope, principal: &Principal) -> Result<Admitted, Refusal> {

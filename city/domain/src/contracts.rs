@@ -1,7 +1,7 @@
 //! Every contract of the market: those the SDK checks as well, and those that only the city holds. From them the schemas
 //! of `contracts/` are made, and against what was released no change may break anybody.
 
-use crate::limits::WATTS_MAX;
+use crate::limits::{KIND_CHARS_MAX, NOTE_CHARS_MAX, PLACE_CHARS_MAX, WATTS_MAX};
 use conch::event::contract::{
     CONTRACTS, Contract, Field, IntentRule, OnDead, Shape, Terms, TermsProblem, Writer,
 };
@@ -33,13 +33,15 @@ const fn of(topic: &'static str, kind: &'static str, writer: Writer, fields: &'s
     }
 }
 
-const CIVIC_REPORTED: &[Field] =
-    &[required("kind", Shape::Text(40)), required("place", Shape::Text(64)), field("note", Shape::Text(500))];
-const CIVIC_CARED: &[Field] = &[field("unit", Shape::Text(40)), field("note", Shape::Text(500))];
+const KIND: Shape = Shape::Text(KIND_CHARS_MAX);
+const PLACE: Shape = Shape::Text(PLACE_CHARS_MAX);
+const NOTE: Shape = Shape::Text(NOTE_CHARS_MAX);
+const CIVIC_REPORTED: &[Field] = &[required("kind", KIND), required("place", PLACE), field("note", NOTE)];
+const CIVIC_CARED: &[Field] = &[field("unit", KIND), field("note", NOTE)];
 const CIVIC_CASE: &[Field] = &[
-    required("kind", Shape::Text(40)),
-    required("place", Shape::Text(64)),
-    required("unit", Shape::Text(40)),
+    required("kind", KIND),
+    required("place", PLACE),
+    required("unit", KIND),
     required("due", Shape::Time),
     required("reports", Shape::Whole(SAFE_INTEGER_MAX)),
 ];
@@ -74,6 +76,12 @@ const ALERT: &[Field] = &[
     field("at", Shape::Time),
     field("firstGateId", Shape::Text(64)),
     field("firstAt", Shape::Time),
+    field("device", Shape::Text(64)),
+];
+const NOT_UNDERSTOOD: &[Field] = &[
+    required("topic", Shape::Text(64)),
+    required("type", Shape::Text(40)),
+    required("performative", Shape::Text(20)),
 ];
 const SEEN: &[Field] =
     &[required("digest", Shape::Text(16)), required("gateId", Shape::Text(64)), required("at", Shape::Time)];
@@ -91,6 +99,7 @@ const OWN: &[Contract] = &[
     of("ops.power.v1", "restored", Writer::City, POWER_SWITCHED),
     of("ops.alerts.v1", "raised", Writer::City, ALERT),
     of("ops.alerts.v1", "cleared", Writer::City, ALERT),
+    of("market.directory.v1", "not_understood", Writer::City, NOT_UNDERSTOOD),
 ];
 
 /// All of them.

@@ -254,7 +254,13 @@ fn take(tx: &mut dyn Tx, operation: &Operation, answer: &Answer, turn: &mut Turn
         Answer::Unknown => Ok(tx.put_operation(&later(operation, turn))?),
         Answer::NotFound => match needless(tx, operation, turn.now)? {
             Some(reason) => refuse(tx, operation, reason, turn),
-            None => Ok(tx.put_operation(&Operation { stand: Stand::Wanted, ..later(operation, turn) })?),
+            None => {
+                // An answer all the same: the wait begins anew, and is one, so that two who misunderstand each other
+                // are no storm.
+                let fresh = Operation { tries: 0, ..operation.clone() };
+                tx.put_operation(&Operation { tries: 0, stand: Stand::Wanted, ..later(&fresh, turn) })?;
+                Ok(())
+            }
         },
         Answer::Refused(reason) => refuse(tx, operation, reason, turn),
         Answer::Done { reference, amount, currency } => {

@@ -2,6 +2,7 @@
 
 use crate::admission::{Admitted, Candidate, Examined, Finding};
 use crate::bus::Message;
+use crate::directory::{self, Taken};
 use crate::gate::Desk;
 use crate::limits::{CLOCK_SET_MS, KEEP_MS};
 use crate::outcome::{Cause, Outcome, tell};
@@ -165,8 +166,28 @@ fn accept<T: Tx + ?Sized>(
         _ => None,
     };
     let told = say(tx, city, request, cause, outcome.as_ref(), entropy)? || others.contains(cause.device);
+    others.extend(hand(tx, city, request, candidate, entropy)?);
     let verdict = remember(tx, request, candidate, VerdictWord::Accepted, None)?;
     Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told, others })
+}
+
+/// Asks the directory where the event belongs, if it says what it does in a conversation.
+fn hand<T: Tx + ?Sized>(
+    tx: &mut T,
+    city: &City,
+    request: &Request,
+    candidate: &Candidate,
+    entropy: &mut dyn FnMut() -> [u8; 10],
+) -> Result<Vec<Device>, Fault> {
+    let Some(performative) = candidate.performative else { return Ok(Vec::new()) };
+    let sender = &request.principal.device;
+    let Candidate { envelope, body, .. } = candidate;
+    directory::deliver(
+        tx,
+        city,
+        &Taken { envelope, body, sender, performative, now: request.received },
+        entropy,
+    )
 }
 
 /// The intent is known under another id: no effect, but the sender hears the outcome too.

@@ -12,8 +12,11 @@ mod books;
 pub mod bus;
 mod civic;
 mod claim;
+pub mod clones;
 pub mod contracts;
 mod digests;
+pub mod directory;
+mod form;
 mod gate;
 mod gateway;
 mod ingest;
@@ -41,6 +44,7 @@ pub use books::{
 pub use civic::{Civic, Rule, Rules};
 pub use claim::{Answered, Claim, ClaimChanged, Claimed, claim};
 pub use digests::Digests;
+pub use form::{Filed, Form, FormProblem, file_form};
 pub use gateway::{Answer, Call, Listed, PaymentGateway, answered, hand_out};
 pub use ingest::{City, Judged, Request, ingest};
 pub use memory::Memory;
@@ -52,8 +56,8 @@ pub use role::{Principal, Role};
 pub use settlement::settle;
 pub use ticket::{Flaw, Policy, Ticket, digest};
 pub use tx::{
-    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
-    Order, OrderState, Scan, ScanResult, Scope, Tx,
+    Admission, Capture, Case, CaseState, Fault, FeedEvent, FormRow, Gap, InboxRow, Incarnation, IntentRow,
+    Kept, Load, Order, OrderState, Scan, ScanResult, Scope, Tx,
 };
 pub use versions::{cast_down, scan_up};
 

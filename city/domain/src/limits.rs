@@ -154,8 +154,39 @@ pub const TOKEN_BYTES: usize = 32;
 /// Enrolments one address may try at once, and again each minute. Eighty bits need no more protection; the
 /// database does.
 pub const ENROL_TRIES_PER_MIN: u32 = 20;
+/// Public forms one address may send at once, and again each minute: behind one address of a mobile network stand many.
+pub const FORMS_PER_MIN: u32 = 20;
+/// Questions about a case one address may ask without a token at once, and again each minute.
+pub const CASE_QUESTIONS_PER_MIN: u32 = 120;
 /// Addresses whose tries are remembered.
-pub const ENROL_ADDRESSES_MAX: usize = 4_096;
+pub const ADDRESSES_MAX: usize = 4_096;
+
+/// Lives and gaps of a device that are shown at once.
+pub const SHOWN_MAX: u32 = 100;
+/// How long a request may be on its way, in ms: an older life or epoch that speaks so soon after the younger one is no
+/// second device.
+pub const CLONE_GRACE_MS: u64 = 60_000;
+/// Lower epochs that are noted together, in ms.
+pub const CLONE_WATCH_MS: u64 = 1_800_000;
+/// So many lower epochs are no frozen tabs any more.
+pub const CLONE_STALE_MAX: u32 = 3;
+/// Agents of the directory: each request on a free topic looks through them.
+pub const AGENTS_MAX: usize = 256;
+/// Topic patterns of one agent.
+pub const AGENT_TOPICS_MAX: usize = 16;
+/// Longest lease of an agent, in s: a night.
+pub const AGENT_LEASE_S_MAX: u64 = 86_400;
+/// Lease of an agent that names none, in s.
+pub const AGENT_LEASE_S: u64 = 300;
+
+/// Longest kind of a civic report, and longest name of a unit, in characters.
+pub const KIND_CHARS_MAX: usize = 40;
+/// Longest place of a civic report, in characters.
+pub const PLACE_CHARS_MAX: usize = 64;
+/// Longest note of a civic report, in characters.
+pub const NOTE_CHARS_MAX: usize = 500;
+/// Longest way to reach whoever reported, in characters.
+pub const CONTACT_CHARS_MAX: usize = 100;
 
 /// Open connections, each up to one body of memory.
 pub const CONNECTIONS_MAX: usize = 4_096;

@@ -6,9 +6,11 @@ mod books;
 use crate::books::{Duplicate, Movement, Operation, RefundStep};
 use crate::bus::{BusTx, Closing, DeadLetter, Failure, Message, Wait};
 use crate::claim::Claimed;
+use crate::clones::{Life as Spoken, Why};
+use crate::directory::Agent;
 use crate::ticket::{Policy, Ticket};
 use crate::tx::{
-    Admission, Capture, Case, CaseState, Fault, FeedEvent, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
+    Admission, Capture, Case, Fault, FeedEvent, FormRow, Gap, InboxRow, Incarnation, IntentRow, Kept, Load,
     Order, OrderState, Scan, ScanResult, Scope, Tx,
 };
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
@@ -37,6 +39,13 @@ pub struct Memory {
     arrivals: BTreeSet<(Life, u64)>,
     gaps: BTreeMap<(Life, u64), Gap>,
     cases: BTreeMap<Key, Case>,
+    spots: BTreeMap<(String, String), Key>,
+    forms: BTreeMap<[u8; 32], FormRow>,
+    contacts: BTreeSet<(Key, String)>,
+    agents: BTreeMap<Device, Agent>,
+    lives: BTreeMap<Life, Spoken>,
+    places: BTreeSet<(String, u64, EventId)>,
+    clones: BTreeMap<Device, Why>,
     loads: BTreeMap<(Key, Device), Load>,
     money: books::Money,
     bus: Bus,
@@ -136,6 +145,11 @@ impl Memory {
         self.cases.values()
     }
 
+    /// Who can be reached about a case.
+    pub fn contacts(&self, case: &Key) -> Vec<&str> {
+        self.contacts.iter().filter(|(own, _)| own == case).map(|(_, contact)| contact.as_str()).collect()
+    }
+
     /// All dead letters.
     pub fn dead_letters(&self) -> impl Iterator<Item = &DeadLetter> {
         self.bus.dead.values()
@@ -159,6 +173,14 @@ impl Memory {
     /// How many sequences are missing.
     pub fn missing(&self) -> u64 {
         self.gaps.values().map(|gap| gap.last - gap.first + 1).sum()
+    }
+}
+
+#[cfg(test)]
+impl Memory {
+    /// As if this event had been accepted at this place of an outbox.
+    pub(crate) fn keep_at(&mut self, source: &str, sequence: u64, id: EventId) {
+        self.places.insert((source.to_owned(), sequence, id));
     }
 }
 
@@ -188,6 +210,9 @@ impl Tx for Memory {
     }
 
     fn put_event(&mut self, event: &Kept) -> Result<(), Fault> {
+        if let Some(sequence) = event.sequence {
+            self.places.insert((event.source.clone(), sequence.0, event.id));
+        }
         self.events.push(event.clone());
         Ok(())
     }
@@ -322,8 +347,49 @@ impl Tx for Memory {
     }
 
     fn next_case(&mut self) -> Result<Option<Case>, Fault> {
-        let open = self.cases.values().filter(|case| case.state == CaseState::Routed && !case.escalated);
-        Ok(open.min_by_key(|case| (case.due, case.key.clone())).cloned())
+        let open = self.cases.values().filter(|case| case.deadline().is_some() && !case.escalated);
+        Ok(open.min_by_key(|case| (case.deadline(), case.key.clone())).cloned())
+    }
+
+    fn spot(&mut self, kind: &str, spot: &str) -> Result<Option<Key>, Fault> {
+        Ok(self.spots.get(&(kind.to_owned(), spot.to_owned())).cloned())
+    }
+
+    fn put_spot(&mut self, kind: &str, spot: &str, case: &Key) -> Result<(), Fault> {
+        self.spots.insert((kind.to_owned(), spot.to_owned()), case.clone());
+        Ok(())
+    }
+
+    fn form(&mut self, asker: &[u8; 32]) -> Result<Option<FormRow>, Fault> {
+        Ok(self.forms.get(asker).cloned())
+    }
+
+    fn put_form(&mut self, asker: &[u8; 32], row: &FormRow) -> Result<(), Fault> {
+        insert(&mut self.forms, *asker, row.clone(), "forms")
+    }
+
+    fn put_contact(&mut self, case: &Key, contact: &str, _at: UnixMillis) -> Result<(), Fault> {
+        self.contacts.insert((case.clone(), contact.to_owned()));
+        Ok(())
+    }
+
+    fn drop_contacts(&mut self, case: &Key) -> Result<(), Fault> {
+        self.contacts.retain(|(own, _)| own != case);
+        Ok(())
+    }
+
+    fn agents(&mut self) -> Result<Vec<Agent>, Fault> {
+        Ok(self.agents.values().cloned().collect())
+    }
+
+    fn put_agent(&mut self, agent: &Agent) -> Result<(), Fault> {
+        self.agents.insert(agent.device.clone(), agent.clone());
+        Ok(())
+    }
+
+    fn drop_agent(&mut self, device: &Device) -> Result<(), Fault> {
+        self.agents.remove(device);
+        Ok(())
     }
 
     fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault> {
@@ -403,6 +469,43 @@ impl Tx for Memory {
 
     fn drop_gap(&mut self, device: &Device, name: &str, first: u64) -> Result<(), Fault> {
         self.gaps.remove(&(life(device, name), first));
+        Ok(())
+    }
+
+    fn life(&mut self, device: &Device, name: &str) -> Result<Option<Spoken>, Fault> {
+        Ok(self.lives.get(&life(device, name)).cloned())
+    }
+
+    fn youngest_life(&mut self, device: &Device) -> Result<Option<UnixMillis>, Fault> {
+        let own = self.lives.iter().filter(|((of, _), _)| of == device);
+        Ok(own.map(|(_, life)| life.first_at).max())
+    }
+
+    fn put_life(&mut self, device: &Device, spoken: &Spoken) -> Result<(), Fault> {
+        self.lives.insert(life(device, &spoken.name), spoken.clone());
+        Ok(())
+    }
+
+    fn drop_lives(&mut self, device: &Device) -> Result<(), Fault> {
+        self.lives.retain(|(of, _), _| of != device);
+        Ok(())
+    }
+
+    fn place_taken(&mut self, source: &str, sequence: u64, id: EventId) -> Result<bool, Fault> {
+        let mut there = self.places.iter().filter(|(own, place, _)| own == source && *place == sequence);
+        Ok(there.any(|(_, _, other)| *other != id))
+    }
+
+    fn clone_of(&mut self, device: &Device) -> Result<Option<Why>, Fault> {
+        Ok(self.clones.get(device).copied())
+    }
+
+    fn put_clone(&mut self, device: &Device, why: Why, _at: UnixMillis) -> Result<(), Fault> {
+        insert(&mut self.clones, device.clone(), why, "clones")
+    }
+
+    fn drop_clone(&mut self, device: &Device) -> Result<(), Fault> {
+        self.clones.remove(device);
         Ok(())
     }
 }

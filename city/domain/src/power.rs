@@ -72,13 +72,15 @@ impl Plan {
         Ok(Self(circuits))
     }
 
-    fn of(&self, name: &Key) -> Option<&Circuit> {
+    /// The circuit of this name.
+    pub fn of(&self, name: &Key) -> Option<&Circuit> {
         self.0.iter().find(|circuit| circuit.name == *name)
     }
 }
 
 impl Circuit {
-    fn importance(&self, stall: &Device) -> u64 {
+    /// The importance of a stall; one the plan does not name is shed first.
+    pub fn importance(&self, stall: &Device) -> u64 {
         self.stalls.iter().find(|(own, _)| own == stall).map_or(IMPORTANCE_MAX, |(_, importance)| *importance)
     }
 

@@ -54,9 +54,9 @@ pub(crate) enum Speaker {
 /// Who may say what about the market: an alert or a decision that a device made up would send people running.
 pub(crate) fn speaker(topic: &Topic, kind: &EventType) -> Speaker {
     match (topic.family(), kind.as_str()) {
-        ("ops.alerts", _) | ("civic.events", "routed" | "escalated") | ("ops.power", "shed" | "restored") => {
-            Speaker::City
-        }
+        ("ops.alerts" | "market.directory", _)
+        | ("civic.events", "routed" | "escalated")
+        | ("ops.power", "shed" | "restored") => Speaker::City,
         ("civic.events", "acknowledged" | "resolved") => Speaker::Ops,
         _ => Speaker::Anybody,
     }

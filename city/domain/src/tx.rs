@@ -3,6 +3,8 @@
 use crate::books::Books;
 use crate::bus::Message;
 use crate::claim::Claimed;
+use crate::clones::{Life, Why};
+use crate::directory::Agent;
 use crate::ticket::{Flaw, Policy, Ticket};
 use conch::event::{Device, EventId, EventType, IntentKey, Key, Sequence, Topic, UnixMillis};
 use conch::wire::Verdict;
@@ -256,12 +258,45 @@ pub struct Case {
     pub reports: u64,
     /// Until when somebody must have taken care of it.
     pub due: UnixMillis,
-    /// Nobody had by then, and it was told.
+    /// Until when it must be over, once somebody takes care of it and if its rule says so.
+    pub resolve_by: Option<UnixMillis>,
+    /// It was late, and that was told.
     pub escalated: bool,
     /// When the city first heard of it.
     pub reported_at: UnixMillis,
     /// When it last changed.
     pub changed_at: UnixMillis,
+}
+
+impl Case {
+    /// Whether somebody still has to do something.
+    pub fn is_open(&self) -> bool {
+        self.state != CaseState::Resolved
+    }
+
+    /// When it is late, if it can be.
+    pub fn deadline(&self) -> Option<UnixMillis> {
+        match self.state {
+            CaseState::Routed => Some(self.due),
+            CaseState::Acknowledged => self.resolve_by,
+            CaseState::Resolved => None,
+        }
+    }
+}
+
+/// What was answered to somebody who filled in the public form under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormRow {
+    /// SHA-256 over what the form said.
+    pub digest: [u8; 32],
+    /// The case it went to.
+    pub case: Key,
+    /// The unit that was named.
+    pub unit: String,
+    /// Whether the case was known before.
+    pub known: bool,
+    /// When.
+    pub at: UnixMillis,
 }
 
 /// What one stall draws on its circuit.
@@ -378,8 +413,27 @@ pub trait Tx: Books {
     fn case(&mut self, key: &Key) -> Result<Option<Case>, Fault>;
     /// Writes it, over what was there.
     fn put_case(&mut self, case: &Case) -> Result<(), Fault>;
-    /// The case that nobody has taken care of and that is due first, if it was not escalated.
+    /// The open case whose deadline comes first, of those that were not escalated.
     fn next_case(&mut self) -> Result<Option<Case>, Fault>;
+    /// The case that reports of a kind about a place went to last.
+    fn spot(&mut self, kind: &str, spot: &str) -> Result<Option<Key>, Fault>;
+    /// Writes it, over what was there.
+    fn put_spot(&mut self, kind: &str, spot: &str, case: &Key) -> Result<(), Fault>;
+    /// What was answered to a form; `asker` stands for an address and its idempotency key.
+    fn form(&mut self, asker: &[u8; 32]) -> Result<Option<FormRow>, Fault>;
+    /// Records it.
+    fn put_form(&mut self, asker: &[u8; 32], row: &FormRow) -> Result<(), Fault>;
+    /// Keeps how somebody can be reached about a case; a second note of the same is no fault.
+    fn put_contact(&mut self, case: &Key, contact: &str, at: UnixMillis) -> Result<(), Fault>;
+    /// Forgets who can be reached about a case.
+    fn drop_contacts(&mut self, case: &Key) -> Result<(), Fault>;
+
+    /// All agents of the directory, those too whose lease ran out.
+    fn agents(&mut self) -> Result<Vec<Agent>, Fault>;
+    /// Writes an agent, over what was there.
+    fn put_agent(&mut self, agent: &Agent) -> Result<(), Fault>;
+    /// Removes an agent.
+    fn drop_agent(&mut self, device: &Device) -> Result<(), Fault>;
 
     /// What a stall draws.
     fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault>;
@@ -416,4 +470,21 @@ pub trait Tx: Books {
     fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, at: UnixMillis) -> Result<(), Fault>;
     /// Removes a gap that begins there.
     fn drop_gap(&mut self, device: &Device, name: &str, first: u64) -> Result<(), Fault>;
+
+    /// When and how one life of a device's database spoke.
+    fn life(&mut self, device: &Device, name: &str) -> Result<Option<Life>, Fault>;
+    /// When the youngest life of a device first spoke.
+    fn youngest_life(&mut self, device: &Device) -> Result<Option<UnixMillis>, Fault>;
+    /// Writes a life, over what was there.
+    fn put_life(&mut self, device: &Device, life: &Life) -> Result<(), Fault>;
+    /// Forgets all lives of a device.
+    fn drop_lives(&mut self, device: &Device) -> Result<(), Fault>;
+    /// Whether another event than this was accepted at a place of an outbox.
+    fn place_taken(&mut self, source: &str, sequence: u64, id: EventId) -> Result<bool, Fault>;
+    /// Why another device is believed to bear this one's name, if so.
+    fn clone_of(&mut self, device: &Device) -> Result<Option<Why>, Fault>;
+    /// Notes that.
+    fn put_clone(&mut self, device: &Device, why: Why, at: UnixMillis) -> Result<(), Fault>;
+    /// Takes that note back.
+    fn drop_clone(&mut self, device: &Device) -> Result<(), Fault>;
 }

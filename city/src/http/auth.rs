@@ -23,18 +23,27 @@ pub(super) struct Asker(pub(super) Device);
 
 /// Lets only enrolled devices through, and tells the handlers who it is.
 pub(super) async fn require(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let Some(principal) = bearer(request.headers()).and_then(|token| app.keys.find(&hash(token))) else {
-        return Trouble::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid token is needed")
-            .detail("send authorization: Bearer <token>; POST /v1/enrol gives one for a one-time code")
-            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-            .into_response();
+    let token = bearer(request.headers()).map(hash);
+    let Some((token, principal)) = token.and_then(|token| Some((token, app.keys.find(&token)?))) else {
+        return unauthenticated();
     };
     app.pacer().hear(&principal.device, clock::now());
     let asker = Asker(principal.device.clone());
     request.extensions_mut().insert::<Principal>(principal);
     let mut response = next.run(request).await;
+    // A long poll may outlive its token, and what it has to tell is not for whoever lost it.
+    if app.keys.find(&token).is_none() {
+        response = unauthenticated();
+    }
     response.extensions_mut().insert(asker);
     response
+}
+
+fn unauthenticated() -> Response {
+    Trouble::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid token is needed")
+        .detail("send authorization: Bearer <token>; POST /v1/enrol gives one for a one-time code")
+        .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+        .into_response()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -4,7 +4,7 @@ use super::auth::Peer;
 use super::problem::Trouble;
 use super::{App, json};
 use crate::clock;
-use crate::secret::{hash, hash_code};
+use crate::secret::hash_code;
 use crate::writer::{Enrolment, NotWritten, Proof};
 use axum::body::to_bytes;
 use axum::extract::{Extension, Request, State};
@@ -79,7 +79,6 @@ async fn enrol(app: &App, enrolment: Enrolment) -> Response {
         "role": principal.role.as_str(),
         "token": enrolled.token,
     });
-    app.keys.add(hash(&enrolled.token), principal, enrolled.replaced);
     json(StatusCode::CREATED, &answer)
 }
 

@@ -2,6 +2,8 @@
 
 mod auth;
 mod authorizations;
+mod civic;
+mod directory;
 mod enrol;
 mod events;
 mod feed;
@@ -14,7 +16,7 @@ mod tickets;
 mod weather;
 
 pub(crate) use auth::Peer;
-pub(crate) use state::{App, Keys};
+pub(crate) use state::App;
 pub(crate) use tickets::{described, described_ticket};
 pub(crate) use weather::Severed;
 
@@ -44,6 +46,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/orders/{key}", get(query::order))
         .route("/v1/tickets/{key}", get(tickets::get))
         .route("/v1/tickets/{key}/claim", post(tickets::claim))
+        .route("/v1/directory", get(directory::list).post(directory::register).delete(directory::withdraw))
         .route_layer(from_fn_with_state(app.clone(), weather::blow));
     let ops = Router::new()
         .route("/metrics", get(ops::metrics))
@@ -54,6 +57,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/cases/{key}", get(ops::case))
         .route("/v1/sagas", get(ops::sagas))
         .route("/v1/sagas/{txn}", get(ops::saga))
+        .route("/v1/circuits/{key}", get(ops::circuit))
         .route_layer(from_fn(ops::only));
     let mut known = judged.merge(ops);
     if app.weather.is_some() {
@@ -64,6 +68,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     known = known.route_layer(from_fn_with_state(app.clone(), auth::require));
     let mut open = Router::new()
         .route("/v1/enrol", post(enrol::with_code))
+        .route("/v1/civic", post(civic::post))
+        .route("/v1/civic/{case}", get(civic::get))
         .route("/health", get(query::health))
         .route("/", get(pages::front))
         .route("/pages", get(pages::index));

@@ -15,7 +15,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use city_domain::bus::{Decision, NotDecided};
-use city_domain::{Principal, Role, limits};
+use city_domain::{Load, Principal, Role, limits};
 use conch::event::json::Json;
 use conch::event::{Key, time};
 use serde::Deserialize;
@@ -181,18 +181,55 @@ async fn decided(
 pub(super) async fn case(State(app): State<Arc<App>>, key: Result<Path<String>, PathRejection>) -> Response {
     let unknown = || Trouble::not_found("The city knows no such case").into_response();
     let Some(key) = key.ok().and_then(|Path(text)| Key::parse(&text).ok()) else { return unknown() };
-    match app.readers.ask(move |connection| store::case(connection, &key)).await {
-        Ok(Some(case)) => json(
+    let found = app
+        .readers
+        .ask(move |connection| Ok((store::case(connection, &key)?, store::contacts(connection, &key)?)));
+    match found.await {
+        Ok((Some(case), contacts)) => json(
             StatusCode::OK,
             &json!({
                 "key": case.key.as_str(), "kind": case.kind, "place": case.place, "unit": case.unit,
                 "state": case.state.as_str(), "reports": case.reports, "due": case.due.0,
+                "resolveBy": case.resolve_by.map(|at| at.0), "escalated": case.escalated, "contacts": contacts,
                 "reportedAt": case.reported_at.0, "changedAt": case.changed_at.0,
             }),
         ),
-        Ok(None) => unknown(),
+        Ok((None, _)) => unknown(),
         Err(error) => failed(&error),
     }
+}
+
+/// What the stalls of a circuit draw, what it bears, and who is shed.
+pub(super) async fn circuit(
+    State(app): State<Arc<App>>,
+    key: Result<Path<String>, PathRejection>,
+) -> Result<Response, Trouble> {
+    let unknown = || Trouble::not_found("The city knows no such circuit");
+    let key = key.ok().and_then(|Path(text)| Key::parse(&text).ok()).ok_or_else(unknown)?;
+    let asked = key.clone();
+    let loads = match app.readers.ask(move |connection| store::loads(connection, &asked)).await {
+        Ok(loads) => loads,
+        Err(error) => return Ok(failed(&error)),
+    };
+    let planned = app.plan.of(&key);
+    if planned.is_none() && loads.is_empty() {
+        return Err(unknown());
+    }
+    let drawn: u64 = loads.iter().map(|load| load.drawn).sum();
+    let stall = |load: &Load| {
+        json!({
+            "stall": load.stall.as_str(), "drawnWatts": load.drawn, "wantedWatts": load.watts, "at": load.at.0,
+            "importance": planned.map(|circuit| circuit.importance(&load.stall)),
+            "shed": load.shed_at.is_some(), "shedAt": load.shed_at.map(|at| at.0),
+        })
+    };
+    Ok(json(
+        StatusCode::OK,
+        &json!({
+            "circuit": key.as_str(), "limitWatts": planned.map(|circuit| circuit.limit_watts), "drawnWatts": drawn,
+            "stalls": loads.iter().map(stall).collect::<Vec<_>>(),
+        }),
+    ))
 }
 
 fn missing() -> Trouble {

@@ -2,17 +2,17 @@
 
 use super::weather::Weather;
 use crate::bells::Bells;
+use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::secret::Hash;
 use crate::store::Readers;
 use crate::throttle::Throttle;
 use crate::writer::Writer;
-use city_domain::{City, Pacer, PaymentGateway, Principal};
+use city_domain::{City, Pacer, PaymentGateway, Plan, Rules};
 use conch::event::{Device, IntentKey};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// The running city.
@@ -22,13 +22,20 @@ pub(crate) struct App {
     /// Who moves money, if anybody.
     pub(crate) gateway: Option<Arc<dyn PaymentGateway>>,
     pub(crate) readers: Readers,
-    pub(crate) keys: Keys,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) bells: Arc<Bells>,
     /// Long polls that wait.
     pub(crate) listening: AtomicUsize,
     pub(crate) pacer: Mutex<Pacer>,
     pub(crate) in_flight: InFlight,
     pub(crate) enrolments: Throttle,
+    /// Public forms, and questions about their cases.
+    pub(crate) forms: Throttle,
+    pub(crate) case_questions: Throttle,
+    /// Who takes care of which report.
+    pub(crate) rules: Arc<Rules>,
+    /// The circuits.
+    pub(crate) plan: Plan,
     pub(crate) metrics: Arc<Metrics>,
     /// Present in development only.
     pub(crate) weather: Option<Weather>,
@@ -41,32 +48,6 @@ impl App {
     /// The pacer; it is never held across a wait.
     pub(super) fn pacer(&self) -> std::sync::MutexGuard<'_, Pacer> {
         self.pacer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The valid tokens by hash, in memory: saying no must cost nearly nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Keys(RwLock<HashMap<Hash, Principal>>);
-
-impl Keys {
-    pub(crate) fn load(tokens: Vec<(Hash, Principal)>) -> Self {
-        Self(RwLock::new(tokens.into_iter().collect()))
-    }
-
-    pub(super) fn find(&self, hash: &Hash) -> Option<Principal> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
-    }
-
-    /// Adds a token. The device's role holds for its older tokens too, unless they are void.
-    pub(super) fn add(&self, hash: Hash, principal: Principal, replaced: bool) {
-        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if replaced {
-            keys.retain(|_, older| older.device != principal.device);
-        }
-        for older in keys.values_mut().filter(|older| older.device == principal.device) {
-            older.role = principal.role;
-        }
-        keys.insert(hash, principal);
     }
 }
 

@@ -324,6 +324,8 @@ impl BusTx for SqlTx<'_> {
             "DELETE FROM inbox WHERE (source, id) IN (SELECT source, id FROM inbox WHERE received < ?1 ORDER BY received LIMIT ?2)",
             "DELETE FROM handled WHERE (consumer, source, id) IN (SELECT consumer, source, id FROM handled WHERE at < ?1 ORDER BY at LIMIT ?2)",
             "DELETE FROM claims WHERE (device, event) IN (SELECT device, event FROM claims WHERE received < ?1 ORDER BY received LIMIT ?2)",
+            "DELETE FROM forms WHERE asker IN (SELECT asker FROM forms WHERE at < ?1 ORDER BY at LIMIT ?2)",
+            "DELETE FROM contacts WHERE (case_key, contact) IN (SELECT case_key, contact FROM contacts WHERE at < ?1 ORDER BY at LIMIT ?2)",
         ] {
             let rows = self.change(sql, params![int(before.0), int(limit as u64)])?;
             forgotten += rows;

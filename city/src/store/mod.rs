@@ -5,14 +5,17 @@
 
 mod books;
 mod bus;
+mod devices;
 mod read;
 mod tickets;
 mod tx;
 
 pub(crate) use books::{Story, duplicates, name_acquirer, open_operations, refund};
 pub(crate) use bus::{dead_letter, dead_letters};
+pub(crate) use devices::{Known, devices, gaps, lives, revoke};
 pub(crate) use read::{
-    Cursor, Feed, TicketView, case, feed_after, levels, missing, order, seen_at, ticket, totals,
+    Cursor, Feed, TicketView, agents, case, contacts, feed_after, filed, levels, loads, missing, order,
+    seen_at, ticket, totals,
 };
 pub(crate) use tickets::{
     Wanted, put_signing_key, put_ticket, put_ticket_policy, revoke_ticket, signing_key, ticket_keys, tickets,

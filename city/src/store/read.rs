@@ -1,9 +1,13 @@
 //! What is asked of the file besides decisions: orders, tickets, feeds and totals.
 
-use super::tx::{CASE, ORDER, SCANS, TICKETS, read_case, read_order, read_scan, read_ticket};
+use super::tx::{
+    AGENTS, CASE, LOAD, ORDER, SCANS, TICKETS, read_agent, read_case, read_load, read_order, read_scan,
+    read_ticket,
+};
 use super::{int, strange, whole};
 use crate::metrics::Levels;
-use city_domain::{Case, Order, Scan, Ticket, limits};
+use city_domain::directory::Agent;
+use city_domain::{Case, Load, Order, Scan, Ticket, limits};
 use conch::event::{Device, EventId, Key, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -187,6 +191,29 @@ pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
 /// A civic case, if there is one.
 pub(crate) fn case(connection: &Connection, key: &Key) -> rusqlite::Result<Option<Case>> {
     connection.prepare_cached(CASE)?.query_row([key.as_str()], read_case).optional()
+}
+
+/// How somebody can be reached about a case.
+pub(crate) fn contacts(connection: &Connection, key: &Key) -> rusqlite::Result<Vec<String>> {
+    let mut statement =
+        connection.prepare_cached("SELECT contact FROM contacts WHERE case_key = ?1 ORDER BY at")?;
+    statement.query_map([key.as_str()], |row| row.get(0))?.collect()
+}
+
+/// Whether a form was filed under a case that the service has not seen yet.
+pub(crate) fn filed(connection: &Connection, key: &Key) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM spots WHERE case_key = ?1")?.exists([key.as_str()])
+}
+
+/// The agents of the directory, those too whose lease ran out.
+pub(crate) fn agents(connection: &Connection) -> rusqlite::Result<Vec<Agent>> {
+    connection.prepare_cached(AGENTS)?.query_map([], read_agent)?.collect()
+}
+
+/// What the stalls of a circuit draw, by their names.
+pub(crate) fn loads(connection: &Connection, circuit: &Key) -> rusqlite::Result<Vec<Load>> {
+    let mut statement = connection.prepare_cached(&format!("{LOAD} WHERE circuit = ?1 ORDER BY stall"))?;
+    statement.query_map([circuit.as_str()], read_load)?.collect()
 }
 
 /// What the metrics say of the file.

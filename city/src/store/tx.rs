@@ -1,10 +1,12 @@
 //! The domain's transaction over SQLite.
 
 use super::{device, int, moment, strange, whole};
-use city_domain::bus::Message;
+use city_domain::bus::{Message, Pattern};
+use city_domain::clones::{Life, Why};
+use city_domain::directory::{Agent, Performative};
 use city_domain::{
-    Admission, Capture, Case, CaseState, Claimed, Fault, FeedEvent, Flaw, Gap, InboxRow, Incarnation,
-    IntentRow, Kept, Load, Order, OrderState, Policy, Scan, ScanResult, Scope, Ticket, Tx,
+    Admission, Capture, Case, CaseState, Claimed, Fault, FeedEvent, Flaw, FormRow, Gap, InboxRow,
+    Incarnation, IntentRow, Kept, Load, Order, OrderState, Owed, Policy, Scan, ScanResult, Scope, Ticket, Tx,
 };
 use conch::event::json::Json;
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
@@ -174,14 +176,15 @@ pub(super) fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
         escalated: row.get::<_, i64>(7)? == 1,
         reported_at: UnixMillis(whole(row, 8)?),
         changed_at: UnixMillis(whole(row, 9)?),
+        resolve_by: moment(row, 10)?,
     })
 }
 
-pub(super) const CASE: &str = "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at FROM cases WHERE key = ?1";
+pub(super) const CASE: &str = "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at, resolve_by FROM cases WHERE key = ?1";
 
-const LOAD: &str = "SELECT circuit, stall, watts, drawn, at, shed_at, changed_at FROM loads";
+pub(super) const LOAD: &str = "SELECT circuit, stall, watts, drawn, at, shed_at, changed_at FROM loads";
 
-fn read_load(row: &Row<'_>) -> rusqlite::Result<Load> {
+pub(super) fn read_load(row: &Row<'_>) -> rusqlite::Result<Load> {
     Ok(Load {
         circuit: Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?,
         stall: device(row, 1)?,
@@ -191,6 +194,41 @@ fn read_load(row: &Row<'_>) -> rusqlite::Result<Load> {
         shed_at: moment(row, 5)?,
         changed_at: moment(row, 6)?,
     })
+}
+
+pub(super) const AGENTS: &str = "SELECT device, topics, performatives, until FROM agents ORDER BY device";
+
+pub(super) fn read_agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
+    let (topics, acts): (String, String) = (row.get(1)?, row.get(2)?);
+    Ok(Agent {
+        device: device(row, 0)?,
+        topics: topics.split(' ').filter_map(Pattern::parse).collect(),
+        performatives: acts.split(' ').filter_map(Performative::parse).collect(),
+        until: UnixMillis(whole(row, 3)?),
+    })
+}
+
+pub(super) const LIFE: &str =
+    "SELECT name, first_at, spoke_at, epoch, epoch_at, stale_at, stale, owed_lowest, owed_highest FROM lives";
+
+pub(super) fn read_life(row: &Row<'_>) -> rusqlite::Result<Life> {
+    let owed = |index| {
+        row.get::<_, Option<i64>>(index).map(|found| found.and_then(|number| u64::try_from(number).ok()))
+    };
+    Ok(Life {
+        name: row.get(0)?,
+        first_at: UnixMillis(whole(row, 1)?),
+        spoke_at: UnixMillis(whole(row, 2)?),
+        epoch: whole(row, 3)?,
+        epoch_at: UnixMillis(whole(row, 4)?),
+        stale_at: moment(row, 5)?,
+        stale: u32::try_from(whole(row, 6)?).unwrap_or(u32::MAX),
+        owed: owed(7)?.zip(owed(8)?).map(|(lowest, highest)| Owed { lowest, highest }),
+    })
+}
+
+fn key(row: &Row<'_>, index: usize) -> rusqlite::Result<Key> {
+    Key::parse(&row.get::<_, String>(index)?).map_err(|_| strange(index, "not a key"))
 }
 
 impl Tx for SqlTx<'_> {
@@ -476,9 +514,10 @@ impl Tx for SqlTx<'_> {
 
     fn put_case(&mut self, case: &Case) -> Result<(), Fault> {
         self.write(
-            "INSERT INTO cases (key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (key) DO UPDATE SET unit = ?4, state = ?5, reports = ?6, due = ?7, escalated = ?8, changed_at = ?10",
+            "INSERT INTO cases (key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at, resolve_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT (key) DO UPDATE SET kind = ?2, place = ?3, unit = ?4, state = ?5, reports = ?6, due = ?7,
+             escalated = ?8, reported_at = ?9, changed_at = ?10, resolve_by = ?11",
             params![
                 case.key.as_str(),
                 case.kind,
@@ -489,18 +528,87 @@ impl Tx for SqlTx<'_> {
                 int(case.due.0),
                 case.escalated,
                 int(case.reported_at.0),
-                int(case.changed_at.0)
+                int(case.changed_at.0),
+                case.resolve_by.map(|at| int(at.0))
             ],
         )
     }
 
     fn next_case(&mut self) -> Result<Option<Case>, Fault> {
-        self.find(
-            "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at FROM cases
+        // One question for each index.
+        let routed = self.find(
+            "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at, resolve_by FROM cases
              WHERE state = 'routed' AND escalated = 0 ORDER BY due, key LIMIT 1",
             [],
             read_case,
+        )?;
+        let cared = self.find(
+            "SELECT key, kind, place, unit, state, reports, due, escalated, reported_at, changed_at, resolve_by FROM cases
+             WHERE state = 'acknowledged' AND escalated = 0 AND resolve_by IS NOT NULL ORDER BY resolve_by, key LIMIT 1",
+            [],
+            read_case,
+        )?;
+        Ok([routed, cared].into_iter().flatten().min_by_key(Case::deadline))
+    }
+
+    fn spot(&mut self, kind: &str, spot: &str) -> Result<Option<Key>, Fault> {
+        self.find("SELECT case_key FROM spots WHERE kind = ?1 AND spot = ?2", [kind, spot], |row| key(row, 0))
+    }
+
+    fn put_spot(&mut self, kind: &str, spot: &str, case: &Key) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO spots (kind, spot, case_key) VALUES (?1, ?2, ?3)
+             ON CONFLICT (kind, spot) DO UPDATE SET case_key = ?3",
+            [kind, spot, case.as_str()],
         )
+    }
+
+    fn form(&mut self, asker: &[u8; 32]) -> Result<Option<FormRow>, Fault> {
+        self.find("SELECT digest, case_key, unit, known, at FROM forms WHERE asker = ?1", [asker], |row| {
+            Ok(FormRow {
+                digest: row.get(0)?,
+                case: key(row, 1)?,
+                unit: row.get(2)?,
+                known: row.get::<_, i64>(3)? == 1,
+                at: UnixMillis(whole(row, 4)?),
+            })
+        })
+    }
+
+    fn put_form(&mut self, asker: &[u8; 32], row: &FormRow) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO forms (asker, digest, case_key, unit, known, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![asker, row.digest, row.case.as_str(), row.unit, row.known, int(row.at.0)],
+        )
+    }
+
+    fn put_contact(&mut self, case: &Key, contact: &str, at: UnixMillis) -> Result<(), Fault> {
+        self.write(
+            "INSERT OR IGNORE INTO contacts (case_key, contact, at) VALUES (?1, ?2, ?3)",
+            params![case.as_str(), contact, int(at.0)],
+        )
+    }
+
+    fn drop_contacts(&mut self, case: &Key) -> Result<(), Fault> {
+        self.write("DELETE FROM contacts WHERE case_key = ?1", [case.as_str()])
+    }
+
+    fn agents(&mut self) -> Result<Vec<Agent>, Fault> {
+        self.list(AGENTS, [], read_agent)
+    }
+
+    fn put_agent(&mut self, agent: &Agent) -> Result<(), Fault> {
+        let topics: Vec<&str> = agent.topics.iter().map(Pattern::as_str).collect();
+        let acts: Vec<&str> = agent.performatives.iter().map(|act| act.as_str()).collect();
+        self.write(
+            "INSERT INTO agents (device, topics, performatives, until) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (device) DO UPDATE SET topics = ?2, performatives = ?3, until = ?4",
+            params![agent.device.as_str(), topics.join(" "), acts.join(" "), int(agent.until.0)],
+        )
+    }
+
+    fn drop_agent(&mut self, device: &Device) -> Result<(), Fault> {
+        self.write("DELETE FROM agents WHERE device = ?1", [device.as_str()])
     }
 
     fn load(&mut self, circuit: &Key, stall: &Device) -> Result<Option<Load>, Fault> {
@@ -648,5 +756,68 @@ impl Tx for SqlTx<'_> {
             "DELETE FROM gaps WHERE device = ?1 AND name = ?2 AND first = ?3",
             params![device.as_str(), name, int(first)],
         )
+    }
+
+    fn life(&mut self, device: &Device, name: &str) -> Result<Option<Life>, Fault> {
+        self.find(&format!("{LIFE} WHERE device = ?1 AND name = ?2"), [device.as_str(), name], read_life)
+    }
+
+    fn youngest_life(&mut self, device: &Device) -> Result<Option<UnixMillis>, Fault> {
+        let found =
+            self.find("SELECT max(first_at) FROM lives WHERE device = ?1", [device.as_str()], |row| {
+                moment(row, 0)
+            })?;
+        Ok(found.flatten())
+    }
+
+    fn put_life(&mut self, device: &Device, life: &Life) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO lives (device, name, first_at, spoke_at, epoch, epoch_at, stale_at, stale, owed_lowest, owed_highest)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (device, name) DO UPDATE SET spoke_at = ?4, epoch = ?5, epoch_at = ?6, stale_at = ?7, stale = ?8,
+             owed_lowest = ?9, owed_highest = ?10",
+            params![
+                device.as_str(),
+                life.name,
+                int(life.first_at.0),
+                int(life.spoke_at.0),
+                int(life.epoch),
+                int(life.epoch_at.0),
+                life.stale_at.map(|at| int(at.0)),
+                life.stale,
+                life.owed.map(|owed| int(owed.lowest)),
+                life.owed.map(|owed| int(owed.highest)),
+            ],
+        )
+    }
+
+    fn drop_lives(&mut self, device: &Device) -> Result<(), Fault> {
+        self.write("DELETE FROM lives WHERE device = ?1", [device.as_str()])
+    }
+
+    fn place_taken(&mut self, source: &str, sequence: u64, id: EventId) -> Result<bool, Fault> {
+        let found = self.find(
+            "SELECT 1 FROM events WHERE source = ?1 AND sequence = ?2 AND id <> ?3 LIMIT 1",
+            params![source, int(sequence), id.to_bytes()],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
+    fn clone_of(&mut self, device: &Device) -> Result<Option<Why>, Fault> {
+        self.find("SELECT why FROM clones WHERE device = ?1", [device.as_str()], |row| {
+            Why::parse(row.get_ref(0)?.as_str()?).ok_or_else(|| strange(0, "not a reason"))
+        })
+    }
+
+    fn put_clone(&mut self, device: &Device, why: Why, at: UnixMillis) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO clones (device, why, found_at) VALUES (?1, ?2, ?3)",
+            params![device.as_str(), why.as_str(), int(at.0)],
+        )
+    }
+
+    fn drop_clone(&mut self, device: &Device) -> Result<(), Fault> {
+        self.write("DELETE FROM clones WHERE device = ?1", [device.as_str()])
     }
 }

@@ -118,7 +118,9 @@ fn finds_the_duplicate(service: &'static str, currency: &'static str, amount: u6
     till.send(&online(&till, "o-1", 1, &authorization));
     let found = within(8, || town.count("SELECT count(*) FROM duplicates") == 1);
     let place = town.count("SELECT coalesce(max(up_to), 0) FROM settlement");
-    let alerts = town.count("SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1'");
+    let alerts = || town.count("SELECT count(*) FROM log WHERE topic = 'ops.alerts.v1'");
+    within(2, || alerts() > 0);
+    let alerts = alerts();
     let tail: Vec<String> = town.log().lines().rev().take(2).map(str::to_owned).collect();
     assert!(found, "the duplicate is not found; place {place}, alerts {alerts}, log {tail:?}");
     assert!(alerts > 0, "the strange movement was passed over and nobody was told; log {tail:?}");

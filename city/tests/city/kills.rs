@@ -131,13 +131,32 @@ fn settled(town: &Town, acquirer: &Acquirer) {
         + (SELECT count(*) FROM orders WHERE state = 'pending')";
     let until = Instant::now() + PATIENCE;
     loop {
-        assert!(Instant::now() < until, "{} are open still", town.count(open));
+        if Instant::now() > until {
+            panic!("open still: {}", what_is_open(town));
+        }
         let listed = town.count("SELECT count(*) FROM movements WHERE listed = 1");
         if town.count(open) == 0 && listed == acquirer.movements().len() as i64 {
             return;
         }
         thread::sleep(Duration::from_millis(100));
     }
+}
+
+fn what_is_open(town: &Town) -> String {
+    let books = town.meddle();
+    let ask = |sql: &str| -> Vec<String> {
+        let mut rows = books.prepare(sql).unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let operations = ask(
+        "SELECT id || ' ' || stand || ' tries ' || tries || ' due ' || due FROM operations WHERE due IS NOT NULL",
+    );
+    let duplicates = ask(
+        "SELECT txn_id || ' ' || reference || ' ' || state || ' ' || attempt FROM duplicates WHERE state <> 'refunded'",
+    );
+    let movements = ask("SELECT reference || ' of ' || operation FROM movements WHERE listed = 0");
+    let waits = ask("SELECT consumer || ' ' || key || ' tries ' || tries FROM waits");
+    format!("operations {operations:?}, duplicates {duplicates:?}, unlisted {movements:?}, waits {waits:?}")
 }
 
 fn balance(town: &Town, acquirer: &Acquirer) {

@@ -9,7 +9,10 @@
 
 mod acquirers;
 mod bus;
+mod civic;
 mod delivery;
+mod devices;
+mod directory;
 mod doors;
 mod feed;
 mod gate;

@@ -25,6 +25,11 @@ impl Pattern {
         fits.then(|| Self(text.to_owned()))
     }
 
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether the pattern names this topic, as it is.
     pub fn names(&self, topic: &str) -> bool {
         let (mut pattern, mut words) = (self.0.split('.'), topic.split('.'));
