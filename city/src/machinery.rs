@@ -49,6 +49,9 @@ pub(crate) struct Machinery {
     metrics: Arc<Metrics>,
     /// Alerts on their way, by their places.
     away: BTreeSet<(u16, u64)>,
+    /// By consumer, the services' and then the webhook's: a bit for each partition in which there may be something to
+    /// take up. Only the relay adds to the log, so nobody need look elsewhere.
+    fresh: Vec<u16>,
     /// What the acquirer is being asked, by its id.
     asking: BTreeSet<String>,
     /// Whether a newly named webhook was given its place: it hears what is raised from then on, not the past.
@@ -74,6 +77,10 @@ struct Moved {
     next: Option<UnixMillis>,
     errands: Vec<Errand>,
     calls: Vec<Call>,
+    /// There is more to do at once.
+    more: bool,
+    /// What is to be taken up, as it is afterwards.
+    fresh: Option<Vec<u16>>,
     /// Whether there may be more old rows, if it was time to forget some.
     forgotten: Option<bool>,
     /// What was said and is not on the log, if that was looked at.
@@ -102,6 +109,7 @@ impl Machinery {
             placed: false,
             away: BTreeSet::new(),
             asking: BTreeSet::new(),
+            fresh: Vec::new(),
             forget_at: clock::now(),
             stalled: None,
             busy: true,
@@ -214,7 +222,10 @@ impl Machinery {
             }
         };
         self.placed = true;
-        self.busy = moved.events > 0;
+        self.busy = moved.more;
+        if let Some(fresh) = moved.fresh {
+            self.fresh = fresh;
+        }
         if let Some(more) = moved.forgotten {
             self.forget_at = UnixMillis(clock::now().0 + if more { 0 } else { limits::FORGET_EVERY_MS });
         }
@@ -280,20 +291,29 @@ impl Machinery {
                 own.place(tx)?;
                 tx.recall_operations(turn.now)?;
             }
-            moved.events += rounds(|partition| relay(tx, partition, limits::TURN_EVENTS_MAX, turn.now))?;
+            // After a start anything may lie there.
+            let mut fresh = own.fresh.clone();
+            fresh.resize(own.services.len() + 1, u16::MAX);
+            let (relayed, appended) = on_the_log(tx, turn.now)?;
+            moved.events += relayed;
+            fresh.iter_mut().for_each(|bits| *bits |= appended);
             moved.backlog = Some(tx.backlog()?);
-            for service in &own.services {
-                moved.events += rounds(|partition| {
+            for (service, bits) in own.services.iter().zip(&mut fresh) {
+                moved.events += rounds(bits, |partition| {
                     take_up(tx, service.as_ref(), partition, limits::TURN_EVENTS_MAX, turn)
                 })?;
-                moved.events += due(tx, service.as_ref(), limits::TURN_EVENTS_MAX, turn)?;
+                let tried = due(tx, service.as_ref(), limits::TURN_EVENTS_MAX, turn)?;
                 let (done, clock) = tick(tx, service.as_ref(), limits::TURN_EVENTS_MAX, turn)?;
-                moved.events += done;
+                moved.events += tried + done;
                 moved.next = [moved.next, tx.next_due(service.name())?, clock].into_iter().flatten().min();
             }
-            if own.horn.is_some() {
-                own.call(tx, turn.now, &mut moved)?;
+            if let (Some(_), Some(bits)) = (&own.horn, fresh.last_mut()) {
+                own.call(tx, turn.now, bits, &mut moved)?;
             }
+            let heard = fresh.iter().take(own.services.len() + usize::from(own.horn.is_some()));
+            // What the services said goes on with the next turn.
+            moved.more = heard.into_iter().any(|bits| *bits != 0) || !tx.said_in()?.is_empty();
+            moved.fresh = Some(fresh);
             if own.cashier.is_some() {
                 let room = limits::CALLS_MAX.saturating_sub(own.asking.len());
                 moved.calls = hand_out(tx, room, &|id| own.asking.contains(id), turn)?;
@@ -332,11 +352,16 @@ impl Machinery {
     }
 
     /// Finds the alerts to be carried out, as many as may be on their way.
-    fn call(&self, tx: &mut SqlTx<'_>, now: UnixMillis, moved: &mut Moved) -> Result<(), Fault> {
+    fn call(
+        &self,
+        tx: &mut SqlTx<'_>,
+        now: UnixMillis,
+        bits: &mut u16,
+        moved: &mut Moved,
+    ) -> Result<(), Fault> {
         let raised: Vec<_> = Subscription::to("ops.alerts.*", &["raised"]).into_iter().collect();
-        for partition in 0..PARTITIONS {
-            moved.events += enlist(tx, ALERTS, &raised, partition, limits::TURN_EVENTS_MAX, now)?;
-        }
+        moved.events +=
+            rounds(bits, |partition| enlist(tx, ALERTS, &raised, partition, limits::TURN_EVENTS_MAX, now))?;
         let mut errands = errands(tx, ALERTS, now, limits::ERRANDS_MAX)?;
         errands.retain(|(wait, _)| !self.away.contains(&(wait.partition, wait.offset)));
         errands.truncate(limits::ERRANDS_MAX.saturating_sub(self.away.len()));
@@ -348,16 +373,38 @@ impl Machinery {
     }
 }
 
-/// Gives every partition its share, round by round, until the turn has done enough or nothing is left.
-fn rounds(mut step: impl FnMut(u16) -> Result<usize, Fault>) -> Result<usize, Fault> {
-    let mut events = 0;
-    while events < limits::TURN_EVENTS_MAX * usize::from(PARTITIONS) {
-        let before = events;
-        for partition in 0..PARTITIONS {
-            events += step(partition)?;
-        }
-        if events == before {
+/// The most that a turn does of one kind.
+const TURN_MAX: usize = limits::TURN_EVENTS_MAX * PARTITIONS as usize;
+
+/// Moves what was said onto the log, every partition its share, round by round. Tells how much it was, and where it lies
+/// now, a bit for each partition.
+fn on_the_log(tx: &mut SqlTx<'_>, now: UnixMillis) -> Result<(usize, u16), Fault> {
+    let (mut events, mut appended) = (0, 0);
+    while events < TURN_MAX {
+        let said = tx.said_in()?;
+        if said.is_empty() {
             break;
+        }
+        for partition in said {
+            events += relay(tx, partition, limits::TURN_EVENTS_MAX, now)?;
+            appended |= 1 << partition;
+        }
+    }
+    Ok((events, appended))
+}
+
+/// Gives every partition with something in it its share, round by round, until the turn has done enough or nothing is
+/// left; then its bit is cleared.
+fn rounds(bits: &mut u16, mut step: impl FnMut(u16) -> Result<usize, Fault>) -> Result<usize, Fault> {
+    let mut events = 0;
+    while *bits != 0 && events < TURN_MAX {
+        for partition in (0..PARTITIONS).filter(|partition| *bits & (1 << partition) != 0).collect::<Vec<_>>()
+        {
+            let moved = step(partition)?;
+            events += moved;
+            if moved < limits::TURN_EVENTS_MAX {
+                *bits &= !(1 << partition);
+            }
         }
     }
     Ok(events)

@@ -520,6 +520,11 @@ impl BusTx for Memory {
         done
     }
 
+    fn said_in(&mut self) -> Result<Vec<u16>, Fault> {
+        let said: BTreeSet<u16> = self.bus.outgoing.keys().map(|(partition, _)| *partition).collect();
+        Ok(said.into_iter().collect())
+    }
+
     fn outgoing(&mut self, partition: u16, limit: usize) -> Result<Vec<(u64, Message)>, Fault> {
         let all = self.bus.outgoing.range((partition, 0)..=(partition, u64::MAX));
         Ok(all.take(limit).map(|((_, place), message)| (*place, message.clone())).collect())

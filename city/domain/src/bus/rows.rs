@@ -82,6 +82,8 @@ pub trait BusTx: Tx {
     /// Does a piece of work that leaves nothing behind when it fails.
     fn piece(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), Failure>) -> Result<(), Failure>;
 
+    /// The partitions in which something was said that is not on the log.
+    fn said_in(&mut self) -> Result<Vec<u16>, Fault>;
     /// What was said and is not on the log, in order, with its place.
     fn outgoing(&mut self, partition: u16, limit: usize) -> Result<Vec<(u64, Message)>, Fault>;
     /// Forgets what was said there.
