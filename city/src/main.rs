@@ -5,6 +5,7 @@
 
 mod bells;
 mod clock;
+mod config;
 mod contracts;
 mod devices;
 mod horn;
@@ -21,7 +22,8 @@ mod throttle;
 mod writer;
 
 use city_domain::{Role, limits};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use conch::event::{Device, UnixMillis};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -52,6 +54,17 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the city until SIGTERM or Ctrl-C; open requests are finished first.
+    #[command(after_help = "\
+Every option may also stand in the environment (--log-level as CITY_LOG_LEVEL) or, under its name, in a file. A flag wins
+over the environment, that over the file. Paths in the file are meant from where it lies.
+
+Examples:
+  city serve --dev                                   to try things with
+  city serve --data /var/lib/city --pages www/dist --listen 0.0.0.0:8787
+  city serve --config /etc/city/city.toml            with, for example, in the file:
+                                                       listen = \"0.0.0.0:8787\"
+                                                       data = \"/var/lib/city\"
+                                                       capacity = 500")]
     Serve(ServeOptions),
     /// One-time codes with which devices enrol.
     #[command(subcommand)]
@@ -64,6 +77,9 @@ enum Command {
     Devices(devices::Devices),
     /// Copy the books into a new file, also while the city runs: whole, checked and flushed. A city starts from it as
     /// `city.sqlite` in a data directory of its own.
+    #[command(after_help = "\
+Example, each night:
+  city backup --data /var/lib/city --to /backup/city-$(date +%F).sqlite")]
     Backup {
         /// The city's data directory.
         #[arg(long, default_value = "data")]
@@ -77,6 +93,9 @@ enum Command {
     Contracts(contracts::Contracts),
     /// Print what the database holds as JSON: counts of events, orders, captures, tickets, admissions, scans,
     /// duplicate deliveries and refused deliveries.
+    #[command(after_help = "\
+Example:
+  city inspect --data /var/lib/city | jq .captures")]
     Inspect {
         /// The city's data directory.
         #[arg(long, default_value = "data")]
@@ -86,6 +105,9 @@ enum Command {
 
 #[derive(Args)]
 pub(crate) struct ServeOptions {
+    /// A file with options, in TOML, under the names they have here.
+    #[arg(long)]
+    config: Option<PathBuf>,
     /// Address and port to listen on; port 0 picks a free one and prints it.
     #[arg(long, default_value = "127.0.0.1:8787")]
     listen: SocketAddr,
@@ -109,7 +131,8 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "CITY_ALERTS_WEBHOOK", hide_env_values = true)]
     alerts_webhook: Option<String>,
     /// Development: devices enrol without a code, and ops can make bad weather.
-    #[arg(long)]
+    #[arg(long, action = ArgAction::Set, value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true,
+        default_value = "false", default_missing_value = "true")]
     dev: bool,
     /// Requests per second this machine is trusted with; sets the pace devices are told.
     #[arg(long, default_value_t = limits::CAPACITY_PER_S, value_parser = clap::value_parser!(u32).range(1..))]
@@ -134,6 +157,10 @@ enum LogForm {
 #[derive(Subcommand)]
 enum Codes {
     /// Make a code and print it. It works once, for this device and role, also while the city runs.
+    #[command(after_help = "\
+Examples:
+  city codes new --role gate --device gate-n1 --data /var/lib/city
+  city codes new --role vendor --device till-7 --hours 2 --data /var/lib/city")]
     New {
         /// gate, vendor or ops.
         #[arg(long, value_parser = |word: &str| Role::parse(word).ok_or("a role is gate, vendor or ops"))]
@@ -151,9 +178,18 @@ enum Codes {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let read = match config::read(Cli::command()) {
+        Ok(read) => read,
+        Err(problem) => return failed(&problem),
+    };
+    let cli = match Cli::from_arg_matches(&read.matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let done = match cli.command {
         Command::Serve(options) => {
             log(&options);
+            tracing::info!(settings = read.settings, "the city starts");
             serve::serve(&options).map_err(|problem| problem.to_string())
         }
         Command::Codes(Codes::New { role, device, hours, data }) => new_code(role, &device, hours, &data),
@@ -165,11 +201,13 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("city: {problem}");
-            ExitCode::FAILURE
-        }
+        Err(problem) => failed(&problem),
     }
+}
+
+fn failed(problem: &str) -> ExitCode {
+    eprintln!("city: {problem}");
+    ExitCode::FAILURE
 }
 
 /// Only the city's own words are logged: libraries at debug level print headers.

@@ -9,6 +9,7 @@
 
 mod bus;
 mod civic;
+mod config;
 mod delivery;
 mod devices;
 mod directory;
