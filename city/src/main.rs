@@ -55,8 +55,9 @@ struct Cli {
 enum Command {
     /// Run the city until SIGTERM or Ctrl-C; open requests are finished first.
     #[command(after_help = "\
-Every option may also stand in the environment (--log-level as CITY_LOG_LEVEL) or, under its name, in a file. A flag wins
-over the environment, that over the file. Paths in the file are meant from where it lies.
+Every option may also stand in the environment (--log-level as CITY_LOG_LEVEL) or, under
+its name, in a file. A flag wins over the environment, that over the file. Paths in the
+file are meant from where it lies.
 
 Examples:
   city serve --dev                                   to try things with
