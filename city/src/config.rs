@@ -55,6 +55,10 @@ fn with_environment(command: Command) -> Command {
 fn with_variable(arg: Arg) -> Arg {
     let Some(long) = arg.get_long().filter(|_| arg.get_env().is_none()) else { return arg };
     let variable = format!("CITY_{}", long.replace('-', "_").to_uppercase());
+    // An empty variable is how a compose file leaves one out.
+    if std::env::var_os(&variable).is_some_and(|value| value.is_empty()) {
+        return arg;
+    }
     arg.env(variable).hide_env_values(true)
 }
 

@@ -66,7 +66,11 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let root = Town::ground();
     let text = "capacity = 1\nqueue = 2\nlog-level = \"debug\"\ndev = true\ndata = \"elsewhere\"";
     let mut command = serve(&root, text);
-    command.env("CITY_CAPACITY", "10").env("CITY_QUEUE", "20").env("CITY_LISTEN", "127.0.0.1:0");
+    command
+        .env("CITY_PAGES", "")
+        .env("CITY_CAPACITY", "10")
+        .env("CITY_QUEUE", "20")
+        .env("CITY_LISTEN", "127.0.0.1:0");
     command.env("CITY_DATA", root.join("data")).args(["--capacity", "100", "--dev=false"]);
     let town = Town::launch(root, command);
     let log = town.log();
