@@ -35,7 +35,8 @@ pub(crate) fn read(plain: Command) -> Result<Read, String> {
     let path = given.as_ref().and_then(|given| given.subcommand_matches(SERVE)).and_then(config);
     let (command, keys) = match &path {
         None => (command, BTreeSet::new()),
-        Some(path) => with_file(command, &plain, path).map_err(|why| format!("{}: {why}", path.display()))?,
+        Some(path) => with_file(command, &plain, given.as_ref(), path)
+            .map_err(|why| format!("{}: {why}", path.display()))?,
     };
     let matches = command.get_matches();
     let settings = matches.subcommand_matches(SERVE).map(|serve| settings(&plain, serve, &keys));
@@ -79,6 +80,7 @@ fn options(plain: &Command) -> Vec<&Arg> {
 fn with_file(
     mut command: Command,
     plain: &Command,
+    given: Option<&ArgMatches>,
     path: &Path,
 ) -> Result<(Command, BTreeSet<String>), String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
@@ -99,6 +101,16 @@ fn with_file(
             said(option, value, path).ok_or_else(|| format!("{key}: is a text, a number, true or false"))?;
         try_out(plain, key, &value, option.is_hide_env_values_set())?;
         let id = option.get_id().as_str().to_owned();
+        // The parser lets defaults be, whatever excludes them.
+        let mut rivals = options.iter().filter(|rival| exclude(plain, option, rival));
+        if let Some(rival) =
+            rivals.clone().find(|rival| rival.get_long().is_some_and(|name| table.contains_key(name)))
+        {
+            return Err(format!("`{key}` and `{}` exclude each other", rival.get_long().unwrap_or_default()));
+        }
+        if rivals.any(|rival| is_given(given, rival)) {
+            continue;
+        }
         command = command.mut_subcommand(SERVE, |serve| {
             serve.mut_arg(&id, |arg| {
                 arg.default_value(value).hide_default_value(option.is_hide_env_values_set())
@@ -107,6 +119,22 @@ fn with_file(
         named.insert(id);
     }
     Ok((command, named))
+}
+
+fn exclude(plain: &Command, one: &Arg, other: &Arg) -> bool {
+    let Some(serve) = plain.find_subcommand(SERVE) else { return false };
+    let names = |of: &Arg, whom: &Arg| {
+        serve.get_arg_conflicts_with(of).iter().any(|own| own.get_id() == whom.get_id())
+    };
+    names(one, other) || names(other, one)
+}
+
+/// Whether an option stands on the command line or in the environment.
+fn is_given(given: Option<&ArgMatches>, option: &Arg) -> bool {
+    let source = given
+        .and_then(|given| given.subcommand_matches(SERVE))
+        .and_then(|serve| serve.value_source(option.get_id().as_str()));
+    matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
 }
 
 /// The value as it would stand on the command line. A path is meant from where the file lies.
@@ -215,6 +243,30 @@ mod tests {
             assert!(unknown(key, &options(&plain)).ends_with(&format!("`{nearest}`")), "{key}");
         }
         assert_eq!(distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn what_excludes_each_other_does_so_across_the_sources() {
+        let option = |name: &'static str| Arg::new(name).long(name);
+        let serve = Command::new(SERVE).args([option("real"), option("simulated").conflicts_with("real")]);
+        let plain = Command::new("city").subcommand(serve);
+        let path = std::env::temp_dir().join(format!("city-config-{}.toml", std::process::id()));
+        let read = |text: &str, flags: &[&str]| {
+            std::fs::write(&path, text).unwrap();
+            let flags: Vec<&str> = ["city", SERVE].iter().chain(flags).copied().collect();
+            let given = plain.clone().try_get_matches_from(&flags).unwrap();
+            let (command, _) = with_file(plain.clone(), &plain, Some(&given), &path)?;
+            let all = command.try_get_matches_from(&flags).unwrap();
+            let serve = all.subcommand_matches(SERVE).unwrap();
+            let value = |name| serve.get_one::<String>(name).cloned().unwrap_or_default();
+            Ok::<_, String>((value("real"), value("simulated")))
+        };
+        let both = |real: &str, simulated: &str| Ok((real.to_owned(), simulated.to_owned()));
+        assert_eq!(read("simulated = 's'", &[]), both("", "s"));
+        assert_eq!(read("simulated = 's'", &["--real=r"]), both("r", ""), "the flag wins");
+        assert_eq!(read("real = 'r'", &["--simulated=s"]), both("", "s"));
+        assert!(read("real = 'r'\nsimulated = 's'", &[]).unwrap_err().contains("exclude each other"));
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -352,9 +352,7 @@ fn answer_after_commit(done: Done, committed: bool, (bells, keys): (&Bells, &Key
             if judged.as_ref().is_ok_and(|judged| judged.iter().any(|event| event.told)) {
                 bells.ring(&device);
             }
-            for other in judged.iter().flatten().flat_map(|event| &event.handed) {
-                bells.ring(other);
-            }
+            judged.iter().flatten().flat_map(|event| &event.others).for_each(|other| bells.ring(other));
             drop(reply.send(Ok(judged)));
         }
         Done::Enrolled(enrolled, reply) => {

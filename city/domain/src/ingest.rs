@@ -51,8 +51,8 @@ pub struct Judged {
     pub window_ms: u64,
     /// Whether an outcome was put on the sender's feed.
     pub told: bool,
-    /// The other devices whose feeds grew.
-    pub handed: Vec<Device>,
+    /// All devices that a service told of it, the sender among them.
+    pub others: Vec<Device>,
 }
 
 impl Judged {
@@ -60,7 +60,7 @@ impl Judged {
     pub fn postponed(id: EventId, retry_after_ms: u64, window_ms: u64) -> Self {
         let verdict =
             Verdict { id, word: VerdictWord::Retry, problem: None, retry_after_ms: Some(retry_after_ms) };
-        Self { verdict, replayed: false, window_ms, told: false, handed: Vec::new() }
+        Self { verdict, replayed: false, window_ms, told: false, others: Vec::new() }
     }
 
     /// Whether it was refused because its idempotency key stands for something else.
@@ -92,7 +92,7 @@ pub fn ingest<T: Tx + ?Sized>(
             replayed: true,
             window_ms: row.window_ms,
             told: false,
-            handed: Vec::new(),
+            others: Vec::new(),
         });
     }
     let admitted = match &candidate.terms {
@@ -159,9 +159,9 @@ fn accept<T: Tx + ?Sized>(
         _ => None,
     };
     let told = say(tx, city, request, cause, outcome.as_ref(), entropy)?;
-    let handed = hand(tx, city, request, candidate, entropy)?;
+    let others = hand(tx, city, request, candidate, entropy)?;
     let verdict = remember(tx, request, candidate, VerdictWord::Accepted, None)?;
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told, handed })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told, others })
 }
 
 /// Asks the directory where the event belongs, if it says what it does in a conversation.
@@ -200,7 +200,7 @@ fn repeat<T: Tx + ?Sized>(
     };
     let told = say(tx, city, request, cause, outcome.as_ref(), entropy)?;
     let verdict = remember(tx, request, candidate, VerdictWord::Duplicate, None)?;
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told, handed: Vec::new() })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told, others: Vec::new() })
 }
 
 fn say<T: Tx + ?Sized>(
@@ -227,7 +227,7 @@ fn refuse<T: Tx + ?Sized>(
     let id = candidate.envelope.id;
     tx.put_refusal(&request.principal.device, id, refusal.code(), request.received)?;
     let verdict = remember(tx, request, candidate, VerdictWord::Refused, Some(refusal))?;
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false, handed: Vec::new() })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false, others: Vec::new() })
 }
 
 /// A refusal under an id that is not this delivery's to take: noted, but not as the answer for that id.
@@ -240,7 +240,7 @@ fn forget<T: Tx + ?Sized>(
     tx.put_refusal(&request.principal.device, id, refusal.code(), request.received)?;
     let problem = Some(refusal.problem());
     let verdict = Verdict { id, word: VerdictWord::Refused, problem, retry_after_ms: None };
-    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false, handed: Vec::new() })
+    Ok(Judged { verdict, replayed: false, window_ms: request.window_ms, told: false, others: Vec::new() })
 }
 
 fn remember<T: Tx + ?Sized>(
