@@ -8,12 +8,18 @@ use std::path::{Path, PathBuf};
 #[derive(Subcommand)]
 pub(crate) enum Contracts {
     /// Write the schemas of today.
+    #[command(after_help = "\
+Example:
+  city contracts write --out contracts")]
     Write {
         /// The directory.
         #[arg(long, default_value = "contracts")]
         out: PathBuf,
     },
     /// Fail when the directory differs from today, or when today breaks a release in `released/`.
+    #[command(after_help = "\
+Example:
+  city contracts check --dir contracts")]
     Check {
         /// The directory.
         #[arg(long, default_value = "contracts")]

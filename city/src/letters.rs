@@ -14,6 +14,10 @@ use std::path::PathBuf;
 #[derive(Subcommand)]
 pub(crate) enum Letters {
     /// The open ones, oldest first, with what went wrong.
+    #[command(after_help = "\
+Examples:
+  city dead-letters list --data /var/lib/city
+  city dead-letters list --all --json | jq .code")]
     List {
         /// Also those that were decided about, with who decided and why.
         #[arg(long)]
@@ -31,6 +35,9 @@ pub(crate) enum Letters {
         place: Place,
     },
     /// One of them as JSON, with the event; personal data is masked.
+    #[command(after_help = "\
+Example:
+  city dead-letters show 3 --data /var/lib/city")]
     Show {
         /// Its number.
         number: u64,
@@ -38,6 +45,11 @@ pub(crate) enum Letters {
         place: Place,
     },
     /// Send it again to the service that could not handle it, or all failures of one kind, one after another.
+    #[command(after_help = "\
+Examples:
+  city dead-letters redrive 3 --reason \"the rules file names the kind now\" --data /var/lib/city
+  city dead-letters redrive 3 --payload mended.json --reason \"the place was missing\"
+  city dead-letters redrive --fingerprint 0f3a9c --reason \"the acquirer is back\"")]
     Redrive {
         /// Its number.
         #[arg(required_unless_present = "fingerprint")]
@@ -54,6 +66,9 @@ pub(crate) enum Letters {
         place: Place,
     },
     /// Give it up for good. It stays on record with the reason.
+    #[command(after_help = "\
+Example:
+  city dead-letters discard 3 --reason \"sent by a test\" --data /var/lib/city")]
     Discard {
         /// Its number.
         number: u64,

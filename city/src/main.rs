@@ -7,6 +7,7 @@ mod base32;
 mod bells;
 mod cashier;
 mod clock;
+mod config;
 mod contracts;
 mod devices;
 mod horn;
@@ -26,7 +27,8 @@ mod tickets;
 mod writer;
 
 use city_domain::{Role, limits};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use conch::event::{Device, UnixMillis};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -59,6 +61,18 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the city until SIGTERM or Ctrl-C; open requests are finished first.
+    #[command(after_help = "\
+Every option may also stand in the environment (--log-level as CITY_LOG_LEVEL) or, under
+its name, in a file. A flag wins over the environment, that over the file. Paths in the
+file are meant from where it lies.
+
+Examples:
+  city serve --dev                                   to try things with
+  city serve --data /var/lib/city --pages www/dist --listen 0.0.0.0:8787
+  city serve --config /etc/city/city.toml            with, for example, in the file:
+                                                       listen = \"0.0.0.0:8787\"
+                                                       data = \"/var/lib/city\"
+                                                       capacity = 500")]
     Serve(ServeOptions),
     /// One-time codes with which devices enrol.
     #[command(subcommand)]
@@ -70,6 +84,10 @@ enum Command {
     #[command(subcommand)]
     Sagas(sagas::Sagas),
     /// Run a simulated acquirer, for development: books of its own, four requests, a query and a list over HTTP.
+    #[command(after_help = "\
+Examples:
+  city acquirer --faults seed=7,double=0.1,lose-answer=0.2
+  city serve --dev --acquirer http://127.0.0.1:8788")]
     Acquirer {
         /// Address and port to listen on; port 0 picks a free one and prints it.
         #[arg(long, default_value = "127.0.0.1:8788")]
@@ -90,6 +108,9 @@ enum Command {
     Devices(devices::Devices),
     /// Copy the books into a new file, also while the city runs: whole, checked and flushed. A city starts from it as
     /// `city.sqlite` in a data directory of its own.
+    #[command(after_help = "\
+Example, each night:
+  city backup --data /var/lib/city --to /backup/city-$(date +%F).sqlite")]
     Backup {
         /// The city's data directory.
         #[arg(long, default_value = "data")]
@@ -103,6 +124,9 @@ enum Command {
     Contracts(contracts::Contracts),
     /// Print what the database holds as JSON: counts of events, orders, captures, tickets, admissions, scans,
     /// duplicate deliveries and refused deliveries.
+    #[command(after_help = "\
+Example:
+  city inspect --data /var/lib/city | jq .captures")]
     Inspect {
         /// The city's data directory.
         #[arg(long, default_value = "data")]
@@ -112,6 +136,9 @@ enum Command {
 
 #[derive(Args)]
 pub(crate) struct ServeOptions {
+    /// A file with options, in TOML, under the names they have here.
+    #[arg(long)]
+    config: Option<PathBuf>,
     /// Address and port to listen on; port 0 picks a free one and prints it.
     #[arg(long, default_value = "127.0.0.1:8787")]
     listen: SocketAddr,
@@ -152,7 +179,8 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_enum, default_value_t = TicketsThatCount::Any)]
     tickets: TicketsThatCount,
     /// Development: devices enrol without a code, and ops can make bad weather.
-    #[arg(long)]
+    #[arg(long, action = ArgAction::Set, value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true,
+        default_value = "false", default_missing_value = "true")]
     dev: bool,
     /// Requests per second this machine is trusted with; sets the pace devices are told.
     #[arg(long, default_value_t = limits::CAPACITY_PER_S, value_parser = clap::value_parser!(u32).range(1..))]
@@ -183,6 +211,10 @@ enum LogForm {
 #[derive(Subcommand)]
 enum Codes {
     /// Make a code and print it. It works once, for this device and role, also while the city runs.
+    #[command(after_help = "\
+Examples:
+  city codes new --role gate --device gate-n1 --data /var/lib/city
+  city codes new --role vendor --device till-7 --hours 2 --data /var/lib/city")]
     New {
         /// gate, vendor or ops.
         #[arg(long, value_parser = |word: &str| Role::parse(word).ok_or("a role is gate, vendor or ops"))]
@@ -200,9 +232,18 @@ enum Codes {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let read = match config::read(Cli::command()) {
+        Ok(read) => read,
+        Err(problem) => return failed(&problem),
+    };
+    let cli = match Cli::from_arg_matches(&read.matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let done = match cli.command {
         Command::Serve(options) => {
             log(&options);
+            tracing::info!(settings = read.settings, "the city starts");
             serve::serve(&options).map_err(|problem| problem.to_string())
         }
         Command::Codes(Codes::New { role, device, hours, data }) => new_code(role, &device, hours, &data),
@@ -217,11 +258,13 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("city: {problem}");
-            ExitCode::FAILURE
-        }
+        Err(problem) => failed(&problem),
     }
+}
+
+fn failed(problem: &str) -> ExitCode {
+    eprintln!("city: {problem}");
+    ExitCode::FAILURE
 }
 
 /// Only the city's own words are logged: libraries at debug level print headers.

@@ -21,6 +21,10 @@ A refund goes by itself: found, commanded, refunded. It is stuck when the acquir
   city sagas settle txn-… --reason \"paid in cash\"     closes it, because the payer got the money another way")]
 pub(crate) enum Sagas {
     /// The open ones, oldest first.
+    #[command(after_help = "\
+Examples:
+  city sagas list --data /var/lib/city
+  city sagas list --all --json | jq .state")]
     List {
         /// Also those that are over.
         #[arg(long)]
@@ -35,6 +39,9 @@ pub(crate) enum Sagas {
         place: Place,
     },
     /// One of them as JSON, with every step and everything the acquirer was asked.
+    #[command(after_help = "\
+Example:
+  city sagas show txn-01a20fd8-ac1f-717a-abef-097085c5e2cd")]
     Show {
         /// The second capture's reference: txn-…
         txn_id: String,
@@ -42,6 +49,9 @@ pub(crate) enum Sagas {
         place: Place,
     },
     /// Have a stuck one tried again, under a new id.
+    #[command(after_help = "\
+Example:
+  city sagas retry txn-01a20fd8-ac1f-717a-abef-097085c5e2cd --reason \"the bank takes it again\"")]
     Retry {
         /// The second capture's reference: txn-…
         txn_id: String,
@@ -51,6 +61,9 @@ pub(crate) enum Sagas {
         place: Place,
     },
     /// Close one, because the money was given back another way.
+    #[command(after_help = "\
+Example:
+  city sagas settle txn-01a20fd8-ac1f-717a-abef-097085c5e2cd --reason \"paid in cash at the stall\"")]
     Settle {
         /// The second capture's reference: txn-…
         txn_id: String,

@@ -46,6 +46,9 @@ A scanner verifies codes with `city tickets key`. Gates, revocation and earlier 
         place: Place,
     },
     /// Print the codes of issued tickets again, one a line.
+    #[command(after_help = "\
+Example:
+  city tickets print t-2GG4G9HMWY6H1K8R")]
     Print {
         /// Their ids, for example t-2GG4G9HMWY6H1K8R.
         #[arg(required = true)]
@@ -54,6 +57,9 @@ A scanner verifies codes with `city tickets key`. Gates, revocation and earlier 
         place: Place,
     },
     /// Take tickets back. From now on no gate that asks the city admits them; who was let in before stays admitted.
+    #[command(after_help = "\
+Example:
+  city tickets revoke t-2GG4G9HMWY6H1K8R --reason \"lost\"")]
     Revoke {
         /// Their ids, for example t-2GG4G9HMWY6H1K8R.
         #[arg(required = true)]
@@ -68,6 +74,9 @@ A scanner verifies codes with `city tickets key`. Gates, revocation and earlier 
         place: Place,
     },
     /// How a ticket stands, as JSON: issued or not, its admission, and who else was let in with it.
+    #[command(after_help = "\
+Example:
+  city tickets show t-2GG4G9HMWY6H1K8R")]
     Show {
         /// Its id.
         ticket: String,
@@ -75,6 +84,9 @@ A scanner verifies codes with `city tickets key`. Gates, revocation and earlier 
         place: Place,
     },
     /// Whether a code is one of ours, and how its ticket stands.
+    #[command(after_help = "\
+Example:
+  city tickets check 0123456789ABCDEF")]
     Check {
         /// The code, as a scanner reads it.
         code: String,
@@ -82,6 +94,10 @@ A scanner verifies codes with `city tickets key`. Gates, revocation and earlier 
         place: Place,
     },
     /// Issued tickets, the oldest first.
+    #[command(after_help = "\
+Examples:
+  city tickets list --data /var/lib/city
+  city tickets list --twice")]
     List {
         /// Only of this class.
         #[arg(long)]
@@ -103,6 +119,9 @@ A scanner verifies codes with `city tickets key`. Gates, revocation and earlier 
     },
     /// The public keys with which a scanner verifies codes: number and 32 bytes in hexadecimal, one a line. The secret
     /// ones stay in the data directory, and in its backups.
+    #[command(after_help = "\
+Example:
+  city tickets key")]
     Key {
         #[command(flatten)]
         place: Place,

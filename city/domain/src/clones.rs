@@ -7,7 +7,8 @@
 //! |---|---|---|
 //! | a life never heard of | | the device was set up anew |
 //! | the youngest life | | nothing |
-//! | an older life | within [`CLONE_GRACE_MS`] of the youngest's first word | it was on its way |
+//! | an older life | within [`CLONE_GRACE_MS`] of the younger one's first word | it was on its way |
+//! | an older life | later, but the younger one was heard only within [`CLONE_GRACE_MS`] of the older one's first word | the younger one's word was on its way, and which is the younger is not known |
 //! | an older life | later | a clone: two lives |
 //! | a higher epoch | | another tab leads |
 //! | a lower epoch | within [`CLONE_GRACE_MS`] of the higher one's first word | it was on its way |
@@ -16,7 +17,8 @@
 //! | an event | at the place of another accepted one | a clone: two events at one place |
 //! | an event | at its own place, once more | it is sent again |
 //!
-//! Told once for each device, until it enrols anew.
+//! A database that was brought back from an older copy gives its places out again, and is told as a clone too: of two
+//! pasts of one device only one is true. Told once for each device, until it enrols anew.
 
 use crate::arrival::Owed;
 use crate::ingest::City;
@@ -89,17 +91,19 @@ impl Life {
     }
 }
 
-/// The table of the module, for lives and epochs. `youngest` is when the youngest life of the device first spoke.
+/// The table of the module, for lives and epochs. `younger` are the lives of the device that spoke later for the first
+/// time.
 fn judge(
     known: Option<Life>,
     name: &str,
-    youngest: Option<UnixMillis>,
+    younger: &[Life],
     epoch: Option<u64>,
     now: UnixMillis,
 ) -> (Life, Option<Why>) {
     let late = |since: UnixMillis| now.0 > since.0 + CLONE_GRACE_MS;
     let Some(mut life) = known else { return (Life::begun(name, epoch.unwrap_or(0), now), None) };
-    let mut why = youngest.filter(|at| *at > life.first_at && late(*at)).map(|_| Why::TwoLives);
+    let outlived = |other: &Life| late(other.first_at) && other.spoke_at.0 > life.first_at.0 + CLONE_GRACE_MS;
+    let mut why = younger.iter().any(outlived).then_some(Why::TwoLives);
     match epoch.unwrap_or(life.epoch) {
         epoch if epoch > life.epoch => (life.epoch, life.epoch_at, life.spoke_at) = (epoch, now, now),
         epoch if epoch == life.epoch => life.spoke_at = now,
@@ -147,8 +151,11 @@ pub fn watch<T: Tx + ?Sized>(
 ) -> Result<Option<Why>, Fault> {
     let Heard { device, incarnation, now, .. } = *heard;
     let known = tx.life(device, incarnation)?;
-    let youngest = tx.youngest_life(device)?;
-    let (mut life, mut why) = judge(known, incarnation, youngest, heard.epoch, now);
+    let younger = match &known {
+        Some(life) => tx.younger_lives(device, life.first_at)?,
+        None => Vec::new(),
+    };
+    let (mut life, mut why) = judge(known, incarnation, &younger, heard.epoch, now);
     life.owed = heard.owed.or(life.owed);
     tx.put_life(device, &life)?;
     let source = format!("conch://device/{device}/{incarnation}");
@@ -209,6 +216,8 @@ fn alarm<T: Tx + ?Sized>(
 mod tests {
     use super::*;
     use crate::Memory;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     const NOON: u64 = 1_795_435_200_000;
     const GRACE: u64 = CLONE_GRACE_MS;
@@ -261,11 +270,23 @@ mod tests {
     }
 
     #[test]
+    fn row_a_first_word_that_was_on_its_way_makes_no_life_the_younger_one() {
+        let mut till = Watched::default();
+        // The second life spoke first; what the first one had said before came after it.
+        for (life, at) in [("second", 0), ("first", GRACE / 2), ("second", 3 * GRACE), ("second", 9 * GRACE)]
+        {
+            assert_eq!(till.hear(life, 1, at), None, "{life} {at}");
+        }
+        till.hear("first", 1, 9 * GRACE + 1);
+        assert_eq!(till.hear("second", 1, 9 * GRACE + 2), Some(Why::TwoLives), "now both have spoken");
+    }
+
+    #[test]
     fn row_an_older_life_that_speaks_again_later_is_a_clone_and_is_told_once() {
         let mut till = Watched::default();
-        assert_eq!((till.hear("a", 1, 0), till.hear("b", 1, 5)), (None, None));
-        assert_eq!(till.hear("a", 1, GRACE + 6), Some(Why::TwoLives));
-        assert_eq!((till.hear("b", 1, 3 * GRACE), till.hear("a", 1, 4 * GRACE)), (None, None), "once");
+        assert_eq!((till.hear("a", 1, 0), till.hear("b", 1, 2 * GRACE)), (None, None));
+        assert_eq!(till.hear("a", 1, 3 * GRACE + 1), Some(Why::TwoLives));
+        assert_eq!((till.hear("b", 1, 4 * GRACE), till.hear("a", 1, 5 * GRACE)), (None, None), "once");
     }
 
     #[test]
@@ -337,13 +358,37 @@ mod tests {
     fn a_device_that_enrols_anew_begins_anew() {
         let mut till = Watched::default();
         till.hear("a", 1, 0);
-        till.hear("b", 1, 5);
-        assert_eq!(till.hear("a", 1, 2 * GRACE), Some(Why::TwoLives));
+        till.hear("b", 1, 2 * GRACE);
+        assert_eq!(till.hear("a", 1, 4 * GRACE), Some(Why::TwoLives));
         let (city, device) =
             (City { id: EventId::mint(UnixMillis(NOON), [9; 10]) }, Device::parse("till-1").unwrap());
         forget(&mut till.books, &city, &device, UnixMillis(NOON), &mut || [99; 10]).unwrap();
-        assert_eq!(till.hear("a", 1, 3 * GRACE), None);
-        till.hear("b", 1, 4 * GRACE);
+        assert_eq!(till.hear("a", 1, 5 * GRACE), None);
+        till.hear("b", 1, 7 * GRACE);
         assert_eq!(till.hear("a", 1, 9 * GRACE), Some(Why::TwoLives), "and is told again");
+    }
+
+    proptest! {
+        /// Whatever one device does, and however late within the grace its requests arrive.
+        #[test]
+        fn one_device_is_never_taken_for_two(
+            steps in vec((0..4 * GRACE, 0..=GRACE, 0..8u8), 1..60)
+        ) {
+            let (mut sent, mut now, mut life, mut epoch) = (Vec::new(), 0, 1, 1);
+            for (pause, delay, what) in steps {
+                now += pause;
+                match what {
+                    0 => (life, epoch) = (life + 1, 1),
+                    1 | 2 => epoch += 1,
+                    _ => {}
+                }
+                sent.push((now + delay, life, epoch));
+            }
+            sent.sort_unstable_by_key(|(arrives, ..)| *arrives);
+            let mut till = Watched::default();
+            for (arrives, life, epoch) in &sent {
+                prop_assert_eq!(till.hear(&format!("life-{life}"), *epoch, *arrives), None, "{:?}", sent);
+            }
+        }
     }
 }

@@ -476,9 +476,9 @@ impl Tx for Memory {
         Ok(self.lives.get(&life(device, name)).cloned())
     }
 
-    fn youngest_life(&mut self, device: &Device) -> Result<Option<UnixMillis>, Fault> {
-        let own = self.lives.iter().filter(|((of, _), _)| of == device);
-        Ok(own.map(|(_, life)| life.first_at).max())
+    fn younger_lives(&mut self, device: &Device, than: UnixMillis) -> Result<Vec<Spoken>, Fault> {
+        let own = self.lives.iter().filter(|((of, _), life)| of == device && life.first_at > than);
+        Ok(own.map(|(_, life)| life.clone()).collect())
     }
 
     fn put_life(&mut self, device: &Device, spoken: &Spoken) -> Result<(), Fault> {

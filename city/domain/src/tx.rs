@@ -473,8 +473,8 @@ pub trait Tx: Books {
 
     /// When and how one life of a device's database spoke.
     fn life(&mut self, device: &Device, name: &str) -> Result<Option<Life>, Fault>;
-    /// When the youngest life of a device first spoke.
-    fn youngest_life(&mut self, device: &Device) -> Result<Option<UnixMillis>, Fault>;
+    /// The lives of a device that first spoke after a time; of many, those that spoke last.
+    fn younger_lives(&mut self, device: &Device, than: UnixMillis) -> Result<Vec<Life>, Fault>;
     /// Writes a life, over what was there.
     fn put_life(&mut self, device: &Device, life: &Life) -> Result<(), Fault>;
     /// Forgets all lives of a device.

@@ -7,6 +7,7 @@ use city_domain::directory::{Agent, Performative};
 use city_domain::{
     Admission, Capture, Case, CaseState, Claimed, Fault, FeedEvent, Flaw, FormRow, Gap, InboxRow,
     Incarnation, IntentRow, Kept, Load, Order, OrderState, Owed, Policy, Scan, ScanResult, Scope, Ticket, Tx,
+    limits,
 };
 use conch::event::json::Json;
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
@@ -762,12 +763,9 @@ impl Tx for SqlTx<'_> {
         self.find(&format!("{LIFE} WHERE device = ?1 AND name = ?2"), [device.as_str(), name], read_life)
     }
 
-    fn youngest_life(&mut self, device: &Device) -> Result<Option<UnixMillis>, Fault> {
-        let found =
-            self.find("SELECT max(first_at) FROM lives WHERE device = ?1", [device.as_str()], |row| {
-                moment(row, 0)
-            })?;
-        Ok(found.flatten())
+    fn younger_lives(&mut self, device: &Device, than: UnixMillis) -> Result<Vec<Life>, Fault> {
+        let sql = format!("{LIFE} WHERE device = ?1 AND first_at > ?2 ORDER BY spoke_at DESC LIMIT ?3");
+        self.list(&sql, params![device.as_str(), int(than.0), limits::SHOWN_MAX], read_life)
     }
 
     fn put_life(&mut self, device: &Device, life: &Life) -> Result<(), Fault> {

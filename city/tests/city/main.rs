@@ -10,6 +10,7 @@
 mod acquirers;
 mod bus;
 mod civic;
+mod config;
 mod delivery;
 mod devices;
 mod directory;

@@ -66,10 +66,15 @@ impl Town {
     }
 
     pub(crate) fn open_with(options: &[&str]) -> Self {
+        Self::start(Self::ground(), options, None)
+    }
+
+    /// A directory for a city.
+    pub(crate) fn ground() -> PathBuf {
         let root =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("town-{}-{}", std::process::id(), draw()));
         std::fs::create_dir_all(&root).unwrap();
-        Self::start(root, options, None)
+        root
     }
 
     /// Starts on what lies in `root`, or on a copy of these books.
@@ -78,15 +83,15 @@ impl Town {
             std::fs::create_dir_all(root.join("data")).unwrap();
             std::fs::copy(books, root.join("data/city.sqlite")).unwrap();
         }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_city"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(root.join("data")).args(options);
+        Self::launch(root, command)
+    }
+
+    /// Runs a command that serves; it keeps its data in `root`.
+    pub(crate) fn launch(root: PathBuf, mut command: Command) -> Self {
         let log = File::options().create(true).append(true).open(root.join("log")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_city"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(root.join("data"))
-            .args(options)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().rsplit(' ').next().unwrap().to_owned();
