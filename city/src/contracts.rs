@@ -1,5 +1,6 @@
-//! `city contracts`: the schemas of all events, written, or held against what lies there and against every release.
+//! `city contracts`: the schemas of all events and the addresses of the city, written, or held against what lies there and against every release.
 
+use crate::openapi;
 use city_domain::contracts::{Break, breaks, files};
 use clap::Subcommand;
 use std::collections::BTreeMap;
@@ -30,9 +31,14 @@ impl Contracts {
     }
 }
 
+/// Every file of `contracts/`, by its path.
+fn everything() -> impl Iterator<Item = (String, String)> {
+    files().into_iter().chain([(openapi::FILE.to_owned(), openapi::text())])
+}
+
 fn write(out: &Path) -> Result<(), String> {
     let io = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
-    for (name, text) in files() {
+    for (name, text) in everything() {
         let path = out.join(name);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|error| io(parent, error))?;
@@ -43,7 +49,7 @@ fn write(out: &Path) -> Result<(), String> {
 }
 
 fn check(dir: &Path) -> Result<(), String> {
-    let today: BTreeMap<String, String> = files().into_iter().collect();
+    let today: BTreeMap<String, String> = everything().collect();
     let mut wrong = Vec::new();
     let lying = read(dir, dir)?;
     for (name, text) in &today {
@@ -59,12 +65,17 @@ fn check(dir: &Path) -> Result<(), String> {
     for name in lying.keys().filter(|name| !name.starts_with("released/") && !today.contains_key(*name)) {
         wrong.push(format!("{name} belongs to no contract any more: delete it"));
     }
-    for (name, text) in lying.iter().filter(|(name, _)| name.ends_with(".reader.schema.json")) {
+    for (name, text) in &lying {
         let Some((release, own)) = name.strip_prefix("released/").and_then(|rest| rest.split_once('/'))
         else {
             continue;
         };
-        for broken in breaks(text, today.get(own).map(String::as_str)) {
+        let broken = match own {
+            openapi::FILE => openapi::breaks(text, &openapi::text()),
+            own if own.ends_with(".reader.schema.json") => breaks(text, today.get(own).map(String::as_str)),
+            _ => continue,
+        };
+        for broken in broken {
             wrong.push(format!("{own} breaks release {release}: {}", described(&broken)));
         }
     }
@@ -75,6 +86,9 @@ fn described(broken: &Break) -> String {
     match broken {
         Break::Type => {
             "the type is gone; keep it, and let a new version of the topic leave it out".to_owned()
+        }
+        Break::Address(name) => {
+            format!("{name} is gone; keep it, and say in its summary what to ask instead")
         }
         Break::Member(name) => format!("`{name}` is gone; keep it as an optional member"),
         Break::Retyped(name) => format!("`{name}` holds something else; give the new meaning a new name"),

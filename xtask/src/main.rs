@@ -47,8 +47,8 @@ and the parts of them
   pack              The npm package as a tarball in target/pack, checked: what it promises is in it (publint), its types
                     are found (attw), are those of the real exports (bindings) and can be read (typedoc).
   limits            docs/limits.md as src/limits.rs has it: `cargo xtask limits > docs/limits.md`.
-  contracts         The schemas of all events in contracts/, as the code has them; with --check fail where they differ
-                    or break a release.
+  contracts         The schemas of all events and the city's addresses in contracts/, as the code has them; with --check
+                    fail where they differ or break a release.
   size              What a browser downloads, gzipped, against its limit.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 

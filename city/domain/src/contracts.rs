@@ -286,6 +286,8 @@ fn asyncapi() -> Json {
 pub enum Break {
     /// A type is gone.
     Type,
+    /// An address of the city is gone.
+    Address(String),
     /// A member is gone: a reader that waits for it waits in vain.
     Member(String),
     /// A member holds something else: an older reader cannot read it, or an older writer is refused.

@@ -15,5 +15,6 @@ mod keeping;
 mod kills;
 mod money;
 mod pages;
+mod published;
 mod town;
 mod weather;
