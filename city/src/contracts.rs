@@ -1,8 +1,9 @@
 //! `city contracts`: the schemas of all events and the addresses of the city, written, or held against what lies there and against every release.
 
 use crate::openapi;
-use city_domain::contracts::{Break, breaks, files};
+use city_domain::contracts::{Break, all, breaks, files};
 use clap::Subcommand;
+use conch::event::contract::{Contract, Writer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +73,9 @@ fn check(dir: &Path) -> Result<(), String> {
         };
         let broken = match own {
             openapi::FILE => openapi::breaks(text, &openapi::text()),
-            own if own.ends_with(".reader.schema.json") => breaks(text, today.get(own).map(String::as_str)),
+            own if own.ends_with(".reader.schema.json") => {
+                breaks(text, today.get(own).map(String::as_str), writer(own))
+            }
             _ => continue,
         };
         for broken in broken {
@@ -80,6 +83,13 @@ fn check(dir: &Path) -> Result<(), String> {
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(format!("contracts:\n  {}", wrong.join("\n  "))) }
+}
+
+/// Who writes the type whose schema this is. Nobody writes one that is gone, and that it is gone is told anyway.
+fn writer(path: &str) -> Writer {
+    let is =
+        |contract: &&Contract| path == format!("{}/{}.reader.schema.json", contract.topic, contract.kind);
+    all().find(is).map_or(Writer::Device, |contract| contract.writer)
 }
 
 fn described(broken: &Break) -> String {
@@ -93,6 +103,9 @@ fn described(broken: &Break) -> String {
         Break::Member(name) => format!("`{name}` is gone; keep it as an optional member"),
         Break::Retyped(name) => format!("`{name}` holds something else; give the new meaning a new name"),
         Break::Needed(name) => format!("`{name}` is required now; make it optional, or begin a new version"),
+        Break::Promised(name) => {
+            format!("`{name}` may be missing now; go on saying it, or begin a new version")
+        }
         Break::Unreadable => "the released file cannot be read; restore it".to_owned(),
     }
 }

@@ -11,6 +11,7 @@ mod counts;
 mod display;
 mod engine;
 mod fault;
+mod foreign;
 mod pack;
 mod passed;
 mod place;
@@ -53,7 +54,7 @@ and the parts of them
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
 Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.
-Needed beforehand: rustup, Node 20 with npm, build-essential. Whatever is missing is named with what to type.";
+Needed beforehand: rustup, Node 20 with npm, build-essential; for `test foreign` also Python 3 with venv. Whatever is missing is named with what to type.";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]

@@ -24,11 +24,22 @@ pub(crate) fn breaks(released: &str, today: &str) -> Vec<Break> {
             }
         }
     }
-    let asked = asked(&new);
+    let (asked, said) = (reached(&new, "requestBody"), reached(&new, "responses"));
     for (name, schema) in members(at(&old, SHAPES)) {
         match at(&new, SHAPES).get(name) {
             None => found.push(Break::Member(name.clone())),
-            Some(now) => shape_breaks(name, schema, now, asked.contains(name.as_str()), &mut found),
+            Some(now) => {
+                member_breaks(name, schema, now, &mut found);
+                let (before, after) = (needed(schema), needed(now));
+                if asked.contains(name.as_str()) {
+                    found.extend(after.difference(&before).map(|own| Break::Needed(format!("{name}.{own}"))));
+                }
+                if said.contains(name.as_str()) {
+                    let loose =
+                        before.difference(&after).filter(|own| at(now, &["properties", own]) != &Value::Null);
+                    found.extend(loose.map(|own| Break::Promised(format!("{name}.{own}"))));
+                }
+            }
         }
     }
     found
@@ -92,7 +103,7 @@ fn parameter_breaks(name: &str, old: &Value, new: &Value, found: &mut Vec<Break>
     }
 }
 
-fn shape_breaks(name: &str, old: &Value, new: &Value, asked: bool, found: &mut Vec<Break>) {
+fn member_breaks(name: &str, old: &Value, new: &Value, found: &mut Vec<Break>) {
     for (member, is) in members(at(old, &["properties"])) {
         match at(new, &["properties"]).get(member) {
             None => found.push(Break::Member(format!("{name}.{member}"))),
@@ -100,24 +111,19 @@ fn shape_breaks(name: &str, old: &Value, new: &Value, asked: bool, found: &mut V
             Some(_) => {}
         }
     }
-    if !asked {
-        return;
-    }
-    let needed = |schema: &Value| -> Vec<String> {
-        let list = at(schema, &["required"]).as_array().into_iter().flatten();
-        list.filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    let before = needed(old);
-    let more = needed(new).into_iter().filter(|member| !before.contains(member));
-    found.extend(more.map(|member| Break::Needed(format!("{name}.{member}"))));
 }
 
-/// The shapes that requests are made of: there a member more that is required refuses an older asker.
-fn asked(document: &Value) -> BTreeSet<&str> {
+fn needed(schema: &Value) -> BTreeSet<&str> {
+    at(schema, &["required"]).as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// The shapes that this part of the operations is made of. In requests a member more that is required refuses an older
+/// asker; in answers one less is missed by an older reader.
+fn reached<'a>(document: &'a Value, part: &str) -> BTreeSet<&'a str> {
     let mut names = BTreeSet::new();
     let mut open: Vec<&Value> = members(at(document, &["paths"]))
         .flat_map(|(_, methods)| members(methods))
-        .map(|(_, operation)| at(operation, &["requestBody"]))
+        .map(|(_, operation)| at(operation, &[part]))
         .collect();
     while let Some(value) = open.pop() {
         match value {
@@ -225,7 +231,14 @@ mod tests {
         let needed =
             |name: &str| broken(&format!("/components/schemas/{name}/required"), Some(json!(["a", "z"])));
         assert_eq!(needed("Inner"), [Break::Needed("Inner.z".into())], "however deep it lies");
-        assert_eq!(needed("Answer"), [], "an answer may promise more");
+        assert_eq!(broken("/components/schemas/Answer/required", Some(json!(["x", "z"]))), []);
+    }
+
+    #[test]
+    fn break_a_member_of_an_answer_may_be_missing_now() {
+        let loose = |name: &str| broken(&format!("/components/schemas/{name}/required"), Some(json!([])));
+        assert_eq!(loose("Answer"), [Break::Promised("Answer.x".into())]);
+        assert_eq!(loose("Inner"), [], "a request may need less");
     }
 
     #[test]
