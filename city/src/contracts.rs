@@ -1,7 +1,9 @@
-//! `city contracts`: the schemas of all events, written, or held against what lies there and against every release.
+//! `city contracts`: the schemas of all events and the addresses of the city, written, or held against what lies there and against every release.
 
-use city_domain::contracts::{Break, breaks, files};
+use crate::openapi;
+use city_domain::contracts::{Break, all, breaks, files};
 use clap::Subcommand;
+use conch::event::contract::{Contract, Writer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -36,9 +38,14 @@ impl Contracts {
     }
 }
 
+/// Every file of `contracts/`, by its path.
+fn everything() -> impl Iterator<Item = (String, String)> {
+    files().into_iter().chain([(openapi::FILE.to_owned(), openapi::text())])
+}
+
 fn write(out: &Path) -> Result<(), String> {
     let io = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
-    for (name, text) in files() {
+    for (name, text) in everything() {
         let path = out.join(name);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|error| io(parent, error))?;
@@ -49,7 +56,7 @@ fn write(out: &Path) -> Result<(), String> {
 }
 
 fn check(dir: &Path) -> Result<(), String> {
-    let today: BTreeMap<String, String> = files().into_iter().collect();
+    let today: BTreeMap<String, String> = everything().collect();
     let mut wrong = Vec::new();
     let lying = read(dir, dir)?;
     for (name, text) in &today {
@@ -65,16 +72,30 @@ fn check(dir: &Path) -> Result<(), String> {
     for name in lying.keys().filter(|name| !name.starts_with("released/") && !today.contains_key(*name)) {
         wrong.push(format!("{name} belongs to no contract any more: delete it"));
     }
-    for (name, text) in lying.iter().filter(|(name, _)| name.ends_with(".reader.schema.json")) {
+    for (name, text) in &lying {
         let Some((release, own)) = name.strip_prefix("released/").and_then(|rest| rest.split_once('/'))
         else {
             continue;
         };
-        for broken in breaks(text, today.get(own).map(String::as_str)) {
+        let broken = match own {
+            openapi::FILE => openapi::breaks(text, &openapi::text()),
+            own if own.ends_with(".reader.schema.json") => {
+                breaks(text, today.get(own).map(String::as_str), writer(own))
+            }
+            _ => continue,
+        };
+        for broken in broken {
             wrong.push(format!("{own} breaks release {release}: {}", described(&broken)));
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(format!("contracts:\n  {}", wrong.join("\n  "))) }
+}
+
+/// Who writes the type whose schema this is. Nobody writes one that is gone, and that it is gone is told anyway.
+fn writer(path: &str) -> Writer {
+    let is =
+        |contract: &&Contract| path == format!("{}/{}.reader.schema.json", contract.topic, contract.kind);
+    all().find(is).map_or(Writer::Device, |contract| contract.writer)
 }
 
 fn described(broken: &Break) -> String {
@@ -82,9 +103,15 @@ fn described(broken: &Break) -> String {
         Break::Type => {
             "the type is gone; keep it, and let a new version of the topic leave it out".to_owned()
         }
+        Break::Address(name) => {
+            format!("{name} is gone; keep it, and say in its summary what to ask instead")
+        }
         Break::Member(name) => format!("`{name}` is gone; keep it as an optional member"),
         Break::Retyped(name) => format!("`{name}` holds something else; give the new meaning a new name"),
         Break::Needed(name) => format!("`{name}` is required now; make it optional, or begin a new version"),
+        Break::Promised(name) => {
+            format!("`{name}` may be missing now; go on saying it, or begin a new version")
+        }
         Break::Unreadable => "the released file cannot be read; restore it".to_owned(),
     }
 }

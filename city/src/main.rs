@@ -17,6 +17,7 @@ mod leftover;
 mod letters;
 mod machinery;
 mod metrics;
+mod openapi;
 mod sagas;
 mod secret;
 mod serve;
@@ -119,7 +120,7 @@ Example, each night:
         #[arg(long)]
         to: PathBuf,
     },
-    /// The schemas of all events.
+    /// The schemas of all events, and the city's addresses as OpenAPI.
     #[command(subcommand)]
     Contracts(contracts::Contracts),
     /// Print what the database holds as JSON: counts of events, orders, captures, tickets, admissions, scans,

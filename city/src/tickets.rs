@@ -121,7 +121,7 @@ Examples:
     /// ones stay in the data directory, and in its backups.
     #[command(after_help = "\
 Example:
-  city tickets key")]
+  city tickets key --data /var/lib/city")]
     Key {
         #[command(flatten)]
         place: Place,

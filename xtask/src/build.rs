@@ -161,7 +161,8 @@ fn pages(place: &Place) -> Result<(), Fault> {
     Ok(())
 }
 
-fn city(place: &Place) -> Result<(), Fault> {
+/// The city's binary.
+pub(crate) fn city(place: &Place) -> Result<(), Fault> {
     child::run(place.cargo(&["build", "--release", "-p", "city"]))
 }
 

@@ -28,6 +28,8 @@ pub(crate) enum Format {
     Libtest,
     /// `# pass 3` (TAP) or `ℹ pass 3` (spec): node:test.
     Node,
+    /// `3 passed, 1 failed in 0.52s`: pytest, told to be quiet.
+    Pytest,
     /// A check that passes or fails as a whole.
     Nothing,
 }
@@ -66,6 +68,7 @@ impl Tally {
         self.counts += match self.format {
             Format::Libtest => libtest_summary(&line),
             Format::Node => node_summary(&line),
+            Format::Pytest => pytest_summary(&line),
             Format::Nothing => Counts::default(),
         };
     }
@@ -96,6 +99,25 @@ fn node_summary(line: &str) -> Counts {
         "skipped" | "todo" => Counts { skipped: number, ..Counts::default() },
         _ => Counts::default(),
     }
+}
+
+fn pytest_summary(line: &str) -> Counts {
+    let Some((parts, time)) = line.rsplit_once(" in ") else { return Counts::default() };
+    if !time.split_whitespace().next().is_some_and(|time| time.ends_with('s')) {
+        return Counts::default();
+    }
+    let mut counts = Counts::default();
+    for part in parts.split(", ") {
+        let Some((number, what)) = part.split_once(' ') else { return Counts::default() };
+        let Ok(number) = number.parse::<u64>() else { return Counts::default() };
+        match what {
+            "passed" => counts.passed = number,
+            "failed" | "error" | "errors" => counts.failed += number,
+            "skipped" | "xfailed" => counts.skipped += number,
+            _ => {}
+        }
+    }
+    counts
 }
 
 /// The line without ANSI colours (`ESC [ ... letter`) and the character set libtest resets with them (`ESC ( B`).
@@ -165,6 +187,17 @@ mod tests {
     #[test]
     fn a_cancelled_node_test_failed() {
         assert_eq!(counted(Format::Node, "# pass 1\n# fail 0\n# cancelled 2\n"), (1, 2, 0));
+    }
+
+    #[test]
+    fn pytest_is_read() {
+        let output = "..F.s\n/tests/x.py:3: lost in 3s\nFAILED x.py::a - 2 passed\n3 passed, 1 failed, 1 error in 0.52s\n";
+        assert_eq!(counted(Format::Pytest, output), (3, 2, 0));
+        assert_eq!(
+            counted(Format::Pytest, "1 failed, 65 passed, 2 skipped in 61.20s (0:01:01)\n"),
+            (65, 1, 2)
+        );
+        assert_eq!(counted(Format::Pytest, "no tests ran in 0.01s\n"), (0, 0, 0));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod counts;
 mod display;
 mod engine;
 mod fault;
+mod foreign;
 mod pack;
 mod passed;
 mod place;
@@ -48,8 +49,8 @@ and the parts of them
   pack              The npm package as a tarball in target/pack, checked: what it promises is in it (publint), its types
                     are found (attw), are those of the real exports (bindings) and can be read (typedoc).
   limits            docs/limits.md as src/limits.rs has it: `cargo xtask limits > docs/limits.md`.
-  contracts         The schemas of all events in contracts/, as the code has them; with --check fail where they differ
-                    or break a release.
+  contracts         The schemas of all events and the city's addresses in contracts/, as the code has them; with --check
+                    fail where they differ or break a release.
   size              What a browser downloads, gzipped, against its limit.
   story             The night of a market against the real city, told as it happens; fails when a promise broke.
   bench city        How fast the city takes events in, beside what disk and loopback of this machine allow.
@@ -57,7 +58,7 @@ and the parts of them
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
 Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.
-Needed beforehand: rustup, Node 20 with npm, build-essential. Whatever is missing is named with what to type.";
+Needed beforehand: rustup, Node 20 with npm, build-essential; for `test foreign` also Python 3 with venv. Whatever is missing is named with what to type.";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ impl Fingerprint {
         Ok(self)
     }
 
-    fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         format!("{:016x}", self.0.finish())
     }
 }

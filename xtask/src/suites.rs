@@ -11,6 +11,7 @@ use crate::counts::{Counts, Format};
 use crate::display::Display;
 use crate::engine::{self, Browser, Context, DRIVER_VARIABLES, Engine, Wanted};
 use crate::fault::Fault;
+use crate::foreign::{self, Judge};
 use crate::pack;
 use crate::place::{Place, path_with};
 use crate::report::{Outcome, Report};
@@ -85,6 +86,8 @@ enum Kind {
     Script,
     /// The tests of an npm workspace, by its folder.
     Workspace(String),
+    /// Tools and clients from outside, against a running city.
+    Foreign(Judge),
 }
 
 /// What the suites of a run use together.
@@ -124,7 +127,7 @@ pub(crate) fn run(
             if suite.kind.needs_build() && !built {
                 return Err(Fault::advice("not run, because the build failed"));
             }
-            let (status, counts) = child::count(suite.command(place, &equipment)?, suite.kind.format())?;
+            let (status, counts) = suite.run(place, &equipment)?;
             Ok(judge(&suite.kind, status, counts))
         });
         if let Kind::Browser(own) = suite.kind {
@@ -180,6 +183,7 @@ fn list(place: &Place) -> Result<Vec<Suite>, Fault> {
     let mut suites = vec![Suite { name: "native".into(), kind: Kind::Native }];
     suites.extend(browser_suites(&place.root.join("tests"))?);
     suites.extend(["typecheck", "lint"].map(|name| Suite { name: name.into(), kind: Kind::Script }));
+    suites.extend(Judge::ALL.map(|judge| Suite { name: judge.name().into(), kind: Kind::Foreign(judge) }));
     let mut ask = place.command("node");
     ask.args(["-p", TESTED_WORKSPACES]);
     let answer =
@@ -267,6 +271,7 @@ impl Kind {
             Self::Native | Self::Browser(_) => Format::Libtest,
             Self::Workspace(_) => Format::Node,
             Self::Script => Format::Nothing,
+            Self::Foreign(judge) => judge.format(),
         }
     }
 }
@@ -276,13 +281,13 @@ impl Suite {
         match &self.kind {
             Kind::Browser(own) => own.engine == engine,
             Kind::Workspace(_) => engine == Engine::Chromium,
-            Kind::Native | Kind::Script => false,
+            Kind::Native | Kind::Script | Kind::Foreign(_) => false,
         }
     }
 
-    /// The command, once all it needs is there.
-    fn command(&self, place: &Place, equipment: &Equipment) -> Result<Command, Fault> {
-        Ok(match &self.kind {
+    /// Runs it, once all it needs is there.
+    fn run(&self, place: &Place, equipment: &Equipment) -> Result<(ExitStatus, Counts), Fault> {
+        let command = match &self.kind {
             Kind::Native => place.cargo(&["test", "--workspace", "--no-fail-fast"]),
             Kind::Script => {
                 build::node_modules(place)?;
@@ -298,7 +303,9 @@ impl Suite {
                 command
             }
             Kind::Browser(own) => own.command(place, equipment)?,
-        })
+            Kind::Foreign(judge) => return foreign::run(place, *judge),
+        };
+        child::count(command, self.kind.format())
     }
 }
 

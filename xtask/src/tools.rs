@@ -12,6 +12,9 @@ const NODE_OLDEST: (u32, u32) = (20, 19);
 const GET_NODE: &str =
     "curl -fsSL https://deb.nodesource.com/setup_20.x | sudo bash - && sudo apt-get install -y nodejs";
 const GET_RUSTUP: &str = "curl --proto '=https' -sSf https://sh.rustup.rs | sh";
+const GET_PYTHON: &str = "sudo apt-get install -y python3 python3-venv";
+/// The oldest Python the judges from PyPI run on.
+const PYTHON_OLDEST: (u32, u32) = (3, 11);
 const GET_CC: &str = "sudo apt-get install -y build-essential";
 
 const WASM_PACK: &str = "0.15.1";
@@ -39,6 +42,23 @@ pub(crate) fn check_prerequisites(place: &Place) -> Result<(), Fault> {
         return Err(Fault::missing("npm is missing", "sudo apt-get install -y npm"));
     }
     Ok(())
+}
+
+/// The version of a Python that can make virtual environments. Only the judges from PyPI need one.
+pub(crate) fn python(place: &Place) -> Result<String, Fault> {
+    let mut ask = place.command("python3");
+    ask.args(["-c", "import venv, ensurepip, platform; print(platform.python_version())"]);
+    let Some(version) = child::answer(ask) else {
+        return Err(Fault::missing("python3 is missing, or its venv and pip are", GET_PYTHON));
+    };
+    if dotted(&version).is_none_or(|own| own < PYTHON_OLDEST) {
+        let (major, minor) = PYTHON_OLDEST;
+        return Err(Fault::missing(
+            format!("Python {version} is too old, {major}.{minor} is the oldest"),
+            GET_PYTHON,
+        ));
+    }
+    Ok(version)
 }
 
 /// Adds the wasm target to the toolchain the checkout names.
@@ -158,7 +178,12 @@ fn field<'lock>(entry: &'lock str, name: &str) -> Option<&'lock str> {
 
 /// `v20.19.4` → (20, 19).
 fn node_version(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.strip_prefix('v')?.split('.');
+    dotted(version.strip_prefix('v')?)
+}
+
+/// `3.11.2` → (3, 11).
+fn dotted(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 

@@ -101,6 +101,7 @@ fn candidate(element: &Json, principal: &Principal) -> Result<Candidate, Refusal
     if body.len() > EVENT_BYTES_MAX {
         return Err(Refusal::TooLarge(body.len()));
     }
+    check_numbers(element)?;
     let envelope =
         Envelope::read(element).map_err(|problem| Refusal::Unreadable(problem.attribute, problem.what))?;
     if envelope.source.len() > SOURCE_BYTES_MAX || envelope.device().as_ref() != Some(&principal.device) {
@@ -109,6 +110,20 @@ fn candidate(element: &Json, principal: &Principal) -> Result<Candidate, Refusal
     let digest = digest(&envelope);
     let terms = admit(&envelope, principal);
     Ok(Candidate { envelope, digest, body, performative: Performative::of(element), terms })
+}
+
+/// Attributes hold whole numbers of 32 bits (CloudEvents 1.0.2, type system): another reader down the line would round
+/// or refuse any other.
+fn check_numbers(element: &Json) -> Result<(), Refusal> {
+    let Json::Object(members) = element else { return Ok(()) };
+    let mut numbers = members.iter().filter_map(|(name, value)| match value {
+        Json::Number(text) if name != "data" => Some(text),
+        _ => None,
+    });
+    if numbers.all(|text| text.parse::<i32>().is_ok()) {
+        return Ok(());
+    }
+    Err(Refusal::Unreadable("event", "an attribute that is a number is whole and has 32 bits"))
 }
 
 fn admit(envelope: &Envelope, principal: &Principal) -> Result<Admitted, Refusal> {

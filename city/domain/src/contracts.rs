@@ -303,18 +303,23 @@ fn asyncapi() -> Json {
 pub enum Break {
     /// A type is gone.
     Type,
+    /// An address of the city is gone.
+    Address(String),
     /// A member is gone: a reader that waits for it waits in vain.
     Member(String),
     /// A member holds something else: an older reader cannot read it, or an older writer is refused.
     Retyped(String),
     /// A member is needed now: an older writer is refused.
     Needed(String),
+    /// A member that was always there may be missing now: an older reader relies on it.
+    Promised(String),
     /// The released file cannot be read.
     Unreadable,
 }
 
-/// Compares a released schema of a reader with the one of today, `None` when there is none today.
-pub fn breaks(released: &str, today: Option<&str>) -> Vec<Break> {
+/// Compares a released schema of a reader with the one of today, `None` when there is none today. What devices write may
+/// come to need less; what the city writes may not, because devices read it.
+pub fn breaks(released: &str, today: Option<&str>, writer: Writer) -> Vec<Break> {
     let Some(today) = today else { return vec![Break::Type] };
     let (Ok(old), Ok(new)) = (Json::parse(released), Json::parse(today)) else {
         return vec![Break::Unreadable];
@@ -334,14 +339,21 @@ pub fn breaks(released: &str, today: Option<&str>) -> Vec<Break> {
         let list = schema.get("required").and_then(Json::as_array).unwrap_or_default();
         list.iter().filter_map(Json::as_text).map(str::to_owned).collect()
     };
-    let before = needed(&old);
-    found.extend(needed(&new).into_iter().filter(|name| !before.contains(name)).map(Break::Needed));
+    let (before, after) = (needed(&old), needed(&new));
+    let lacks = |list: &[String], name: &String| !list.contains(name);
+    found.extend(after.iter().filter(|name| lacks(&before, name)).cloned().map(Break::Needed));
+    if writer == Writer::City {
+        let there = |name: &&String| now.get(name).is_some();
+        let loose = before.iter().filter(|name| lacks(&after, name)).filter(there);
+        found.extend(loose.cloned().map(Break::Promised));
+    }
     found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conch::event::contract::Form;
 
     fn of(topic: &str, kind: &str) -> Result<Option<&'static Contract>, TermsProblem> {
         contract(&Topic::parse(topic).unwrap(), &EventType::parse(kind).unwrap())
@@ -374,35 +386,59 @@ mod tests {
         assert_eq!(find("asyncapi.json").text("asyncapi"), Some("3.0.0"));
     }
 
+    /// The table that checkers from outside are held against as well: `cargo xtask test foreign`.
+    #[test]
+    fn the_checker_takes_the_payloads_the_table_says_it_takes() {
+        let table = Json::parse(include_str!("../../foreign/payloads.json")).unwrap();
+        let payloads = table.get("payloads").and_then(Json::as_array).unwrap();
+        for row in payloads {
+            let (topic, kind) = row.text("type").unwrap().rsplit_once('.').unwrap();
+            let contract = of(topic, kind).unwrap().unwrap();
+            let data = row.get("data").unwrap();
+            // That a key is a member as well is a rule of the envelope, which no schema of a payload can say.
+            let key = contract.key_field.and_then(|name| data.text(name)).unwrap_or("");
+            for (form, who) in [(Form::Closed, "writer"), (Form::Open, "reader")] {
+                let took = contract.check(data, key, form).is_ok();
+                assert_eq!(Some(&Json::Bool(took)), row.get(who), "{row:?}, by the {who}");
+            }
+        }
+    }
+
     const RELEASED: &str =
         r#"{"properties":{"a":{"type":"integer"},"b":{"type":"string"}},"required":["a"]}"#;
 
     #[test]
     fn break_a_type_is_removed() {
-        assert_eq!(breaks(RELEASED, None), [Break::Type]);
+        assert_eq!(breaks(RELEASED, None, Writer::Device), [Break::Type]);
     }
 
     #[test]
     fn break_a_member_is_removed_or_renamed() {
         let today = r#"{"properties":{"a":{"type":"integer"},"c":{"type":"string"}},"required":["a"]}"#;
-        assert_eq!(breaks(RELEASED, Some(today)), [Break::Member("b".into())]);
+        assert_eq!(breaks(RELEASED, Some(today), Writer::Device), [Break::Member("b".into())]);
     }
 
     #[test]
     fn break_a_member_is_retyped() {
         let today = RELEASED.replace("string", "number");
-        assert_eq!(breaks(RELEASED, Some(&today)), [Break::Retyped("b".into())]);
+        assert_eq!(breaks(RELEASED, Some(&today), Writer::Device), [Break::Retyped("b".into())]);
     }
 
     #[test]
     fn break_a_member_is_needed_now() {
         let today = RELEASED.replace(r#"["a"]"#, r#"["a","b"]"#);
-        assert_eq!(breaks(RELEASED, Some(&today)), [Break::Needed("b".into())]);
+        assert_eq!(breaks(RELEASED, Some(&today), Writer::Device), [Break::Needed("b".into())]);
+    }
+
+    #[test]
+    fn break_a_member_the_city_always_said_may_be_missing() {
+        let today = RELEASED.replace(r#"["a"]"#, "[]");
+        assert_eq!(breaks(RELEASED, Some(&today), Writer::City), [Break::Promised("a".into())]);
     }
 
     #[test]
     fn an_optional_member_more_and_a_need_less_break_nobody() {
         let today = RELEASED.replace(r#""b":"#, r#""z":{"type":"string"},"b":"#).replace(r#"["a"]"#, "[]");
-        assert_eq!(breaks(RELEASED, Some(&today)), []);
+        assert_eq!(breaks(RELEASED, Some(&today), Writer::Device), []);
     }
 }

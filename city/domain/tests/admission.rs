@@ -45,6 +45,18 @@ fn a_changed_delivery_is_refused_and_the_first_answer_stands() {
 }
 
 #[test]
+fn a_number_that_is_no_attribute_of_cloudevents_is_refused() {
+    let (mut market, till) = (Market::new(), till());
+    let sale = till.pay(1, "o-1", 1, CASH);
+    for number in ["1.5", "1.0", "1e2", "2147483648", "-2147483649"] {
+        let odd = with(&sale, "exampleextension", Json::Number(number.into()));
+        assert_eq!(market.refusal(&till, &odd), "unreadable-event", "{number}");
+    }
+    let whole = with(&sale, "exampleextension", Json::Number("-2147483648".into()));
+    assert_eq!(market.send(&till, &whole), Accepted);
+}
+
+#[test]
 fn the_same_intent_under_another_id_is_a_duplicate_and_its_sender_hears_the_outcome() {
     let (mut market, first, second) = (Market::new(), till(), Speaker::new("till-2", Role::Vendor));
     assert_eq!(market.send(&first, &first.pay(1, "o-1", 1, CASH)), Accepted);

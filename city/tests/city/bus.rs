@@ -492,14 +492,19 @@ fn the_schemas_that_lie_in_the_repository_are_those_of_the_code() {
     assert!(writes.success() && check(&other).status.success());
     let schema = r#"{"properties":{"tip":{"type":"integer"}},"required":[]}"#;
     std::fs::write(released.join("captured.reader.schema.json"), schema).unwrap();
+    let addresses = r#"{"paths":{"/v1/tips":{"get":{}}}}"#;
+    std::fs::write(other.join("released/9/openapi.json"), addresses).unwrap();
     std::fs::write(other.join("stale.json"), "{}").unwrap();
     std::fs::remove_file(other.join("asyncapi.json")).unwrap();
     let output = check(&other);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    for part in
-        ["breaks release 9: `tip` is gone", "stale.json belongs to no contract", "asyncapi.json is missing"]
-    {
+    for part in [
+        "breaks release 9: `tip` is gone",
+        "openapi.json breaks release 9: GET /v1/tips is gone",
+        "stale.json belongs to no contract",
+        "asyncapi.json is missing",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     std::fs::remove_dir_all(other).unwrap();

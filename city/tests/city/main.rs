@@ -21,6 +21,7 @@ mod keeping;
 mod kills;
 mod money;
 mod pages;
+mod published;
 mod story;
 mod tickets;
 mod town;

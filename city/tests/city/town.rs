@@ -1,5 +1,6 @@
 //! A city in a process of its own, and the devices that talk to it.
 
+use crate::published;
 use city_domain::Role;
 use conch::event::{Device, Emit, EventId, Identity, Sequence, UnixMillis, prepare, with_sequence};
 use rusqlite::{Connection, OpenFlags};
@@ -196,7 +197,9 @@ impl Town {
             .collect();
         let status = response.status().as_u16();
         let body = response.body_mut().read_to_string().ok()?;
-        Some(Answer { status, headers, body })
+        let answer = Answer { status, headers, body };
+        published::hold(method, path, &answer);
+        Some(answer)
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, head: &[(&str, &str)], body: &str) -> Answer {
