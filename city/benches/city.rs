@@ -73,7 +73,8 @@ fn sql_alone(root: &Path, group: usize) -> f64 {
     let mut books = Connection::open(&file).unwrap();
     books.pragma_update(None, "journal_mode", "WAL").unwrap();
     books.pragma_update(None, "synchronous", "FULL").unwrap();
-    books.set_prepared_statement_cache_capacity(64);
+    books.pragma_update(None, "cache_size", -64 * 1024).unwrap();
+    books.set_prepared_statement_cache_capacity(256);
     for step in ["001.sql", "002.sql", "003.sql"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store").join(step);
         books.execute_batch(&std::fs::read_to_string(path).unwrap()).unwrap();

@@ -1,6 +1,7 @@
 //! The bus at work, on the writer's thread: what was said goes onto the log, and from there to the services.
 //!
-//! One turn is one transaction of bounded size, so that requests never wait long behind it.
+//! A turn is of bounded size, so that requests never wait long for it: behind a group of requests in the same transaction,
+//! for one flush serves both, else in one of its own.
 
 use crate::bells::Bells;
 use crate::clock;
@@ -70,7 +71,7 @@ pub(crate) struct Machinery {
 
 /// What a turn did.
 #[derive(Debug, Default)]
-struct Moved {
+pub(crate) struct Moved {
     events: usize,
     told: Vec<Device>,
     died: usize,
@@ -122,11 +123,6 @@ impl Machinery {
         self.lag.clone()
     }
 
-    /// Whether a turn left more than one round of a partition to be relayed.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.lag.load(Ordering::Relaxed) > limits::TURN_EVENTS_MAX as u64
-    }
-
     /// Something was said.
     pub(crate) fn wake(&mut self) {
         self.busy = true;
@@ -145,13 +141,42 @@ impl Machinery {
 
     /// One turn, in a transaction of its own.
     pub(crate) fn turn(&mut self, connection: &Connection, bells: &Bells) {
-        if self.stalled.is_some_and(|until| until > clock::now()) {
-            self.busy = false;
+        if self.is_stalled() {
             return;
         }
-        self.stalled = None;
         let moved = self.in_transaction(connection, |own, connection| own.work(connection));
         self.ended(moved, bells);
+    }
+
+    /// One turn within the transaction of a group of requests, so that one flush serves both. What came of it goes to
+    /// [`Self::ended`] once that is committed, and to nobody when it is not. A turn that fails leaves the group alone.
+    pub(crate) fn turn_within(&mut self, connection: &Connection) -> Option<Result<Moved, Fault>> {
+        if self.is_stalled() {
+            return None;
+        }
+        let sql = |error: rusqlite::Error| Fault(error.to_string());
+        let step = |sql: &str| connection.prepare_cached(sql).and_then(|mut step| step.execute([]));
+        if let Err(error) = step("SAVEPOINT turn") {
+            return Some(Err(sql(error)));
+        }
+        let moved = self.work(connection);
+        if connection.is_autocommit() {
+            return Some(Err(Fault("the transaction is gone".to_owned())));
+        }
+        let back = if moved.is_err() { step("ROLLBACK TO turn").map(drop) } else { Ok(()) };
+        let released = back.and_then(|()| step("RELEASE turn").map(drop)).map_err(sql);
+        Some(moved.and_then(|moved| released.map(|()| moved)))
+    }
+
+    /// Whether it stands still for a while, because the storage failed.
+    fn is_stalled(&mut self) -> bool {
+        let stalled = self.stalled.is_some_and(|until| until > clock::now());
+        if stalled {
+            self.busy = false;
+        } else {
+            self.stalled = None;
+        }
+        stalled
     }
 
     /// An alert was carried out of the city, or not.
@@ -211,7 +236,7 @@ impl Machinery {
     }
 
     /// What follows once it is durable.
-    fn ended(&mut self, moved: Result<Moved, Fault>, bells: &Bells) {
+    pub(crate) fn ended(&mut self, moved: Result<Moved, Fault>, bells: &Bells) {
         let moved = match moved {
             Ok(moved) => moved,
             Err(fault) => {
@@ -221,9 +246,9 @@ impl Machinery {
                 return;
             }
         };
-        self.placed = true;
         self.busy = moved.more;
         if let Some(fresh) = moved.fresh {
+            self.placed = true;
             self.fresh = fresh;
         }
         if let Some(more) = moved.forgotten {

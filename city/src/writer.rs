@@ -312,7 +312,6 @@ fn run(
     mut jobs: mpsc::Receiver<Work>,
     timer: &Runtime,
 ) {
-    let mut groups = 0;
     loop {
         // The first poll of a timeout asks the queue before the clock: with no time to wait it takes what is there.
         let waited = timer.block_on(async { tokio::time::timeout(machinery.rest(), jobs.recv()).await });
@@ -338,16 +337,11 @@ fn run(
             next = if group.len() < limits::GROUP_REQUESTS_MAX { jobs.try_recv().ok() } else { None };
         }
         if !group.is_empty() {
-            write_group(connection, &city, (bells, keys), group);
+            write_group(connection, &city, &mut machinery, (bells, keys), group);
         }
         for work in news {
             hear(connection, &mut machinery, bells, work);
-        }
-        machinery.wake();
-        groups += 1;
-        if groups >= limits::GROUPS_BEFORE_TURN || machinery.is_behind() {
-            groups = 0;
-            machinery.turn(connection, bells);
+            machinery.wake();
         }
     }
     if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
@@ -381,7 +375,13 @@ enum Done {
     Performed(Ending),
 }
 
-fn write_group(connection: &Connection, city: &City, hearers: (&Bells, &Keys), group: Vec<Job>) {
+fn write_group(
+    connection: &Connection,
+    city: &City,
+    machinery: &mut Machinery,
+    hearers: (&Bells, &Keys),
+    group: Vec<Job>,
+) {
     let mut begun = connection.execute_batch("BEGIN IMMEDIATE");
     let mut done = Vec::with_capacity(group.len());
     for job in group {
@@ -427,6 +427,7 @@ fn write_group(connection: &Connection, city: &City, hearers: (&Bells, &Keys), g
             }
         }
     }
+    let moved = begun.is_ok().then(|| machinery.turn_within(connection)).flatten();
     let committed = begun.and_then(|()| connection.execute_batch("COMMIT"));
     if let Err(error) = &committed {
         tracing::error!(%error, "the database took nothing of this group");
@@ -436,6 +437,11 @@ fn write_group(connection: &Connection, city: &City, hearers: (&Bells, &Keys), g
     }
     for answer in done {
         answer_after_commit(answer, committed.is_ok(), hearers);
+    }
+    match moved {
+        Some(moved) if committed.is_ok() => machinery.ended(moved, hearers.0),
+        // What was said waits for a turn of its own.
+        _ => machinery.wake(),
     }
 }
 

@@ -43,8 +43,6 @@ pub const TURN_EVENTS_MAX: usize = 25;
 pub const LOOK_AGAIN_MS: u64 = 1_000;
 /// Events that may wait for the relay; with more the city says no to new ones and when to come back.
 pub const OUTGOING_MAX: u64 = 20_000;
-/// Groups of requests that may go before a turn of the bus.
-pub const GROUPS_BEFORE_TURN: u32 = 4;
 /// Dead letters in one answer.
 pub const DEAD_LETTERS_PAGE: u32 = 500;
 /// When many dead letters go again at once, one after so many ms.
@@ -200,6 +198,8 @@ pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
 pub const SHUTDOWN_MS: u64 = 10_000;
 /// Connections of readers to the database.
 pub const READERS: usize = 4;
+/// Memory of the writer for pages of its file, in KiB: what it touches again and again is not to be read again.
+pub const CACHE_KIB: i64 = 64 * 1024;
 /// How long a connection waits for a lock of another process, in ms.
 pub const BUSY_MS: u64 = 5_000;
 /// Pause after the system refused a new connection, in ms, so that a shortage of files is not a busy loop.

@@ -96,6 +96,8 @@ pub(crate) fn open(data: &Path) -> Result<Connection, OpenProblem> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // A negative number is KiB.
+    connection.pragma_update(None, "cache_size", -limits::CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(256);
     migrate(&mut connection)?;
     Ok(connection)
