@@ -26,15 +26,18 @@ pub(crate) enum Judge {
     Node,
     /// From PyPI: a client, and a second opinion on what breaks.
     Python,
+    /// From PyPI: a fuzzer that knows the addresses from `contracts/openapi.json`.
+    Fuzz,
 }
 
 impl Judge {
-    pub(crate) const ALL: [Self; 2] = [Self::Node, Self::Python];
+    pub(crate) const ALL: [Self; 3] = [Self::Node, Self::Python, Self::Fuzz];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Node => "foreign node",
             Self::Python => "foreign python",
+            Self::Fuzz => "foreign fuzz",
         }
     }
 
@@ -42,6 +45,7 @@ impl Judge {
         match self {
             Self::Node => Format::Node,
             Self::Python => Format::Pytest,
+            Self::Fuzz => Format::Nothing,
         }
     }
 
@@ -58,6 +62,11 @@ impl Judge {
                 let mut pytest = place.command(python(place)?);
                 pytest.args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"]).arg(folder);
                 Ok(pytest)
+            }
+            Self::Fuzz => {
+                let mut fuzz = place.command(python(place)?);
+                fuzz.arg(folder.join("fuzz.py"));
+                Ok(fuzz)
             }
         }
     }

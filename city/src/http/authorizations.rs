@@ -16,14 +16,14 @@ use conch::event::{IntentKey, Key};
 use conch::limits::SAFE_INTEGER_MAX;
 use conch::wire::headers;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Number, json};
 use std::sync::Arc;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     order: String,
-    amount: u64,
+    amount: Number,
     currency: String,
 }
 
@@ -85,13 +85,22 @@ fn wish(asked: Asked, principal: Principal, intent: IntentKey) -> Result<Wish, T
     };
     let order =
         Key::parse(&asked.order).map_err(|_| bad("order: 1 to 128 characters without personal data"))?;
-    if !(1..=SAFE_INTEGER_MAX).contains(&asked.amount) {
-        return Err(bad("amount: whole minor units, from 1 to 2^53 - 1"));
-    }
+    let amount =
+        minor_units(&asked.amount).ok_or_else(|| bad("amount: whole minor units, from 1 to 2^53 - 1"))?;
     if asked.currency.len() != 3 || !asked.currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
         return Err(bad("currency: three capital letters, as in ISO 4217"));
     }
-    Ok(Wish { device: principal.device, intent, order, amount: asked.amount, currency: asked.currency })
+    Ok(Wish { device: principal.device, intent, order, amount, currency: asked.currency })
+}
+
+/// `12000.0` is whole as well: JSON has no other numbers, and some languages write all of theirs with a point.
+fn minor_units(number: &Number) -> Option<u64> {
+    let whole = number.as_u64().or_else(|| {
+        let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
+        // Beyond the range a cast saturates, and the range is asked for below.
+        Some(number as u64)
+    })?;
+    (1..=SAFE_INTEGER_MAX).contains(&whole).then_some(whole)
 }
 
 /// The acquirer has not answered.

@@ -86,7 +86,7 @@ fn parameter(parameter: &Parameter) -> Value {
     json!({
         "in": parameter.place,
         "name": parameter.name,
-        "required": parameter.place == "path",
+        "required": parameter.needed,
         "schema": schema(parameter.is),
         "description": parameter.says,
     })
@@ -154,7 +154,7 @@ fn schema(is: Is) -> Value {
     match is {
         Is::Nothing | Is::Anything => json!(true),
         Is::Text => json!({ "type": "string" }),
-        Is::Short(most) => json!({ "type": "string", "minLength": 1, "maxLength": most }),
+        Is::Short(most) => json!({ "type": "string", "pattern": "\\S", "maxLength": most }),
         Is::Form(pattern) => json!({ "type": "string", "pattern": pattern }),
         Is::Uuid => json!({ "type": "string", "format": "uuid" }),
         Is::Moment => json!({ "type": "string", "format": "date-time" }),

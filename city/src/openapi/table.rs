@@ -40,6 +40,7 @@ pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) is: Is,
     pub(super) says: &'static str,
+    pub(super) needed: bool,
 }
 
 /// A good answer.
@@ -62,7 +63,7 @@ pub(super) enum Is {
     Nothing,
     Anything,
     Text,
-    /// A text of at most so many characters, at least one.
+    /// A text of at most so many characters, not of spaces alone.
     Short(u64),
     /// A text of this form.
     Form(&'static str),
@@ -98,6 +99,8 @@ const COUNT: Is = Is::Whole(0, SAFE_INTEGER_MAX);
 const AMOUNT: Is = Is::Whole(1, SAFE_INTEGER_MAX);
 const CURRENCY: Is = Is::Form("^[A-Z]{3}$");
 pub(super) const KEY: Is = Is::Form("^[!#-\\[\\]-~]{1,128}$");
+/// Without its quotes it is taken too.
+const QUOTED_UUID: &str = "^(\"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\"|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$";
 const DEVICE: Is = Is::Form("^[a-z0-9-]{1,64}$");
 const ROLE: Is = Is::OneOf(&["gate", "vendor", "ops"]);
 const REFUND: Is = Is::OneOf(&["found", "commanded", "stuck", "refunded", "settled"]);
@@ -105,27 +108,33 @@ const PERFORMATIVE: Is = Is::OneOf(&["request", "agree", "refuse", "inform", "no
 const LIMIT: Is = Is::Whole(0, u32::MAX as u64);
 
 const fn path(name: &'static str, is: Is, says: &'static str) -> Parameter {
-    Parameter { place: "path", name, is, says }
+    Parameter { place: "path", name, is, says, needed: true }
 }
 
 const fn query(name: &'static str, is: Is, says: &'static str) -> Parameter {
-    Parameter { place: "query", name, is, says }
+    Parameter { place: "query", name, is, says, needed: false }
 }
 
 const fn header(name: &'static str, is: Is, says: &'static str) -> Parameter {
-    Parameter { place: "header", name, is, says }
+    Parameter { place: "header", name, is, says, needed: false }
 }
 
 const fn ok(is: Is, says: &'static str) -> Good {
     Good { status: 200, kind: JSON, is, says, headers: &[] }
 }
 
-/// Where a header is required the address says so in its problems: `idempotency-key-missing`.
 const IDEMPOTENCY_KEY: Parameter = header(
     headers::IDEMPOTENCY_KEY,
-    Is::Text,
+    Is::Form(QUOTED_UUID),
     "One quoted UUID. For one event it equals the event's idempotencykey, or its id; a batch needs none.",
 );
+const HOLD_KEY: Parameter = Parameter {
+    place: "header",
+    name: headers::IDEMPOTENCY_KEY,
+    is: Is::Form(QUOTED_UUID),
+    says: "One quoted UUID: the same is the same hold for ever.",
+    needed: true,
+};
 const REPLAYED: (&str, &str) =
     (headers::IDEMPOTENCY_REPLAYED, "true when the same was asked before: this is the answer it had then");
 
@@ -193,7 +202,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "authorize",
         summary: "Holds an amount for an order now, so that its capture can be commanded offline.",
         who: Who::Vendor,
-        takes: &[IDEMPOTENCY_KEY],
+        takes: &[HOLD_KEY],
         body: &[(JSON, Is::Of("Wish"))],
         good: &[Good {
             status: 201,

@@ -88,6 +88,18 @@ fn an_event_that_cannot_be_read_is_refused_by_its_id_and_without_one_nothing_is_
 }
 
 #[test]
+fn an_id_has_one_way_to_be_written() {
+    let town = Town::open();
+    let till = town.enrol("till-1", Role::Vendor);
+    let sale = till.pay("o-1");
+    for other in [sale.id.replace('-', ""), format!("{{{}}}", sale.id), format!("urn:uuid:{}", sale.id)] {
+        let answer =
+            till.send(&altered(&sale, &format!("\"id\":\"{}\"", sale.id), &format!("\"id\":\"{other}\"")));
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "unreadable-event"), "{other}");
+    }
+}
+
+#[test]
 fn an_event_the_storage_chokes_on_waits_alone() {
     let town = Town::open();
     let till = town.enrol("till-1", Role::Vendor);

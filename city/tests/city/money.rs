@@ -155,6 +155,22 @@ fn the_same_key_is_the_same_hold_and_says_so() {
 }
 
 #[test]
+fn an_amount_is_whole_however_it_is_written() {
+    let town = Town::open_with(&["--dev", "--acquirer-simulated"]);
+    let till = town.enrol("till-1", Role::Vendor);
+    for (amount, status) in
+        [("5000.0", 201), ("5e3", 201), ("5000.5", 400), ("0.0", 400), ("-1", 400), ("1e300", 400)]
+    {
+        let key = some_key();
+        let body = format!("{{\"order\":\"o-1\",\"amount\":{amount},\"currency\":\"TWD\"}}");
+        let head = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
+        let answer = till.ask("POST", "/v1/authorizations", &head, &body);
+        assert_eq!(answer.status, status, "{amount}: {answer:?}");
+        assert!(status != 201 || answer.json()["amount"] == 5_000);
+    }
+}
+
+#[test]
 fn a_city_without_an_acquirer_says_so() {
     let town = Town::open();
     let till = town.enrol("till-1", Role::Vendor);
