@@ -162,6 +162,9 @@ fn schema(is: Is) -> Value {
         Is::Whole(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Is::OneOf(words) => json!({ "type": "string", "enum": words }),
         Is::Of(name) => json!({ "$ref": format!("#/components/schemas/{name}") }),
+        Is::Some(of, most) => {
+            json!({ "type": "array", "items": schema(*of), "minItems": 1, "maxItems": most })
+        }
         Is::List(of, most) => json!({ "type": "array", "items": schema(*of), "maxItems": most }),
         Is::OrNull(of) => json!({ "anyOf": [schema(*of), { "type": "null" }] }),
     }

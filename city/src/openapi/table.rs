@@ -77,6 +77,8 @@ pub(super) enum Is {
     /// A row of [`SCHEMAS`], `Problem`, `Event` or `Envelope`.
     Of(&'static str),
     List(&'static Is, u64),
+    /// A list with something in it.
+    Some(&'static Is, u64),
     OrNull(&'static Is),
 }
 
@@ -135,6 +137,16 @@ const HOLD_KEY: Parameter = Parameter {
     says: "One quoted UUID: the same is the same hold for ever.",
     needed: true,
 };
+const SCAN_KEY: Parameter = Parameter {
+    place: "header",
+    name: headers::IDEMPOTENCY_KEY,
+    is: Is::Form(QUOTED_UUID),
+    says: "One quoted UUID: the id of the scan's event.",
+    needed: true,
+};
+const TOPIC: Is = Is::Form("^([a-z0-9_]+\\.)+v[1-9][0-9]{0,5}$");
+/// `*` stands for one word, `>` at the end for one or more.
+const PATTERN: Is = Is::Form("^(([a-z0-9_]+|\\*)\\.)*([a-z0-9_]+|\\*|>)$");
 const REPLAYED: (&str, &str) =
     (headers::IDEMPOTENCY_REPLAYED, "true when the same was asked before: this is the answer it had then");
 
@@ -279,7 +291,7 @@ pub(super) const ROUTES: &[Route] = &[
         who: Who::Gate,
         takes: &[
             path("key", KEY, "The ticket's id."),
-            IDEMPOTENCY_KEY,
+            SCAN_KEY,
             header(headers::SENT_AT, Is::Text, "The device's clock, in ms since 1970."),
         ],
         body: &[(JSON, Is::Of("Claim"))],
@@ -308,7 +320,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "agents",
         summary: "Who handles what is said on which topics.",
         who: Who::Device,
-        takes: &[query("topic", Is::Text, "Only those who hear this topic.")],
+        takes: &[query("topic", TOPIC, "Only those who hear this topic.")],
         body: &[],
         good: &[ok(Is::Of("Agents"), "The city's own services, and devices whose leases hold.")],
         bad: &[BAD_QUERY, STORAGE],
@@ -459,7 +471,7 @@ pub(super) const ROUTES: &[Route] = &[
         who: Who::Anybody,
         takes: &[header(
             headers::IDEMPOTENCY_KEY,
-            Is::Text,
+            Is::Form("^\"[ !#-~]{1,128}\"$"),
             "One quoted text of 1 to 128 characters, if any.",
         )],
         body: &[(JSON, Is::Of("Form"))],
@@ -708,8 +720,8 @@ pub(super) const SCHEMAS: &[Schema] = &[
         name: "Registration",
         closed: true,
         always: &[
-            ("topics", Is::List(&Is::Text, limits::AGENT_TOPICS_MAX as u64)),
-            ("performatives", Is::List(&PERFORMATIVE, 5)),
+            ("topics", Is::Some(&PATTERN, limits::AGENT_TOPICS_MAX as u64)),
+            ("performatives", Is::Some(&PERFORMATIVE, 5)),
         ],
         maybe: &[
             ("leaseS", Is::OrNull(&Is::Whole(1, limits::AGENT_LEASE_S_MAX))),
