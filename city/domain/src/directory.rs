@@ -14,7 +14,7 @@
 use crate::bus::{Pattern, partition_of};
 use crate::contracts::contract;
 use crate::ingest::City;
-use crate::limits::{AGENT_LEASE_S_MAX, AGENT_TOPICS_MAX, AGENTS_MAX};
+use crate::limits::{AGENT_LEASE_S_MAX, AGENT_TOPICS_MAX, AGENTS_MAX, PERFORMATIVES_MAX};
 use crate::outcome::Said;
 use crate::role::{Principal, Role};
 use crate::tx::{Fault, FeedEvent, Tx};
@@ -131,8 +131,10 @@ pub fn agent(
         patterns.push(pattern);
     }
     let acts: Option<Vec<Performative>> =
-        performatives.iter().map(|word| Performative::parse(word)).collect();
-    let performatives = acts.filter(|acts| !acts.is_empty()).ok_or(NotRegistered::Performatives)?;
+        performatives.iter().take(PERFORMATIVES_MAX + 1).map(|word| Performative::parse(word)).collect();
+    let performatives = acts
+        .filter(|acts| (1..=PERFORMATIVES_MAX).contains(&acts.len()))
+        .ok_or(NotRegistered::Performatives)?;
     Ok(Agent { device, topics: patterns, performatives, until: UnixMillis(now.0 + lease_s * 1_000) })
 }
 

@@ -200,6 +200,8 @@ pub const SHUTDOWN_MS: u64 = 10_000;
 pub const READERS: usize = 4;
 /// Memory of the writer for pages of its file, in KiB: what it touches again and again is not to be read again.
 pub const CACHE_KIB: i64 = 64 * 1024;
+/// Performatives of one agent: there are no more.
+pub const PERFORMATIVES_MAX: usize = 5;
 /// How long a connection waits for a lock of another process, in ms.
 pub const BUSY_MS: u64 = 5_000;
 /// Pause after the system refused a new connection, in ms, so that a shortage of files is not a busy loop.

@@ -50,7 +50,7 @@ fn a_promise_is_a_receivable_and_nothing_is_called_captured() {
         ("pay.txn.v2.result_replayed", Some("open"))
     );
     market.send(&till, &till.pay(3, "o-1", 2, CASH));
-    assert_eq!(text(&market.heard(&till)[1].1, "reason"), Some("already_paid"));
+    assert_eq!(text(&market.heard(&till)[1].1, "reason"), Some("already_promised"));
     assert_eq!((market.books.captures().count(), market.books.events().len()), (0, 2));
 }
 

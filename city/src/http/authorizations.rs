@@ -3,7 +3,7 @@
 //! The same `Idempotency-Key` is the same hold for ever. An answer the acquirer did not give is asked for again with the
 //! same key; the city then queries what became of it and never asks for a second hold.
 
-use super::enrol::read_small;
+use super::enrol::{read_small, whole};
 use super::events::idempotency_key;
 use super::problem::Trouble;
 use super::{App, json};
@@ -13,7 +13,6 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use city_domain::{Answer, Authorization, Begun, Hold, Principal, Role, Wish, limits};
 use conch::event::{IntentKey, Key};
-use conch::limits::SAFE_INTEGER_MAX;
 use conch::wire::headers;
 use serde::Deserialize;
 use serde_json::{Number, json};
@@ -85,22 +84,13 @@ fn wish(asked: Asked, principal: Principal, intent: IntentKey) -> Result<Wish, T
     };
     let order =
         Key::parse(&asked.order).map_err(|_| bad("order: 1 to 128 characters without personal data"))?;
-    let amount =
-        minor_units(&asked.amount).ok_or_else(|| bad("amount: whole minor units, from 1 to 2^53 - 1"))?;
+    let amount = whole(&asked.amount)
+        .filter(|amount| *amount > 0)
+        .ok_or_else(|| bad("amount: whole minor units, from 1 to 2^53 - 1"))?;
     if asked.currency.len() != 3 || !asked.currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
         return Err(bad("currency: three capital letters, as in ISO 4217"));
     }
     Ok(Wish { device: principal.device, intent, order, amount, currency: asked.currency })
-}
-
-/// `12000.0` is whole as well: JSON has no other numbers, and some languages write all of theirs with a point.
-fn minor_units(number: &Number) -> Option<u64> {
-    let whole = number.as_u64().or_else(|| {
-        let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
-        // Beyond the range a cast saturates, and the range is asked for below.
-        Some(number as u64)
-    })?;
-    (1..=SAFE_INTEGER_MAX).contains(&whole).then_some(whole)
 }
 
 /// The acquirer has not answered.

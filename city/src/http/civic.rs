@@ -95,12 +95,12 @@ fn throttled(throttle: &Throttle, address: IpAddr) -> Result<(), Trouble> {
     })
 }
 
-/// A string in quotes, as the draft has it, or the same without.
+/// A string in quotes, as the draft has it.
 fn idempotency_key(head: &HeaderMap) -> Result<Option<String>, Trouble> {
     let mut values = head.get_all(headers::IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().ok().map(str::trim).unwrap_or_default();
-    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
     if values.next().is_some() || inner.is_empty() || inner.len() > KEY_CHARS_MAX || inner.contains('"') {
         return Err(Trouble::new(
             StatusCode::BAD_REQUEST,

@@ -1,6 +1,6 @@
 //! `/v1/directory`: which agent handles what is said on which topics, and for how long.
 
-use super::enrol::read_small;
+use super::enrol::{read_small, whole};
 use super::problem::Trouble;
 use super::query::failed;
 use super::{App, json};
@@ -14,7 +14,7 @@ use city_domain::directory::{self, Agent, NotRegistered, SERVICES};
 use city_domain::{Principal, Role, Tx, limits};
 use conch::event::{Device, Topic};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 use std::sync::Arc;
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ use std::sync::Arc;
 struct Registration {
     topics: Vec<String>,
     performatives: Vec<String>,
-    lease_s: Option<u64>,
+    lease_s: Option<Number>,
     /// Another device, named by ops.
     agent: Option<String>,
 }
@@ -34,7 +34,10 @@ pub(super) async fn register(
 ) -> Result<Response, Trouble> {
     let asked: Registration = read_small(request).await?;
     let device = whose(&principal, asked.agent.as_deref())?;
-    let lease_s = asked.lease_s.unwrap_or(limits::AGENT_LEASE_S);
+    let lease_s = match &asked.lease_s {
+        None => limits::AGENT_LEASE_S,
+        Some(lease) => whole(lease).ok_or_else(|| not_registered(NotRegistered::Lease))?,
+    };
     let now = clock::now();
     let words = (asked.topics.as_slice(), asked.performatives.as_slice());
     let agent = directory::agent(&principal, device, words, lease_s, now).map_err(not_registered)?;

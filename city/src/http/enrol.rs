@@ -12,9 +12,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use city_domain::{Role, limits};
 use conch::event::Device;
+use conch::limits::SAFE_INTEGER_MAX;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Number, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +108,14 @@ pub(super) async fn read_small<T: DeserializeOwned>(request: Request) -> Result<
         Trouble::new(StatusCode::BAD_REQUEST, "bad-request", "The body is not what is expected here")
             .detail("see the description of this address for its members")
     })
+}
+
+/// A whole number from 0 to 2^53 - 1. `12000.0` is one as well: JSON has no other numbers, and some languages write all of
+/// theirs with a point.
+pub(super) fn whole(number: &Number) -> Option<u64> {
+    let fits = |number: &f64| number.fract() == 0.0 && (0.0..=SAFE_INTEGER_MAX as f64).contains(number);
+    let whole = number.as_u64().or_else(|| number.as_f64().filter(fits).map(|number| number as u64))?;
+    (whole <= SAFE_INTEGER_MAX).then_some(whole)
 }
 
 fn is_json(head: &HeaderMap) -> bool {

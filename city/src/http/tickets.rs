@@ -4,7 +4,7 @@
 //! nothing else; how long a gate waits for it (300 ms) is the gate's affair, whose own rules decide after that. What was
 //! admitted stays admitted, also if the answer is lost or the event never comes: the same key gets the same answer.
 
-use super::enrol::read_small;
+use super::enrol::{read_small, whole};
 use super::events::{bad_request, idempotency_key, number, overloaded, unprocessable};
 use super::problem::Trouble;
 use super::query::failed;
@@ -20,7 +20,7 @@ use city_domain::{Answered, Claim, ClaimChanged, Principal, Role, Scan, ScanResu
 use conch::event::{EventId, Key, UnixMillis};
 use conch::wire::headers;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use std::sync::Arc;
 
 pub(super) async fn get(State(app): State<Arc<App>>, key: Result<Path<String>, PathRejection>) -> Response {
@@ -90,10 +90,10 @@ pub(crate) fn described_ticket(ticket: &Ticket) -> Value {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Asked {
     gate_id: String,
-    scanned_at: Option<u64>,
+    scanned_at: Option<Number>,
 }
 
 pub(super) async fn claim(
@@ -132,12 +132,14 @@ async fn take(
         return Err(bad_request("bad-request", "The gate has no name")
             .detail(format!("gateId is 1 to {} characters", limits::GATE_CHARS_MAX)));
     }
-    if scanned_at.is_some_and(|at| at > conch::limits::SAFE_INTEGER_MAX) {
-        return Err(bad_request("bad-request", "The time cannot be read")
-            .detail("scannedAt is milliseconds since 1970"));
-    }
+    let scanned_at = scanned_at.map(|at| {
+        whole(&at).map(UnixMillis).ok_or_else(|| {
+            bad_request("bad-request", "The time cannot be read")
+                .detail("scannedAt is milliseconds since 1970")
+        })
+    });
+    let scanned_at = scanned_at.transpose()?;
     let request = city_domain::Request { principal, received: clock::now(), sent_at, window_ms: 0 };
-    let scanned_at = scanned_at.map(UnixMillis);
     let claim = Claim { request, ticket, event, gate: gate_id, scanned_at };
     match app.writer.claim(claim).await {
         Ok(Ok(answered)) => Ok(answer(&answered)),

@@ -684,7 +684,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
     },
     Schema {
         name: "Claim",
-        closed: false,
+        closed: true,
         always: &[("gateId", Is::Short(limits::GATE_CHARS_MAX as u64))],
         maybe: &[("scannedAt", Is::OrNull(&TIME))],
     },

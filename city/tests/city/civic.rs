@@ -72,13 +72,15 @@ fn anybody_reports_and_hears_how_it_stands() {
 fn the_same_idempotency_key_is_the_same_report() {
     let town = Town::open();
     let first = file(&town, Some("\"walk-1\""), &noise());
-    let again = file(&town, Some("walk-1"), &noise());
+    let again = file(&town, Some("\"walk-1\""), &noise());
     assert_eq!((again.status, &again.body), (202, &first.body));
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(first.header("idempotency-replayed"), None);
     let other = file(&town, Some("\"walk-1\""), &json!({ "kind": "noise", "place": "N4" }));
     assert_eq!((other.status, other.problem().as_str()), (422, "payload-changed"));
-    assert_eq!(file(&town, Some("\"\""), &noise()).problem(), "idempotency-key-malformed");
+    for bad in ["\"\"", "walk-1", "\"walk-1", "\"a\"b\""] {
+        assert_eq!(file(&town, Some(bad), &noise()).problem(), "idempotency-key-malformed", "{bad}");
+    }
     let case = first.json()["case"].as_str().unwrap().to_owned();
     until_state(&town, &case, "routed");
     assert_eq!(town.count("SELECT reports FROM cases"), 1);
