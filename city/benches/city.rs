@@ -65,8 +65,9 @@ fn flushes(root: &Path) -> f64 {
 
 // ------------------------------------------------------------------------------------------------ what SQL allows
 
-/// Events a second when the rows of one payment in cash are written for `group` events in each flushed transaction, and
-/// nothing else is done: no HTTP, no decision.
+/// Events a second when the statements of one payment in cash are run for `group` events in each flushed transaction, and
+/// nothing else is done: no HTTP, no JSON, no decision. They are those the city runs, from the look into the inbox to the
+/// services' look at the log.
 fn sql_alone(root: &Path, group: usize) -> f64 {
     let file = root.join(format!("sql-{group}.sqlite"));
     let _ = std::fs::remove_file(&file);
@@ -75,8 +76,8 @@ fn sql_alone(root: &Path, group: usize) -> f64 {
     books.pragma_update(None, "synchronous", "FULL").unwrap();
     books.pragma_update(None, "cache_size", -64 * 1024).unwrap();
     books.set_prepared_statement_cache_capacity(256);
-    for step in ["001.sql", "002.sql", "003.sql"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store").join(step);
+    for step in 1..=LAYOUTS {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/{step:03}.sql"));
         books.execute_batch(&std::fs::read_to_string(path).unwrap()).unwrap();
     }
     let body = event("till-x", "order-x", 1).body;
@@ -85,46 +86,140 @@ fn sql_alone(root: &Path, group: usize) -> f64 {
         let transaction = books.transaction().unwrap();
         for _ in 0..group {
             written += 1;
-            rows(&transaction, written, &body);
+            taken_in(&transaction, written, &body);
         }
+        on_the_log(&transaction);
         transaction.commit().unwrap();
     }
     written as f64 / began.elapsed().as_secs_f64()
 }
 
-fn rows(books: &Connection, number: u64, body: &str) {
+/// Layouts of the file, in order.
+const LAYOUTS: usize = 5;
+/// Partitions of the log.
+const PARTITIONS: i64 = 16;
+/// Services that look at the log.
+const SERVICES: usize = 4;
+
+fn run(books: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) {
+    books.prepare_cached(sql).unwrap().execute(values).unwrap();
+}
+
+fn asks(books: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> bool {
+    books.prepare_cached(sql).unwrap().exists(values).unwrap()
+}
+
+/// One event, up to what is said of it.
+fn taken_in(books: &Connection, number: u64, body: &str) {
     let mut id = [1; 16];
     id[8..].copy_from_slice(&number.to_be_bytes());
     let mut other = [2; 16];
     other[8..].copy_from_slice(&number.to_be_bytes());
     let (order, number) = (format!("order-{number}"), number as i64);
-    let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
-        books.prepare_cached(sql).unwrap().execute(values).unwrap();
+    let (source, partition) = ("conch://device/till-x/life", number % PARTITIONS);
+    let say = |id: [u8; 16], kind: &str| {
+        run(
+            books,
+            "INSERT INTO outgoing (partition, source, id, topic, type, key, body) VALUES (?1, ?2, ?3, 'pay.txn.v2', ?4, ?5, ?6)",
+            params![partition, source, id, kind, order, body],
+        );
     };
-    let source = "conch://device/till-x/life";
-    let asked = "SELECT 1 FROM inbox WHERE source = ?1 AND id = ?2";
-    assert!(!books.prepare_cached(asked).unwrap().exists(params![source, id]).unwrap());
-    run("INSERT INTO intents VALUES ('', ?1, zeroblob(32), ?2, ?1)", params![id, source]);
-    run(
-        "INSERT INTO events VALUES (NULL, ?1, ?2, 'till-x', 'pay.txn.v2', 'requested', ?3, ?2, 1, 2, 3, 4, ?4)",
-        params![source, id, order, body],
+    run(books, "SAVEPOINT piece", &[]);
+    asks(
+        books,
+        "SELECT 1 FROM events WHERE source = ?1 AND sequence = ?2 AND id <> ?3",
+        params![source, number, id],
     );
+    asks(
+        books,
+        "SELECT verdict, problem, digest FROM inbox WHERE source = ?1 AND id = ?2",
+        params![source, id],
+    );
+    asks(books, "SELECT fingerprint, source, id FROM intents WHERE scope = '' AND intent = ?1", params![id]);
+    run(books, "INSERT INTO intents VALUES ('', ?1, zeroblob(32), ?2, ?1)", params![id, source]);
     run(
+        books,
+        "INSERT INTO events VALUES (NULL, ?1, ?2, 'till-x', 'pay.txn.v2', 'requested', ?3, ?2, ?5, 2, 3, 4, ?4)",
+        params![source, id, order, body, number],
+    );
+    say(id, "requested");
+    asks(books, "SELECT state, event, intent FROM orders WHERE key = ?1", params![order]);
+    run(
+        books,
         "INSERT INTO orders VALUES (?1, 'captured', ?2, ?2, 'till-x', 120, 'TWD', 'cash', ?1, NULL, 7)",
         params![order, id],
     );
-    run("INSERT INTO captures VALUES (?1, ?1, ?2, 120, 'TWD', 7)", params![order, id]);
-    run("INSERT INTO feed VALUES ('till-x', ?1, ?2, ?3)", params![number, other, body]);
-    for (id, kind) in [(id, "requested"), (other, "captured")] {
-        run(
-            "INSERT INTO outgoing VALUES (NULL, 0, ?1, ?2, 'pay.txn.v2', ?3, ?4, ?5)",
-            params![source, id, kind, order, body],
-        );
-    }
+    run(books, "INSERT INTO captures VALUES (?1, ?1, ?2, 120, 'TWD', 7)", params![order, id]);
+    asks(books, "SELECT coalesce(max(sequence), 0) FROM feed WHERE device = 'till-x'", &[]);
     run(
+        books,
+        "INSERT INTO feed (device, sequence, id, body) VALUES ('till-x', ?1, ?2, ?3)",
+        params![number, other, body],
+    );
+    say(other, "captured");
+    run(
+        books,
         "INSERT INTO inbox VALUES (?1, ?2, 'till-x', 'accepted', NULL, zeroblob(32), 0, 3)",
         params![source, id],
     );
+    run(books, "RELEASE piece", &[]);
+}
+
+/// A row of what was said.
+type Said = (i64, String, [u8; 16], String, String, String, String);
+
+/// What was said goes onto the log, and each service looks at it.
+fn on_the_log(books: &Connection) {
+    for partition in 0..PARTITIONS {
+        let mut looked: i64 = books
+            .prepare_cached("SELECT coalesce(max(offset), 0) FROM log WHERE partition = ?1")
+            .unwrap()
+            .query_row([partition], |row| row.get(0))
+            .unwrap();
+        let before = looked;
+        let mut said = books
+            .prepare_cached("SELECT place, source, id, topic, type, key, body FROM outgoing WHERE partition = ?1 ORDER BY place")
+            .unwrap();
+        let said: Vec<Said> = said
+            .query_map([partition], |row| {
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                    row.get(5)?,
+                    row.get(6)?,
+                ))
+            })
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        for (place, source, id, topic, kind, key, body) in &said {
+            looked += 1;
+            run(
+                books,
+                "INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 9)",
+                params![partition, looked, source, id, topic, kind, key, body],
+            );
+            run(books, "DELETE FROM outgoing WHERE place = ?1", params![place]);
+        }
+        for service in 0..if said.is_empty() { 0 } else { SERVICES } {
+            let mut heard = books
+                .prepare_cached("SELECT offset, source, id, topic, type, key, body FROM log WHERE partition = ?1 AND offset > ?2 ORDER BY offset")
+                .unwrap();
+            let heard = heard.query_map([partition, before], |row| row.get::<_, String>(6)).unwrap();
+            assert_eq!(
+                heard.map(|body| body.unwrap().len()).filter(|length| *length > 0).count(),
+                said.len()
+            );
+            run(
+                books,
+                "INSERT INTO cursors VALUES (?1, ?2, ?3) ON CONFLICT (consumer, partition) DO UPDATE SET offset = ?3",
+                params![format!("service-{service}"), partition, looked],
+            );
+        }
+    }
 }
 
 // ------------------------------------------------------------------------------------------------ a running city
@@ -350,7 +445,9 @@ fn settle(town: &Town) {
 }
 
 fn ingest(root: &Path) {
-    println!("\ningest     durable, each event with its order, capture, outcome and bus rows; open load");
+    println!(
+        "\ningest     durable, each event with its order, capture, outcome and its way over the bus; open load"
+    );
     println!("           batch  lines    events/s   SQL alone   ratio   median wait");
     for batch in [1, 10, 100] {
         for connections in [1, 8, 64] {
