@@ -13,6 +13,7 @@
 )]
 
 use conch::event::{Device, Emit, EventId, Identity, Sequence, UnixMillis, prepare, with_sequence};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -75,6 +76,8 @@ fn sql_alone(root: &Path, group: usize) -> f64 {
     books.pragma_update(None, "journal_mode", "WAL").unwrap();
     books.pragma_update(None, "synchronous", "FULL").unwrap();
     books.pragma_update(None, "cache_size", -64 * 1024).unwrap();
+    books.pragma_update(None, "temp_store", "MEMORY").unwrap();
+    books.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
     books.set_prepared_statement_cache_capacity(256);
     for step in 1..=LAYOUTS {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/{step:03}.sql"));

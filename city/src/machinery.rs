@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The services that hear what others say.
 pub(crate) type Services = Vec<Box<dyn Consumer + Send>>;
@@ -63,6 +63,8 @@ pub(crate) struct Machinery {
     lag: Arc<AtomicU64>,
     /// The storage failed: nothing is done before.
     stalled: Option<UnixMillis>,
+    /// When the last turn began.
+    began: Option<Instant>,
     /// There may be work now.
     busy: bool,
     /// When there is work next, as far as is known.
@@ -113,6 +115,7 @@ impl Machinery {
             fresh: Vec::new(),
             forget_at: clock::now(),
             stalled: None,
+            began: None,
             busy: true,
             next: None,
         })
@@ -133,7 +136,7 @@ impl Machinery {
     pub(crate) fn rest(&self) -> Duration {
         let look = Duration::from_millis(limits::LOOK_AGAIN_MS);
         if self.busy {
-            return Duration::ZERO;
+            return self.spacing();
         }
         let until = |at: UnixMillis| Duration::from_millis(at.0.saturating_sub(clock::now().0));
         self.next.map_or(look, |at| until(at).min(look))
@@ -144,6 +147,7 @@ impl Machinery {
         if self.is_stalled() {
             return;
         }
+        self.began = Some(Instant::now());
         let moved = self.in_transaction(connection, |own, connection| own.work(connection));
         self.ended(moved, bells);
     }
@@ -151,9 +155,10 @@ impl Machinery {
     /// One turn within the transaction of a group of requests, so that one flush serves both. What came of it goes to
     /// [`Self::ended`] once that is committed, and to nobody when it is not. A turn that fails leaves the group alone.
     pub(crate) fn turn_within(&mut self, connection: &Connection) -> Option<Result<Moved, Fault>> {
-        if self.is_stalled() {
+        if !self.spacing().is_zero() || self.is_stalled() {
             return None;
         }
+        self.began = Some(Instant::now());
         let sql = |error: rusqlite::Error| Fault(error.to_string());
         let step = |sql: &str| connection.prepare_cached(sql).and_then(|mut step| step.execute([]));
         if let Err(error) = step("SAVEPOINT turn") {
@@ -166,6 +171,12 @@ impl Machinery {
         let back = if moved.is_err() { step("ROLLBACK TO turn").map(drop) } else { Ok(()) };
         let released = back.and_then(|()| step("RELEASE turn").map(drop)).map_err(sql);
         Some(moved.and_then(|moved| released.map(|()| moved)))
+    }
+
+    /// How long until the next turn may begin: what comes in meanwhile shares its work.
+    fn spacing(&self) -> Duration {
+        let every = Duration::from_millis(limits::TURN_EVERY_MS);
+        self.began.map_or(Duration::ZERO, |began| every.saturating_sub(began.elapsed()))
     }
 
     /// Whether it stands still for a while, because the storage failed.

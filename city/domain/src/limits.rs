@@ -41,6 +41,9 @@ pub const STORAGE_RETRY_S: u64 = 5;
 pub const TURN_EVENTS_MAX: usize = 25;
 /// How long the bus rests at most before it looks for work, in ms: a person may decide from the command line.
 pub const LOOK_AGAIN_MS: u64 = 1_000;
+/// How much time lies between the beginnings of two turns at least, in ms: what comes in meanwhile shares the cost of looking
+/// into every partition for every service.
+pub const TURN_EVERY_MS: u64 = 5;
 /// Events that may wait for the relay; with more the city says no to new ones and when to come back.
 pub const OUTGOING_MAX: u64 = 20_000;
 /// Dead letters in one answer.

@@ -26,6 +26,7 @@ pub(crate) use tx::SqlTx;
 use crate::secret::{Hash, random};
 use city_domain::{Principal, Role, limits};
 use conch::event::{Device, EventId, UnixMillis};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -98,6 +99,10 @@ pub(crate) fn open(data: &Path) -> Result<Connection, OpenProblem> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // A negative number is KiB.
     connection.pragma_update(None, "cache_size", -limits::CACHE_KIB)?;
+    // What a savepoint would take back is kept in memory, not written to another file for every page.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // A plan that looked at a bound value would be made anew for each.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(256);
     migrate(&mut connection)?;
     Ok(connection)
