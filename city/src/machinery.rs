@@ -10,14 +10,15 @@ use crate::secret::random;
 use crate::store::SqlTx;
 use city_domain::bus::{
     BusTx, Consumer, Lease, Message, PARTITIONS, Subscription, Turn, Wait, carried, due, enlist, errands,
-    hold, relay, take_up, tick,
+    hold, relay, take_page, tick,
 };
 use city_domain::{Answer, Books, Call, City, Fault, Listed, answered, hand_out, limits, settle};
 use conch::event::{Device, UnixMillis};
 use conch::pace::Jitter;
 use rusqlite::Connection;
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -334,9 +335,12 @@ impl Machinery {
             moved.events += relayed;
             fresh.iter_mut().for_each(|bits| *bits |= appended);
             moved.backlog = Some(tx.backlog()?);
+            let mut pages = Pages::default();
             for (service, bits) in own.services.iter().zip(&mut fresh) {
                 moved.events += rounds(bits, |partition| {
-                    take_up(tx, service.as_ref(), partition, limits::TURN_EVENTS_MAX, turn)
+                    let cursor = tx.cursor(service.name(), partition)?;
+                    let page = pages.behind(tx, partition, cursor)?;
+                    take_page(tx, service.as_ref(), partition, &page, turn)
                 })?;
                 let tried = due(tx, service.as_ref(), limits::TURN_EVENTS_MAX, turn)?;
                 let (done, clock) = tick(tx, service.as_ref(), limits::TURN_EVENTS_MAX, turn)?;
@@ -411,6 +415,24 @@ impl Machinery {
 
 /// The most that a turn does of one kind.
 const TURN_MAX: usize = limits::TURN_EVENTS_MAX * PARTITIONS as usize;
+
+/// A part of the log, by offset.
+type Page = Rc<Vec<(u64, Option<Message>)>>;
+
+/// What was read of the log in one turn: the services mostly stand at the same place, and nothing is added meanwhile.
+#[derive(Default)]
+struct Pages(BTreeMap<(u16, u64), Page>);
+
+impl Pages {
+    fn behind(&mut self, tx: &mut SqlTx<'_>, partition: u16, cursor: u64) -> Result<Page, Fault> {
+        if let Some(page) = self.0.get(&(partition, cursor)) {
+            return Ok(page.clone());
+        }
+        let page = Rc::new(tx.log_after(partition, cursor, limits::TURN_EVENTS_MAX)?);
+        self.0.insert((partition, cursor), page.clone());
+        Ok(page)
+    }
+}
 
 /// Moves what was said onto the log, every partition its share, round by round. Tells how much it was, and where it lies
 /// now, a bit for each partition.

@@ -115,9 +115,20 @@ pub fn take_up<T: BusTx>(
 ) -> Result<usize, Fault> {
     let cursor = tx.cursor(consumer.name(), partition)?;
     let found = tx.log_after(partition, cursor, limit)?;
+    take_page(tx, consumer, partition, &found, turn)
+}
+
+/// The same with what lies behind the consumer's cursor, read by the caller: one look may serve several consumers.
+pub fn take_page<T: BusTx>(
+    tx: &mut T,
+    consumer: &dyn Consumer,
+    partition: u16,
+    found: &[(u64, Option<Message>)],
+    turn: &mut Turn<'_>,
+) -> Result<usize, Fault> {
     let Some((last, _)) = found.last() else { return Ok(0) };
     let subscriptions = consumer.subscriptions();
-    for (offset, message) in &found {
+    for (offset, message) in found {
         let Some(message) = message else {
             turn.troubles.push(format!("event {partition}/{offset} cannot be read and is passed over"));
             continue;

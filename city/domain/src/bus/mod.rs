@@ -16,7 +16,7 @@ mod rows;
 mod subscribe;
 
 pub use dead::{Decision, NotDecided, decide};
-pub use deliver::{Consumer, Tick, Turn, due, take_up, tick};
+pub use deliver::{Consumer, Tick, Turn, due, take_page, take_up, tick};
 pub use handling::{Failure, Next, Problem, after_failure};
 pub use outside::{carried, enlist, errands};
 pub use relay::{Lease, hold, relay};

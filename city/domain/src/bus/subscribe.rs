@@ -80,8 +80,11 @@ pub fn heard<'a>(subscriptions: &[Subscription], message: &'a Message) -> Option
     }
     let mut older: Vec<u32> = subscriptions
         .iter()
-        .filter_map(|own| own.pattern.version())
-        .filter(|version| *version < message.topic.version())
+        .filter_map(|own| own.pattern.version().map(|version| (own, version)))
+        .filter(|(_, version)| *version < message.topic.version())
+        // Only what names the older topic is worth a cast.
+        .filter(|(own, version)| own.pattern.names(&format!("{}.v{version}", message.topic.family())))
+        .map(|(_, version)| version)
         .collect();
     older.sort_unstable();
     older.iter().rev().find_map(|version| {
