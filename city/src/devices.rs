@@ -1,11 +1,11 @@
 //! `city devices`: who has enrolled, how each stands, and who may no longer speak.
 
+use crate::letters::{Place, sql};
 use crate::store::{self, Known};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use conch::event::{Device, UnixMillis, time};
 use rusqlite::{Connection, TransactionBehavior};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub(crate) enum Devices {
@@ -46,13 +46,6 @@ Example, when a till was stolen:
     },
 }
 
-#[derive(Args)]
-pub(crate) struct Place {
-    /// The city's data directory.
-    #[arg(long, default_value = "data")]
-    data: PathBuf,
-}
-
 fn name(text: &str) -> Result<Device, &'static str> {
     Device::parse(text).map_err(|_| "a device is 1 to 64 of a-z, 0-9 and -")
 }
@@ -61,7 +54,7 @@ impl Devices {
     pub(crate) fn run(self) -> Result<(), String> {
         match self {
             Self::List { json, place } => {
-                let devices = store::devices(&read(&place)?, None).map_err(sql)?;
+                let devices = store::devices(&place.read()?, None).map_err(sql)?;
                 if devices.is_empty() && !json {
                     println!("no devices: `city codes new` makes a code for one");
                 }
@@ -70,18 +63,10 @@ impl Devices {
                 }
                 Ok(())
             }
-            Self::Show { device, place } => show(&read(&place)?, &device),
+            Self::Show { device, place } => show(&place.read()?, &device),
             Self::Revoke { device, place } => revoke(&place, &device),
         }
     }
-}
-
-fn read(place: &Place) -> Result<Connection, String> {
-    store::open_to_read(&place.data).map_err(|problem| problem.to_string())
-}
-
-fn sql(error: rusqlite::Error) -> String {
-    format!("the database cannot be read: {error}")
 }
 
 fn missing(device: &Device) -> String {
@@ -163,10 +148,8 @@ fn show(connection: &Connection, device: &Device) -> Result<(), String> {
 }
 
 fn revoke(place: &Place, device: &Device) -> Result<(), String> {
-    // A directory without a city must not become one.
-    drop(read(place)?);
     let failed = |error: rusqlite::Error| format!("nothing was changed: {error}");
-    let mut connection = store::open(&place.data).map_err(|problem| problem.to_string())?;
+    let mut connection = place.write()?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let known = store::devices(&transaction, Some(device)).map_err(failed)?;
     if known.is_empty() {

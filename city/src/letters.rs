@@ -170,7 +170,8 @@ impl Letters {
     }
 }
 
-fn sql(error: rusqlite::Error) -> String {
+/// What a person reads when a question to the file failed.
+pub(crate) fn sql(error: rusqlite::Error) -> String {
     format!("the database cannot be read: {error}")
 }
 

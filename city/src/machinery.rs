@@ -6,7 +6,7 @@
 use crate::bells::Bells;
 use crate::clock;
 use crate::metrics::Metrics;
-use crate::secret::random;
+use crate::secret::{random, with_entropy};
 use crate::store::SqlTx;
 use city_domain::bus::{
     BusTx, Consumer, Lease, Message, PARTITIONS, Subscription, Turn, Wait, carried, due, enlist, errands,
@@ -16,7 +16,6 @@ use city_domain::{Answer, Books, Call, City, Fault, Listed, answered, hand_out, 
 use conch::event::{Device, UnixMillis};
 use conch::pace::Jitter;
 use rusqlite::Connection;
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -296,26 +295,21 @@ impl Machinery {
         connection: &Connection,
         work: impl FnOnce(&Self, &mut SqlTx<'_>, &mut Turn<'_>) -> Result<Moved, Fault>,
     ) -> Result<Moved, Fault> {
-        let dry = Cell::new(None);
-        let mut entropy = || {
-            random().unwrap_or_else(|error| {
-                dry.set(Some(error));
-                [0; 10]
-            })
-        };
         let mut jitter = self.jitter.clone();
         let city = self.city;
-        let mut turn = Turn::new(&city, clock::now(), &mut entropy, &mut jitter);
-        let moved = work(self, &mut SqlTx(connection), &mut turn);
-        let Turn { told, died, troubles, .. } = turn;
-        for trouble in troubles {
-            tracing::error!(trouble, "a service is in trouble");
-        }
+        let moved = with_entropy(
+            |entropy| {
+                let mut turn = Turn::new(&city, clock::now(), entropy, &mut jitter);
+                let moved = work(self, &mut SqlTx(connection), &mut turn);
+                for trouble in turn.troubles {
+                    tracing::error!(trouble, "a service is in trouble");
+                }
+                moved.map(|moved| Moved { told: turn.told, died: turn.died, ..moved })
+            },
+            |error| Fault(error.to_string()),
+        );
         self.jitter = jitter;
-        match dry.take() {
-            Some(error) => Err(Fault(error.to_string())),
-            None => moved.map(|moved| Moved { told, died, ..moved }),
-        }
+        moved
     }
 
     fn work(&mut self, connection: &Connection) -> Result<Moved, Fault> {

@@ -1,8 +1,8 @@
 //! `city sagas`: refunds of money that moved twice, for a person to look at and, where the acquirer refuses, to decide.
 
 use crate::clock;
-use crate::letters::{Place, Word};
-use crate::secret::random;
+use crate::letters::{Place, Word, sql};
+use crate::secret::{random, with_entropy};
 use crate::store::{self, SqlTx, Story};
 use city_domain::bus::{Failure, Turn};
 use city_domain::{City, Duplicate, RefundDecision, RefundNotDecided, decide_refund, limits};
@@ -11,7 +11,6 @@ use conch::event::time;
 use conch::pace::Jitter;
 use rusqlite::TransactionBehavior;
 use serde_json::{Value, json};
-use std::cell::Cell;
 
 #[derive(Subcommand)]
 #[command(after_help = "\
@@ -108,10 +107,6 @@ impl Sagas {
     }
 }
 
-fn sql(error: rusqlite::Error) -> String {
-    format!("the database cannot be read: {error}")
-}
-
 fn missing(txn_id: &str) -> String {
     format!("nothing moved twice under {txn_id}: see `city sagas list --all`")
 }
@@ -124,20 +119,16 @@ fn take(place: &Place, txn_id: &str, decision: RefundDecision, word: &Word) -> R
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let dry = |error: std::io::Error| format!("the random source failed: {error}");
     let mut jitter = Jitter::new(u64::from_be_bytes(random().map_err(dry)?));
-    let out_of_entropy = Cell::new(None);
-    let mut entropy = || {
-        random().unwrap_or_else(|error| {
-            out_of_entropy.set(Some(error));
-            [0; 10]
-        })
-    };
-    let mut turn = Turn::new(&city, now, &mut entropy, &mut jitter);
     let by = (word.by.as_str(), word.reason.as_str());
-    let taken = decide_refund(&mut SqlTx(&transaction), txn_id, decision, by, &mut turn);
-    if let Some(error) = out_of_entropy.take() {
-        return Err(dry(error));
-    }
-    match taken.map_err(|failure| format!("nothing was changed: {}", words(failure)))? {
+    let taken = with_entropy(
+        |entropy| {
+            let mut turn = Turn::new(&city, now, entropy, &mut jitter);
+            let taken = decide_refund(&mut SqlTx(&transaction), txn_id, decision, by, &mut turn);
+            taken.map_err(|failure| format!("nothing was changed: {}", words(failure)))
+        },
+        dry,
+    );
+    match taken? {
         Ok(_) => transaction.commit().map_err(failed),
         Err(RefundNotDecided::Missing) => Err(missing(txn_id)),
         Err(RefundNotDecided::Reason) => {

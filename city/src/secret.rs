@@ -3,6 +3,7 @@
 use crate::base32;
 use city_domain::limits;
 use sha2::{Digest, Sha256};
+use std::cell::Cell;
 
 /// What is stored of a secret.
 pub(crate) type Hash = [u8; 32];
@@ -12,6 +13,25 @@ pub(crate) fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
     Ok(bytes)
+}
+
+/// Does work that draws random bytes for ids; when the source runs dry, it fails as a whole, as `dry` says.
+pub(crate) fn with_entropy<T, E>(
+    work: impl FnOnce(&mut dyn FnMut() -> [u8; 10]) -> Result<T, E>,
+    dry: impl FnOnce(std::io::Error) -> E,
+) -> Result<T, E> {
+    let failed = Cell::new(None);
+    let mut entropy = || {
+        random().unwrap_or_else(|error| {
+            failed.set(Some(error));
+            [0; 10]
+        })
+    };
+    let done = work(&mut entropy);
+    match failed.take() {
+        Some(error) => Err(dry(error)),
+        None => done,
+    }
 }
 
 /// A new token: 256 bits in hexadecimal.

@@ -2,16 +2,16 @@
 
 use crate::clock;
 use crate::http::{described, described_ticket};
+use crate::letters::Place;
 use crate::secret::random;
 use crate::store::{self, Wanted};
 use crate::ticket_code::{self, TicketCode};
 use city_domain::{Ticket, digest, limits};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use conch::event::{Key, UnixMillis, time};
 use rusqlite::{Connection, TransactionBehavior};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub(crate) enum Tickets {
@@ -128,13 +128,6 @@ Example:
     },
 }
 
-#[derive(Args)]
-pub(crate) struct Place {
-    /// The city's data directory.
-    #[arg(long, default_value = "data")]
-    data: PathBuf,
-}
-
 fn class(text: &str) -> Result<String, &'static str> {
     if ticket_code::is_class(text) {
         Ok(text.to_owned())
@@ -183,16 +176,16 @@ impl Tickets {
             Self::Show { ticket, place } => show(&place, &ticket),
             Self::Check { code, place } => check(&place, &code),
             Self::List { twice: true, limit, json, place, .. } => {
-                let found = store::used_twice(&read(&place)?, limit).map_err(sql)?;
+                let found = store::used_twice(&place.read()?, limit).map_err(sql)?;
                 print(found.iter().map(|(ticket, times, last)| twice(ticket, *times, *last, json)))
             }
             Self::List { class, revoked, limit, json, place, .. } => {
                 let wanted = Wanted { class, revoked, limit };
-                let found = store::tickets(&read(&place)?, &wanted).map_err(sql)?;
+                let found = store::tickets(&place.read()?, &wanted).map_err(sql)?;
                 print(found.iter().map(|ticket| if json { listed(ticket).to_string() } else { line(ticket) }))
             }
             Self::Key { place } => {
-                let mut connection = write(&place)?;
+                let mut connection = place.write()?;
                 key(&mut connection)?;
                 let keys = store::ticket_keys(&connection).map_err(sql)?;
                 let hex =
@@ -209,16 +202,6 @@ impl Tickets {
 /// The ids are drawn one by one.
 fn nameless() -> Result<Key, String> {
     Key::parse("t").map_err(|_| "a ticket has no name".to_owned())
-}
-
-fn read(place: &Place) -> Result<Connection, String> {
-    store::open_to_read(&place.data).map_err(|problem| problem.to_string())
-}
-
-/// A directory without a city must not become one.
-fn write(place: &Place) -> Result<Connection, String> {
-    drop(read(place)?);
-    store::open(&place.data).map_err(|problem| problem.to_string())
 }
 
 fn sql(error: rusqlite::Error) -> String {
@@ -256,7 +239,7 @@ fn dry(error: std::io::Error) -> String {
 
 /// All of them, or none. They are signed first, so that the city does not wait.
 fn issue(place: &Place, like: &Ticket, count: u32) -> Result<Vec<(Ticket, String)>, String> {
-    let mut connection = write(place)?;
+    let mut connection = place.write()?;
     let (number_of_key, secret) = key(&mut connection)?;
     let mut issued = Vec::new();
     while issued.len() < count as usize {
@@ -285,7 +268,7 @@ fn code_of(ticket: &Ticket, number: ticket_code::Number, key: u8) -> TicketCode 
 
 /// A printer fails. The same ticket has the same code, as long as the key is the same.
 fn again(place: &Place, tickets: &[String]) -> Result<(), String> {
-    let connection = read(place)?;
+    let connection = place.read()?;
     let (key, secret) = store::signing_key(&connection).map_err(sql)?.ok_or("no ticket was issued yet")?;
     let mut codes = Vec::new();
     for text in tickets {
@@ -307,7 +290,7 @@ fn revoke(place: &Place, tickets: &[String], (by, reason): (&str, &str)) -> Resu
     if reason.is_empty() || reason.chars().count() > limits::REASON_CHARS_MAX {
         return Err(format!("a reason has 1 to {} characters", limits::REASON_CHARS_MAX));
     }
-    let mut connection = write(place)?;
+    let mut connection = place.write()?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
     let mut lines = Vec::new();
     for text in tickets {
@@ -339,7 +322,7 @@ fn missing(ticket: &str) -> String {
 
 fn show(place: &Place, ticket: &str) -> Result<(), String> {
     let key = Key::parse(ticket).ok();
-    let connection = read(place)?;
+    let connection = place.read()?;
     let view = match &key {
         Some(key) => store::ticket(&connection, key).map_err(sql)?,
         None => None,
@@ -351,7 +334,7 @@ fn show(place: &Place, ticket: &str) -> Result<(), String> {
 }
 
 fn check(place: &Place, code: &str) -> Result<(), String> {
-    let connection = read(place)?;
+    let connection = place.read()?;
     let keys = store::ticket_keys(&connection).map_err(sql)?;
     let public =
         |number| keys.iter().find(|(own, _)| *own == number).map(|(_, secret)| ticket_code::public(secret));

@@ -8,7 +8,7 @@ use crate::horn;
 use crate::keys::Keys;
 use crate::machinery::{Errand, Machinery, Services};
 use crate::metrics::Metrics;
-use crate::secret::{Hash, hash, new_token, random};
+use crate::secret::{self, Hash, hash, new_token};
 use crate::store::SqlTx;
 use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
 use city_domain::clones::{self, Heard};
@@ -19,7 +19,6 @@ use city_domain::{
 };
 use conch::event::{Device, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -570,18 +569,7 @@ fn judge(
 
 /// Does work that draws random bytes; when the source runs dry, it fails as a whole.
 fn with_entropy<T>(work: impl FnOnce(Entropy<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
-    let dry = Cell::new(None);
-    let mut entropy = || {
-        random().unwrap_or_else(|error| {
-            dry.set(Some(error));
-            [0; 10]
-        })
-    };
-    let done = work(&mut entropy);
-    match dry.take() {
-        Some(error) => Err(Problem::Random(error)),
-        None => done,
-    }
+    secret::with_entropy(work, Problem::Random)
 }
 
 /// The alarm is about the events, not part of them: if it cannot be noted, the events count all the same.

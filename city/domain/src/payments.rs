@@ -165,7 +165,12 @@ fn command<T: Tx + ?Sized>(
     tx.put_operation(&Operation { cause, ..capture })
 }
 
-fn cancel<T: Tx + ?Sized>(tx: &mut T, authorization: Authorization, now: UnixMillis) -> Result<(), Fault> {
+/// What is held under an authorization and of no use any more is let go.
+pub(crate) fn cancel<T: Tx + ?Sized>(
+    tx: &mut T,
+    authorization: Authorization,
+    now: UnixMillis,
+) -> Result<(), Fault> {
     let cancelled = Authorization { hold: Hold::Cancelled, ..authorization };
     tx.put_authorization(&cancelled)?;
     let Authorization { reference, order, amount, currency, .. } = cancelled;
@@ -178,11 +183,6 @@ pub(crate) fn let_go(tx: &mut dyn Tx, authorize: &Operation, now: UnixMillis) ->
     let money = (authorize.amount, authorize.currency.as_str());
     let (id, about) = (format!("cancel:{}", authorize.id), authorize.id.clone());
     tx.put_operation(&Operation::wanted(id, Service::Cancel, &authorize.order, about, money, now))
-}
-
-/// An authorization that nobody used in time is let go.
-pub(crate) fn expire(tx: &mut dyn Tx, held: Authorization, now: UnixMillis) -> Result<(), Fault> {
-    cancel(tx, held, now)
 }
 
 /// The same intent came again under another id: its sender hears what became of the first, now or when it is known.

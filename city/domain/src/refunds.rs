@@ -22,7 +22,7 @@ use crate::device_of;
 use crate::gateway::envelope;
 use crate::limits::{OPERATION_LATE_MS, REASON_CHARS_MAX, REFUNDS_MAX, TRIES_MAX, UNLISTED_MS};
 use crate::outcome::Outcome;
-use crate::payments::{alert, expire, shown};
+use crate::payments::{alert, cancel, shown};
 use crate::tx::{Fault, Tx};
 use conch::event::json::Json;
 use conch::event::{Topic, UnixMillis};
@@ -103,7 +103,7 @@ impl Consumer for Refunds {
         }
         if let Some(held) = tx.next_expiry()? {
             if held.expires <= turn.now {
-                expire(tx, held, turn.now)?;
+                cancel(tx, held, turn.now)?;
                 return Ok(Tick::Did);
             }
             rest(held.expires);

@@ -2,6 +2,7 @@
 
 use super::auth::Peer;
 use super::enrol::read_small;
+use super::events::overloaded;
 use super::problem::Trouble;
 use super::query::failed;
 use super::{App, json};
@@ -125,11 +126,4 @@ fn not_taken(problem: FormProblem) -> Trouble {
         )
         .detail("a second report needs a key of its own"),
     }
-}
-
-fn overloaded(app: &App) -> Trouble {
-    let wait_s = app.pacer().slot_s(clock::now(), app.writer.queued());
-    Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The city is busy")
-        .detail("nothing was taken; come back as told")
-        .retry_after_s(wait_s)
 }

@@ -1,6 +1,7 @@
 //! `/v1/directory`: which agent handles what is said on which topics, and for how long.
 
 use super::enrol::{read_small, whole};
+use super::ops::bad;
 use super::problem::Trouble;
 use super::query::failed;
 use super::{App, json};
@@ -134,8 +135,4 @@ fn not_registered(problem: NotRegistered) -> Trouble {
                 .detail(format!("there are {} of them; let some withdraw", limits::AGENTS_MAX))
         }
     }
-}
-
-fn bad(detail: impl Into<String>) -> Trouble {
-    Trouble::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood").detail(detail)
 }

@@ -236,6 +236,6 @@ fn missing() -> Trouble {
     Trouble::not_found("There is no such dead letter")
 }
 
-fn bad(detail: impl Into<String>) -> Trouble {
+pub(super) fn bad(detail: impl Into<String>) -> Trouble {
     Trouble::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood").detail(detail)
 }

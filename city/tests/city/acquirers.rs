@@ -273,7 +273,8 @@ fn a_city_whose_acquirer_hangs_can_be_closed() {
     let till = town.enrol("till-1", Role::Vendor);
     let authorization = held(&till, "o-1", 5_000);
     till.send(&online(&till, "o-1", 1, &authorization));
-    thread::sleep(Duration::from_millis(500));
+    let asked = "SELECT count(*) FROM operations WHERE service = 'capture' AND stand = 'asked'";
+    assert!(within(9, || town.count(asked) == 1), "the capture is on its way");
     town.terminate();
     let begun = Instant::now();
     assert!(town.ended_well());
