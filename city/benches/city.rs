@@ -17,7 +17,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -35,7 +35,36 @@ const ORDERS: usize = 1_000_000;
 /// Questions asked of each city.
 const QUESTIONS: usize = 4_000;
 
+/// Devices that send; more lines than these share them.
+const DEVICES: usize = 8;
+
+/// Numbers of events that were drawn.
 static DRAWN: AtomicU64 = AtomicU64::new(1);
+
+/// How a load is spread: each line sends batch after batch, and all lines are about equally far.
+#[derive(Clone, Copy)]
+struct Shape {
+    batch: usize,
+    lines: usize,
+}
+
+impl Shape {
+    /// What may be on its way at once, and so in one flush.
+    fn group(self) -> usize {
+        self.batch * self.lines
+    }
+
+    /// The device and the order of an event. Tills name their orders themselves, so orders go into as many places of the
+    /// books as there are lines; that counts, for a flush writes each place's page.
+    fn names(self, number: u64) -> (String, String) {
+        let line = (number as usize / self.batch) % self.lines;
+        (device(line), format!("order-{line}-{number:09}"))
+    }
+}
+
+fn device(line: usize) -> String {
+    format!("till-{}", line % DEVICES)
+}
 
 fn main() {
     // `cargo test` builds benchmarks as well, and runs them with this.
@@ -47,9 +76,16 @@ fn main() {
     std::fs::create_dir_all(&root).unwrap();
     let flushes = flushes(&root);
     println!("disk       one flushed 4 KiB append after another: {flushes:>7.0} /s");
-    ingest(&root);
-    outcome(&root);
-    questions(&root);
+    // `cargo bench -p city -- 1x64` looks at one event a request over 64 lines only.
+    let only = std::env::args().find_map(|argument| {
+        let (batch, lines) = argument.split_once('x')?;
+        Some((batch.parse().ok()?, lines.parse().ok()?))
+    });
+    ingest(&root, only);
+    if only.is_none() {
+        outcome(&root);
+        questions(&root);
+    }
     std::fs::remove_dir_all(&root).unwrap();
 }
 
@@ -66,16 +102,17 @@ fn flushes(root: &Path) -> f64 {
 
 // ------------------------------------------------------------------------------------------------ what SQL allows
 
-/// Events a second when the statements of one payment in cash are run for `group` events in each flushed transaction, and
+/// Events a second when the statements of one payment in cash are run for a whole group of events in each flushed transaction, and
 /// nothing else is done: no HTTP, no JSON, no decision. They are those the city runs, from the look into the inbox to the
 /// services' look at the log.
-fn sql_alone(root: &Path, group: usize) -> f64 {
-    let file = root.join(format!("sql-{group}.sqlite"));
+fn sql_alone(root: &Path, shape: Shape) -> f64 {
+    let file = root.join("sql.sqlite");
     let _ = std::fs::remove_file(&file);
     let mut books = Connection::open(&file).unwrap();
     books.pragma_update(None, "journal_mode", "WAL").unwrap();
     books.pragma_update(None, "synchronous", "FULL").unwrap();
     books.pragma_update(None, "cache_size", -64 * 1024).unwrap();
+    books.pragma_update(None, "wal_autocheckpoint", 4_000).unwrap();
     books.pragma_update(None, "temp_store", "MEMORY").unwrap();
     books.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
     books.set_prepared_statement_cache_capacity(256);
@@ -83,13 +120,13 @@ fn sql_alone(root: &Path, group: usize) -> f64 {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/{step:03}.sql"));
         books.execute_batch(&std::fs::read_to_string(path).unwrap()).unwrap();
     }
-    let body = event("till-x", "order-x", 1).body;
+    let body = event("till-x", "order-x", UnixMillis(0), 1).body;
     let (began, mut written) = (Instant::now(), 0u64);
     while began.elapsed() < TRIAL {
         let transaction = books.transaction().unwrap();
-        for _ in 0..group {
+        for _ in 0..shape.group() {
+            taken_in(&transaction, shape, written, &body);
             written += 1;
-            taken_in(&transaction, written, &body);
         }
         on_the_log(&transaction);
         transaction.commit().unwrap();
@@ -113,13 +150,14 @@ fn asks(books: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> bool 
 }
 
 /// One event, up to what is said of it.
-fn taken_in(books: &Connection, number: u64, body: &str) {
+fn taken_in(books: &Connection, shape: Shape, number: u64, body: &str) {
     let mut id = [1; 16];
     id[8..].copy_from_slice(&number.to_be_bytes());
     let mut other = [2; 16];
     other[8..].copy_from_slice(&number.to_be_bytes());
-    let (order, number) = (format!("order-{number}"), number as i64);
-    let (source, partition) = ("conch://device/till-x/life", number % PARTITIONS);
+    let (device, order) = shape.names(number);
+    let (source, partition) = (format!("conch://device/{device}/life"), (number % PARTITIONS as u64) as i64);
+    let number = number as i64 + 1;
     let say = |id: [u8; 16], kind: &str| {
         run(
             books,
@@ -142,28 +180,28 @@ fn taken_in(books: &Connection, number: u64, body: &str) {
     run(books, "INSERT INTO intents VALUES ('', ?1, zeroblob(32), ?2, ?1)", params![id, source]);
     run(
         books,
-        "INSERT INTO events VALUES (NULL, ?1, ?2, 'till-x', 'pay.txn.v2', 'requested', ?3, ?2, ?5, 2, 3, 4, ?4)",
-        params![source, id, order, body, number],
+        "INSERT INTO events VALUES (NULL, ?1, ?2, ?6, 'pay.txn.v2', 'requested', ?3, ?2, ?5, 2, 3, 4, ?4)",
+        params![source, id, order, body, number, device],
     );
     say(id, "requested");
     asks(books, "SELECT state, event, intent FROM orders WHERE key = ?1", params![order]);
     run(
         books,
-        "INSERT INTO orders VALUES (?1, 'captured', ?2, ?2, 'till-x', 120, 'TWD', 'cash', ?1, NULL, 7)",
-        params![order, id],
+        "INSERT INTO orders VALUES (?1, 'captured', ?2, ?2, ?3, 120, 'TWD', 'cash', ?1, NULL, 7)",
+        params![order, id, device],
     );
     run(books, "INSERT INTO captures VALUES (?1, ?1, ?2, 120, 'TWD', 7)", params![order, id]);
-    asks(books, "SELECT coalesce(max(sequence), 0) FROM feed WHERE device = 'till-x'", &[]);
+    asks(books, "SELECT coalesce(max(sequence), 0) FROM feed WHERE device = ?1", params![device]);
     run(
         books,
-        "INSERT INTO feed (device, sequence, id, body) VALUES ('till-x', ?1, ?2, ?3)",
-        params![number, other, body],
+        "INSERT INTO feed (device, sequence, id, body) VALUES (?4, ?1, ?2, ?3)",
+        params![number, other, body, device],
     );
     say(other, "captured");
     run(
         books,
-        "INSERT INTO inbox VALUES (?1, ?2, 'till-x', 'accepted', NULL, zeroblob(32), 0, 3)",
-        params![source, id],
+        "INSERT INTO inbox VALUES (?1, ?2, ?3, 'accepted', NULL, zeroblob(32), 0, 3)",
+        params![source, id, device],
     );
     run(books, "RELEASE piece", &[]);
 }
@@ -225,6 +263,43 @@ fn on_the_log(books: &Connection) {
     }
 }
 
+// ------------------------------------------------------------------------------------------------ what loopback allows
+
+/// Events a second when the same requests go over as many lines to somebody who reads them and says a word, and does nothing
+/// else.
+fn loopback(shape: Shape) -> f64 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let ready = &requests(shape, &["x".repeat(43)], 1)[0][0];
+    let until = Instant::now() + TRIAL;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..shape.lines {
+                let (stream, _) = listener.accept().unwrap();
+                scope.spawn(move || {
+                    let mut line = Line::over(stream, String::new());
+                    while line.read().is_some() {
+                        line.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}");
+                    }
+                });
+            }
+        });
+        let lines: Vec<_> = (0..shape.lines)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mut line, mut count) = (Line::open(&address), 0);
+                    while Instant::now() < until {
+                        line.ask("POST", "/v1/events", &ready.head, &ready.body);
+                        count += shape.batch;
+                    }
+                    count
+                })
+            })
+            .collect();
+        lines.into_iter().map(|line| line.join().unwrap()).sum::<usize>() as f64 / TRIAL.as_secs_f64()
+    })
+}
+
 // ------------------------------------------------------------------------------------------------ a running city
 
 struct Town {
@@ -275,9 +350,12 @@ struct Line {
 
 impl Line {
     fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap(), address.to_owned())
+    }
+
+    fn over(stream: TcpStream, host: String) -> Self {
         stream.set_nodelay(true).unwrap();
-        Self { reader: BufReader::new(stream), host: address.to_owned() }
+        Self { reader: BufReader::new(stream), host }
     }
 
     fn ask(&mut self, method: &str, path: &str, head: &str, body: &str) -> (u16, String) {
@@ -286,26 +364,34 @@ impl Line {
             "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{head}content-length: {}\r\n\r\n{body}",
             body.len()
         );
-        self.reader.get_mut().write_all(request.as_bytes()).unwrap();
-        let (mut line, mut status, mut length) = (String::new(), 0, 0);
-        loop {
+        self.write(request.as_bytes());
+        let (first, body) = self.read().expect("an answer");
+        (first.split(' ').nth(1).unwrap().parse().unwrap(), String::from_utf8(body).unwrap())
+    }
+
+    fn write(&mut self, message: &[u8]) {
+        self.reader.get_mut().write_all(message).unwrap();
+    }
+
+    /// The first line and the body of what comes next; `None` at the end.
+    fn read(&mut self) -> Option<(String, Vec<u8>)> {
+        let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
+        self.reader.read_line(&mut first).unwrap();
+        if first.is_empty() {
+            return None;
+        }
+        while line != "\r\n" {
             line.clear();
             self.reader.read_line(&mut line).unwrap();
-            let text = line.trim_end();
-            if text.is_empty() {
-                break;
-            }
-            if status == 0 {
-                status = text.split(' ').nth(1).unwrap().parse().unwrap();
-            } else if let Some((name, value)) = text.split_once(": ")
+            if let Some((name, value)) = line.trim_end().split_once(": ")
                 && name.eq_ignore_ascii_case("content-length")
             {
                 length = value.parse().unwrap();
             }
         }
-        let mut answer = vec![0; length];
-        self.reader.read_exact(&mut answer).unwrap();
-        (status, String::from_utf8(answer).unwrap())
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        Some((first, body))
     }
 }
 
@@ -314,7 +400,7 @@ struct Event {
     body: String,
 }
 
-fn event(device: &str, order: &str, sequence: u64) -> Event {
+fn event(device: &str, order: &str, now: UnixMillis, number: u64) -> Event {
     let identity = Identity { device: Device::parse(device).unwrap(), incarnation: "life-1".into() };
     let emit = Emit {
         topic: "pay.txn.v2".into(),
@@ -325,10 +411,9 @@ fn event(device: &str, order: &str, sequence: u64) -> Event {
         ..Emit::default()
     };
     let mut entropy = [0; 10];
-    entropy[2..].copy_from_slice(&DRAWN.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
-    let prepared = prepare(&emit, &identity, UnixMillis(now), entropy).unwrap();
-    Event { intent: prepared.intent.to_string(), body: with_sequence(&prepared.tail, Sequence(sequence)) }
+    entropy[2..].copy_from_slice(&number.to_be_bytes());
+    let prepared = prepare(&emit, &identity, now, entropy).unwrap();
+    Event { intent: prepared.intent.to_string(), body: with_sequence(&prepared.tail, Sequence(number)) }
 }
 
 /// A request that is ready to go.
@@ -337,27 +422,33 @@ struct Ready {
     body: String,
 }
 
-fn requests(device: &str, token: &str, batch: usize, count: usize) -> Vec<Ready> {
-    let mut sequence = DRAWN.load(Ordering::Relaxed);
-    let mut next = || {
-        sequence += 1;
-        event(device, &format!("order-{}", DRAWN.fetch_add(1, Ordering::Relaxed)), sequence)
+/// So many requests for each line, from all lines as if at once.
+fn requests(shape: Shape, tokens: &[String], each: usize) -> Vec<Vec<Ready>> {
+    let Shape { batch, lines } = shape;
+    let now = UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64);
+    // Begins with the first line.
+    let drawn = DRAWN.fetch_add(((each + 1) * shape.group()) as u64, Ordering::Relaxed);
+    let first = drawn.next_multiple_of(shape.group() as u64);
+    let request = |line: usize, place: usize| {
+        let authorization = format!("authorization: Bearer {}\r\n", tokens[line % tokens.len()]);
+        let events: Vec<Event> = (0..batch)
+            .map(|within| {
+                let number = first + ((place * lines + line) * batch + within) as u64;
+                let (device, order) = shape.names(number);
+                event(&device, &order, now, number)
+            })
+            .collect();
+        if let [Event { intent, body }] = &events[..] {
+            let head = format!(
+                "{authorization}content-type: application/cloudevents+json\r\nidempotency-key: \"{intent}\"\r\n"
+            );
+            return Ready { head, body: body.clone() };
+        }
+        let bodies: Vec<String> = events.into_iter().map(|event| event.body).collect();
+        let head = format!("{authorization}content-type: application/cloudevents-batch+json\r\n");
+        Ready { head, body: format!("[{}]", bodies.join(",")) }
     };
-    let authorization = format!("authorization: Bearer {token}\r\n");
-    (0..count)
-        .map(|_| {
-            if batch == 1 {
-                let Event { intent, body } = next();
-                let head = format!(
-                    "{authorization}content-type: application/cloudevents+json\r\nidempotency-key: \"{intent}\"\r\n"
-                );
-                return Ready { head, body };
-            }
-            let bodies: Vec<String> = (0..batch).map(|_| next().body).collect();
-            let head = format!("{authorization}content-type: application/cloudevents-batch+json\r\n");
-            Ready { head, body: format!("[{}]", bodies.join(",")) }
-        })
-        .collect()
+    (0..lines).map(|line| (0..each).map(|place| request(line, place)).collect()).collect()
 }
 
 /// What came of offering a rate.
@@ -368,14 +459,9 @@ struct Trial {
 }
 
 /// Offers so many requests a second over so many connections.
-fn offer(town: &Town, tokens: &[String], connections: usize, batch: usize, rate: f64) -> Trial {
-    let count = ((rate * TRIAL.as_secs_f64()) as usize).max(connections);
-    let device = |n: usize| format!("till-{n}");
-    let lists: Vec<Vec<Ready>> = (0..connections)
-        .map(|n| {
-            requests(&device(n % tokens.len()), &tokens[n % tokens.len()], batch, count.div_ceil(connections))
-        })
-        .collect();
+fn offer(town: &Town, tokens: &[String], shape: Shape, rate: f64) -> Trial {
+    let count = ((rate * TRIAL.as_secs_f64()) as usize).max(shape.lines);
+    let lists = requests(shape, tokens, count.div_ceil(shape.lines));
     let late = AtomicUsize::new(0);
     let began = Instant::now() + Duration::from_millis(20);
     let mut waits: Vec<Duration> = thread::scope(|scope| {
@@ -388,7 +474,7 @@ fn offer(town: &Town, tokens: &[String], connections: usize, batch: usize, rate:
                     let mut line = Line::open(&town.address);
                     let mut waits = Vec::with_capacity(list.len());
                     for (place, ready) in list.iter().enumerate() {
-                        let due = began + Duration::from_secs_f64((place * connections + n) as f64 / rate);
+                        let due = began + Duration::from_secs_f64((place * shape.lines + n) as f64 / rate);
                         thread::sleep(due.saturating_duration_since(Instant::now()));
                         let (status, answer) = line.ask("POST", "/v1/events", &ready.head, &ready.body);
                         assert!(matches!(status, 200 | 202 | 503), "{status} {answer}");
@@ -417,10 +503,10 @@ fn offer(town: &Town, tokens: &[String], connections: usize, batch: usize, rate:
 }
 
 /// The highest rate that is borne, found by doubling and halving.
-fn most(town: &Town, tokens: &[String], connections: usize, batch: usize) -> Trial {
-    let (mut low, mut high, mut rate) = (None::<Trial>, f64::INFINITY, 2_000.0 / batch as f64);
+fn most(town: &Town, tokens: &[String], shape: Shape) -> Trial {
+    let (mut low, mut high, mut rate) = (None::<Trial>, f64::INFINITY, 2_000.0 / shape.batch as f64);
     for _ in 0..9 {
-        let trial = offer(town, tokens, connections, batch, rate);
+        let trial = offer(town, tokens, shape, rate);
         if trial.borne {
             low = Some(trial);
         } else {
@@ -447,27 +533,30 @@ fn settle(town: &Town) {
     }
 }
 
-fn ingest(root: &Path) {
+fn ingest(root: &Path, only: Option<(usize, usize)>) {
     println!(
         "\ningest     durable, each event with its order, capture, outcome and its way over the bus; open load"
     );
-    println!("           batch  lines    events/s   SQL alone   ratio   median wait");
+    println!("           batch  lines    loopback   SQL alone    events/s   ratio   median wait");
     for batch in [1, 10, 100] {
-        for connections in [1, 8, 64] {
-            let town = Town::start(root, &format!("ingest-{batch}-{connections}"), &[]);
-            let tokens: Vec<String> =
-                (0..connections.min(8)).map(|n| town.enrol(&format!("till-{n}"))).collect();
-            // What one flush may carry: as many requests as can be on their way at once.
-            let before = sql_alone(root, batch * connections.min(64));
-            let trial = most(&town, &tokens, connections, batch);
-            let after = sql_alone(root, batch * connections.min(64));
+        for lines in [1, 8, 64] {
+            if only.is_some_and(|only| only != (batch, lines)) {
+                continue;
+            }
+            let town = Town::start(root, &format!("ingest-{batch}-{lines}"), &[]);
+            let shape = Shape { batch, lines };
+            let tokens: Vec<String> = (0..lines.min(DEVICES)).map(|n| town.enrol(&device(n))).collect();
+            let before = sql_alone(root, shape);
+            let trial = most(&town, &tokens, shape);
+            let after = sql_alone(root, shape);
             let (own, alone) = (trial.answered * batch as f64, f64::midpoint(before, after));
             println!(
-                "           {batch:>5}  {connections:>5}  {own:>10.0}  {alone:>10.0}  {:>6.2}  {:>9.1} ms",
+                "           {batch:>5}  {lines:>5}  {:>10.0}  {alone:>10.0}  {own:>10.0}  {:>6.2}  {:>9.1} ms",
+                loopback(shape),
                 own / alone,
                 trial.median.as_secs_f64() * 1e3
             );
-            if (batch, connections) == (100, 8) {
+            if (batch, lines) == (100, 8) {
                 weigh(&town);
             }
         }
@@ -486,7 +575,7 @@ fn weigh(town: &Town) {
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .unwrap();
-    let wire = event("till-1", "order-123456", 1).body.len();
+    let wire = event("till-1", "order-1-123456789", UnixMillis(0), 1).body.len();
     println!(
         "           {} bytes on disk for each event of {wire} bytes, with all that follows from it",
         pages * size / events.max(1)
@@ -496,13 +585,13 @@ fn weigh(town: &Town) {
 /// From the first byte of a sale to its outcome on the feed.
 fn outcome(root: &Path) {
     let town = Town::start(root, "outcome", &[]);
-    let token = town.enrol("till-1");
+    let token = town.enrol(&device(0));
     let authorization = format!("authorization: Bearer {token}\r\n");
     let (mut sale, mut feed) = (Line::open(&town.address), Line::open(&town.address));
     let mut cursor = String::new();
     let mut spans = Vec::new();
     let mut answers = Vec::new();
-    for ready in requests("till-1", &token, 1, 300) {
+    for ready in requests(Shape { batch: 1, lines: 1 }, &[token], 300).remove(0) {
         let (authorization, feed, place) = (&authorization, &mut feed, cursor.clone());
         let began = Instant::now();
         cursor = thread::scope(|scope| {

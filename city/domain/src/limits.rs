@@ -17,6 +17,8 @@ pub const TOMBSTONES_MAX: usize = 1_000;
 pub const QUEUE_REQUESTS: u32 = 1_024;
 /// Requests the writer puts into one commit. One fsync serves them all; more would only lengthen the wait.
 pub const GROUP_REQUESTS_MAX: usize = 64;
+/// The longest a group of requests waits for others that usually come with it, in milliseconds.
+pub const GATHER_MAX_MS: u64 = 4;
 /// Requests per second one city is trusted with, unless the operator knows better.
 pub const CAPACITY_PER_S: u32 = 200;
 /// Share of the capacity that slots hand out; the rest absorbs what was not planned.
@@ -203,6 +205,8 @@ pub const SHUTDOWN_MS: u64 = 10_000;
 pub const READERS: usize = 4;
 /// Memory of the writer for pages of its file, in KiB: what it touches again and again is not to be read again.
 pub const CACHE_KIB: i64 = 64 * 1024;
+/// Pages of 4 KiB that collect in the log file before they are copied into the database: about 16 MiB.
+pub const CHECKPOINT_PAGES: i64 = 4_000;
 /// Performatives of one agent: there are no more.
 pub const PERFORMATIVES_MAX: usize = 5;
 /// How long a connection waits for a lock of another process, in ms.

@@ -182,9 +182,10 @@ impl BusTx for SqlTx<'_> {
         let changed = self
             .0
             .prepare_cached(
+                // One row of values, not a SELECT: for what may be many rows SQLite keeps a journal of the statement.
                 "INSERT INTO log (partition, offset, source, id, topic, type, key, body, at)
-                 SELECT ?1, 1 + coalesce((SELECT max(offset) FROM log WHERE partition = ?1), 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8
-                 WHERE true ON CONFLICT (source, id) DO NOTHING",
+                 VALUES (?1, 1 + coalesce((SELECT max(offset) FROM log WHERE partition = ?1), 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (source, id) DO NOTHING",
             )
             .and_then(|mut statement| {
                 statement.execute(params![

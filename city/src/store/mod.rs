@@ -99,6 +99,8 @@ pub(crate) fn open(data: &Path) -> Result<Connection, OpenProblem> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // A negative number is KiB.
     connection.pragma_update(None, "cache_size", -limits::CACHE_KIB)?;
+    // Pages that change with every commit are copied into the file once for many of them.
+    connection.pragma_update(None, "wal_autocheckpoint", limits::CHECKPOINT_PAGES)?;
     // What a savepoint would take back is kept in memory, not written to another file for every page.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // A plan that looked at a bound value would be made anew for each.
