@@ -1,5 +1,5 @@
-//! The one thread that writes. Requests wait in a bounded queue; it takes as many as are there, gives each event a
-//! savepoint of its own, commits once, and only then are they answered.
+//! The one thread that writes. Requests wait in a bounded queue; it takes as many as are there, gives each a savepoint of
+//! its own, commits once, and only then are they answered.
 
 use crate::bells::Bells;
 use crate::cashier::{self, Word};
@@ -18,6 +18,7 @@ use city_domain::{
     limits, note, standing,
 };
 use conch::event::{Device, UnixMillis};
+use conch::wire::VerdictWord;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -89,6 +90,13 @@ enum Job {
     /// A device was heard that sends nothing; nobody waits for it.
     See(Device),
     Perform(Performance),
+}
+
+impl Job {
+    /// How many events it brings.
+    fn events(&self) -> usize {
+        if let Self::Deliver(delivery, _) = self { delivery.events.len() } else { 1 }
+    }
 }
 
 /// What came of a claim.
@@ -327,23 +335,7 @@ fn run(
             machinery.turn(connection, bells);
             continue;
         };
-        let (mut group, mut news) = (Vec::new(), Vec::new());
-        let (mut next, gathering) = (Some(first), Instant::now());
-        while let Some(work) = next {
-            match work {
-                Work::Job(job) => group.push(job),
-                other => news.push(other),
-            }
-            next = match jobs.try_recv() {
-                _ if group.len() >= limits::GROUP_REQUESTS_MAX => None,
-                Ok(work) => Some(work),
-                Err(_) => {
-                    let patience = company.patience(group.len()).saturating_sub(gathering.elapsed());
-                    let more = async { tokio::time::timeout(patience, jobs.recv()).await };
-                    if patience.is_zero() { None } else { timer.block_on(more).ok().flatten() }
-                }
-            };
-        }
+        let (group, news) = gather(first, &mut jobs, &company, timer);
         if !group.is_empty() {
             let (size, began) = (group.len(), Instant::now());
             write_group(connection, &city, &mut machinery, (bells, keys), group);
@@ -357,6 +349,36 @@ fn run(
     if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
         tracing::warn!(%error, "the log file was not folded into the database; the next start does it");
     }
+}
+
+/// Takes the requests that wait, up to what one commit may carry, and what came from outside among them.
+fn gather(
+    first: Work,
+    jobs: &mut mpsc::Receiver<Work>,
+    company: &Company,
+    timer: &Runtime,
+) -> (Vec<Job>, Vec<Work>) {
+    let (mut group, mut news, mut events) = (Vec::new(), Vec::new(), 0);
+    let (mut next, began) = (Some(first), Instant::now());
+    while let Some(work) = next {
+        match work {
+            Work::Job(job) => {
+                events += job.events();
+                group.push(job);
+            }
+            other => news.push(other),
+        }
+        if group.len() >= limits::GROUP_REQUESTS_MAX || events >= limits::GROUP_EVENTS_MAX {
+            break;
+        }
+        next = jobs.try_recv().ok();
+        let patience = company.patience(group.len()).saturating_sub(began.elapsed());
+        if next.is_none() && !patience.is_zero() {
+            let waited = timer.block_on(async { tokio::time::timeout(patience, jobs.recv()).await });
+            next = waited.ok().flatten();
+        }
+    }
+    (group, news)
 }
 
 /// How many requests come together. They are answered together, so most of them come back together: a short wait for the
@@ -569,26 +591,45 @@ fn deliver(
             return Ok(Err(stale));
         }
     }
-    let mut judged = Vec::with_capacity(events.len());
+    let judged = judge_all(connection, city, request, events)?;
     let mut here = outbox.tombstones.clone();
-    for event in events {
-        match savepoint(connection, || judge(connection, city, request, event)) {
-            Ok(verdict) => {
-                here.extend(event.sequence().map(|sequence| sequence.0));
-                judged.push(verdict);
-            }
-            Err(_) if connection.is_autocommit() => return Err(Problem::Sql(rusqlite::Error::InvalidQuery)),
-            Err(problem) => {
-                tracing::error!(%problem, %device, "an event could not be judged; it is to come again");
-                judged.push(Judged::postponed(event.id(), limits::FAULT_RETRY_MS, request.window_ms));
-            }
-        }
-    }
+    // What is to come again is not here.
+    let arrived = events.iter().zip(&judged).filter(|(_, judged)| judged.verdict.word != VerdictWord::Retry);
+    here.extend(arrived.filter_map(|(event, _)| event.sequence()).map(|sequence| sequence.0));
     if let (Some(owed), Some(incarnation)) = (outbox.owed, incarnation) {
         take_note(connection, request, incarnation, &here, owed);
     }
     see(connection, device, request.received)?;
     Ok(Ok(judged))
+}
+
+/// All of a request together, for that spares SQLite a copy of each page for each event. When one cannot be judged, nothing
+/// of this is left, and each has a savepoint of its own: then it does not take its neighbours along.
+fn judge_all(
+    connection: &Connection,
+    city: &City,
+    request: &Request,
+    events: &[Examined],
+) -> Result<Vec<Judged>, Problem> {
+    let one = |event| judge(connection, city, request, event);
+    match savepoint(connection, || events.iter().map(one).collect()) {
+        Ok(judged) => return Ok(judged),
+        Err(problem) if connection.is_autocommit() => return Err(problem),
+        Err(problem) => tracing::warn!(%problem, "the events of a request are judged one by one"),
+    }
+    let mut judged = Vec::with_capacity(events.len());
+    for event in events {
+        match savepoint(connection, || one(event)) {
+            Ok(verdict) => judged.push(verdict),
+            Err(problem) if connection.is_autocommit() => return Err(problem),
+            Err(problem) => {
+                let device = &request.principal.device;
+                tracing::error!(%problem, %device, "an event could not be judged; it is to come again");
+                judged.push(Judged::postponed(event.id(), limits::FAULT_RETRY_MS, request.window_ms));
+            }
+        }
+    }
+    Ok(judged)
 }
 
 fn judge(

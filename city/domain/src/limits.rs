@@ -17,6 +17,8 @@ pub const TOMBSTONES_MAX: usize = 1_000;
 pub const QUEUE_REQUESTS: u32 = 1_024;
 /// Requests the writer puts into one commit. One fsync serves them all; more would only lengthen the wait.
 pub const GROUP_REQUESTS_MAX: usize = 64;
+/// Events after which a group takes no further request, so that nobody waits long for the batches of others.
+pub const GROUP_EVENTS_MAX: usize = 500;
 /// The longest a group of requests waits for others that usually come with it, in milliseconds.
 pub const GATHER_MAX_MS: u64 = 4;
 /// Requests per second one city is trusted with, unless the operator knows better.
@@ -40,7 +42,7 @@ pub const STORAGE_RETRY_S: u64 = 5;
 
 /// Events of each partition in one round of a turn, so that every partition has its share. A turn relays at most so many
 /// times the partitions, and delivers as many to each service; requests wait meanwhile.
-pub const TURN_EVENTS_MAX: usize = 25;
+pub const TURN_EVENTS_MAX: usize = 64;
 /// How long the bus rests at most before it looks for work, in ms: a person may decide from the command line.
 pub const LOOK_AGAIN_MS: u64 = 1_000;
 /// How much time lies between the beginnings of two turns at least, in ms: what comes in meanwhile shares the cost of looking

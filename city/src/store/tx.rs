@@ -324,11 +324,12 @@ impl Tx for SqlTx<'_> {
     }
 
     fn put_order(&mut self, order: &Order) -> Result<(), Fault> {
-        // The condition makes an effect unchangeable; a write that changes no row is a wrong decision.
-        let sql = "INSERT INTO orders (key, state, event, intent, device, amount, currency, method, txn_id, reason, at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-            ON CONFLICT (key) DO UPDATE SET state = ?2, event = ?3, intent = ?4, device = ?5, amount = ?6,
-            currency = ?7, method = ?8, txn_id = ?9, reason = ?10, at = ?11 WHERE orders.state <> 'captured'";
+        // Two statements, for an upsert has SQLite open a table of its own for every row. The condition makes an effect
+        // unchangeable; a write that changes no row is a wrong decision.
+        let insert = "INSERT INTO orders (key, state, event, intent, device, amount, currency, method, txn_id, reason, at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (key) DO NOTHING";
+        let update = "UPDATE orders SET state = ?2, event = ?3, intent = ?4, device = ?5, amount = ?6,
+            currency = ?7, method = ?8, txn_id = ?9, reason = ?10, at = ?11 WHERE key = ?1 AND state <> 'captured'";
         let values = params![
             order.key.as_str(),
             order.state.as_str(),
@@ -342,8 +343,11 @@ impl Tx for SqlTx<'_> {
             order.reason,
             int(order.at.0),
         ];
-        let changed =
-            self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(fault)?;
+        let run = |sql| self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values));
+        let changed = match run(insert).map_err(fault)? {
+            0 => run(update).map_err(fault)?,
+            written => written,
+        };
         if changed == 1 { Ok(()) } else { Err(Fault("orders: an effect cannot be overwritten".to_owned())) }
     }
 
