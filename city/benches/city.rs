@@ -542,7 +542,9 @@ fn ingest(root: &Path, only: Option<(usize, usize)>) {
         "\ningest     durable, each event with its order, capture, outcome and its way over the bus; open load"
     );
     println!("                                         SQL alone, flushed");
-    println!("           batch  lines    loopback  by request   by group    events/s   ratio to each   median wait");
+    println!(
+        "           batch  lines    loopback  by request   by group    events/s   ratio to each   median wait"
+    );
     for batch in [1, 10, 100] {
         for lines in [1, 8, 64] {
             if only.is_some_and(|only| only != (batch, lines)) {

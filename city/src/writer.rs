@@ -393,7 +393,11 @@ impl Company {
     /// How long a group of this size waits for others: half of what a group takes, and not at all when the usual number
     /// is there, as with a single request at a time.
     fn patience(&self, here: usize) -> Duration {
-        if here < self.usual { self.half.min(Duration::from_millis(limits::GATHER_MAX_MS)) } else { Duration::ZERO }
+        if here < self.usual {
+            self.half.min(Duration::from_millis(limits::GATHER_MAX_MS))
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Whoever stays away is soon not waited for.
