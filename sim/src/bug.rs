@@ -34,11 +34,23 @@ pub enum Bug {
     Unmasked,
     /// A request carries whatever is owed, not what the city offered.
     Overfull,
+    /// The city answers before its transaction is durable.
+    AckBeforeCommit,
+    /// What a killed transaction of the city had written so far stays.
+    TornCity,
+    /// The relay forgets what was said before it lies on the log.
+    RelayDropsFirst,
+    /// A service's cursor moves before it has done its part.
+    CursorFirst,
+    /// A refund that is sent again has another id.
+    RefundAnew,
+    /// A capture that is sent again has another id.
+    CaptureAnew,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::StaleSettles,
         Self::RelaxedEmit,
         Self::BlindIndex,
@@ -54,6 +66,12 @@ impl Bug {
         Self::EarlyWord,
         Self::Unmasked,
         Self::Overfull,
+        Self::AckBeforeCommit,
+        Self::TornCity,
+        Self::RelayDropsFirst,
+        Self::CursorFirst,
+        Self::RefundAnew,
+        Self::CaptureAnew,
     ];
 
     /// The promise it breaks, by name.
@@ -72,6 +90,11 @@ impl Bug {
             Self::EarlyWord => "honest-words",
             Self::Unmasked => "no-pii-in-keys",
             Self::Overfull => "bounded",
+            Self::AckBeforeCommit => "settle-in-one",
+            Self::TornCity => "effect",
+            Self::RelayDropsFirst => "on-the-log",
+            Self::CursorFirst => "served",
+            Self::RefundAnew | Self::CaptureAnew => "books",
         }
     }
 }

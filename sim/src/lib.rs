@@ -1,6 +1,6 @@
 //! The deterministic world: real engines of crate `conch` in several contexts of several devices, a modelled disk that
-//! fails, fills and loses power, a network that loses, doubles and delays, clocks that lie, a city that remembers, and
-//! one virtual time.
+//! fails, fills and loses power, a network that loses, doubles and delays, clocks that lie, the city's own decisions with
+//! its bus and services, an acquirer that stutters, and one virtual time.
 //!
 //! No threads, no wall clock, no ambient randomness: one seed is one run. The oracle checks the promises by
 //! name all along, and at the end that everything has settled and every intent had its effect exactly once. Faults
@@ -11,6 +11,8 @@ pub mod city;
 pub mod device;
 pub mod disk;
 mod hands;
+pub mod ledgers;
+mod market;
 mod network;
 pub mod oracle;
 mod people;

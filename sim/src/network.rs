@@ -58,13 +58,34 @@ impl World {
         self.change_mood();
         let mood = if self.bad() { self.mood } else { Mood::Well };
         let repeats = self.strikes(Trouble::Feed, 4);
+        if !self.city.is_up() {
+            if answered {
+                self.goes_back(at, request.number, Reply::NoAnswer);
+            }
+            return Ok(());
+        }
         let said = self.city.feeds.get(at.device).map_or(0, |feed| feed.said.len());
         let answer = match request.path.strip_prefix("/v1/feed?") {
             Some(question) => self.city.say(at.device, question, mood, repeats),
-            None => Answer::Now(self.city.answer(at.device, request, mood)),
+            None => {
+                let blow = self.blow(40);
+                let reply = self.city.answer(at.device, request, mood, blow)?;
+                if blow.is_some() {
+                    self.city_dies();
+                }
+                match reply {
+                    // Killed before the commit or behind it: nobody is answered.
+                    Some(reply) if blow.is_none() || self.plan.bug == Some(Bug::AckBeforeCommit) => {
+                        Answer::Now(reply)
+                    }
+                    _ => Answer::Never,
+                }
+            }
         };
+        self.turn_in(5);
         if answered {
             match answer {
+                Answer::Never => self.goes_back(at, request.number, Reply::NoAnswer),
                 Answer::Now(reply) => self.goes_back(at, request.number, reply),
                 Answer::WhenThereIsNews(_) => {
                     let question = request.path.strip_prefix("/v1/feed?").unwrap_or_default().to_owned();
@@ -81,7 +102,10 @@ impl World {
     }
 
     /// There is news for a device: whoever waits for it is answered.
-    fn ring(&mut self, device: usize) {
+    pub(crate) fn ring(&mut self, device: usize) {
+        if !self.polls.iter().any(|poll| poll.at.device == device && self.has_news(poll)) {
+            return;
+        }
         let (waiting, others) =
             core::mem::take(&mut self.polls).into_iter().partition(|poll| poll.at.device == device);
         self.polls = others;
@@ -89,6 +113,10 @@ impl World {
         for poll in waiting {
             self.answer_poll(&poll);
         }
+    }
+
+    fn has_news(&self, poll: &Poll) -> bool {
+        !matches!(self.city.say(poll.at.device, &poll.question, Mood::Well, false), Answer::WhenThereIsNews(_))
     }
 
     pub(crate) fn poll_ends(&mut self, at: At, number: u64) -> Result<(), Broken> {
@@ -101,9 +129,11 @@ impl World {
     }
 
     fn answer_poll(&mut self, poll: &Poll) {
-        let (Answer::Now(reply) | Answer::WhenThereIsNews(reply)) =
-            self.city.say(poll.at.device, &poll.question, Mood::Well, false);
-        self.goes_back(poll.at, poll.number, reply);
+        if let Answer::Now(reply) | Answer::WhenThereIsNews(reply) =
+            self.city.say(poll.at.device, &poll.question, Mood::Well, false)
+        {
+            self.goes_back(poll.at, poll.number, reply);
+        }
     }
 
     fn goes_back(&mut self, at: At, number: u64, reply: Reply) {

@@ -244,7 +244,7 @@ impl Memory {
 /// The first event that the city says before this place and the device has not heard.
 pub fn missing(tables: &Tables, feed: &Feed, behind: usize) -> Option<EventId> {
     let owed = feed.said.iter().take(behind).filter(|said| !said.lost);
-    owed.map(|said| (Some(said.cause), said.id)).find(|key| !tables.inbox.contains_key(key)).map(|(_, id)| id)
+    owed.map(|said| (said.cause, said.id)).find(|key| !tables.inbox.contains_key(key)).map(|(_, id)| id)
 }
 
 /// honest-words: an event is called settled only when its verdict is on disk.

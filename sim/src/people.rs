@@ -19,19 +19,24 @@ impl World {
         let at = self.alive(device, tab)?;
         let key = format!("order-{}", self.chance.up_to(40));
         let amount = 1 + self.chance.up_to(2);
+        let scans = device % 3 == 2;
         let (poison, refuse) = (self.strikes(Trouble::Poison, 20), self.strikes(Trouble::Poison, 20));
         let mut taps = vec![match self.chance.up_to(40) {
             _ if poison => free(&key, r#"{"poison":true}"#),
-            _ if refuse => free(&key, r#"{"refuse":true}"#),
+            _ if refuse => alarm(&key),
             0 => free(CARD, "{}"),
             1..=3 => free(&key, &format!(r#"{{"memo":"{CARD}"}}"#)),
-            4..=22 => free(&key, "{}"),
-            _ => payment(&key, amount),
+            4..=14 => free(&key, "{}"),
+            15..=17 => load(amount),
+            18..=19 => report(&key),
+            _ if scans => scan(&format!("ticket-{}", self.chance.up_to(30))),
+            20..=29 => payment(&key, amount),
+            _ => self.paid_online(at, &key, amount)?,
         }];
-        // A payment can be refused as well: its key waits for a person then.
+        // A payment can be refused as well, for this is no till: its key waits for a person then.
         if self.strikes(Trouble::Poison, 20) {
             let doomed = format!("order-{}", self.chance.up_to(40));
-            taps.push(refused_payment(&doomed));
+            taps.push(if scans { payment(&doomed, 2) } else { scan(&doomed) });
         }
         // Impatient fingers: the same tap twice within one turn, sometimes for another amount.
         if self.one_in(4) {
@@ -46,6 +51,16 @@ impl World {
         }
         let counts = self.one_in(3).then(|| format!("tally-{}", self.chance.up_to(TALLY_KEYS)));
         self.once_more(at, counts)
+    }
+
+    /// A sale with a card: the till asks online first, and takes cash where it hears no yes.
+    fn paid_online(&mut self, at: At, order: &str, amount: u64) -> Result<Emit, Broken> {
+        let payload = self.held(at, order, amount)?.map(|reference| {
+            format!(r#"{{"amount":{amount},"currency":"TWD","method":"authorized_online","authRef":"{reference}"}}"#)
+        });
+        let attempt = 1 + self.chance.up_to(2) as u32;
+        let cash = payment(order, amount);
+        Ok(Emit { payload: payload.unwrap_or(cash.payload), attempt: Some(attempt), ..cash })
     }
 
     /// Somebody repeats what nobody heard the end of.
@@ -238,8 +253,12 @@ impl World {
 
 /// What a person makes of a refused payload.
 fn corrected(body: &str) -> String {
-    if body.contains("pay.txn") { r#"{"amount":3,"currency":"TWD","method":"cash"}"# } else { "{}" }
-        .to_owned()
+    let payload = match body {
+        body if body.contains("pay.txn") => r#"{"amount":3,"currency":"TWD","method":"cash"}"#,
+        body if body.contains("gate.auth") => return scan("ticket-0").payload,
+        _ => "{}",
+    };
+    payload.to_owned()
 }
 
 fn payment(key: &str, amount: u64) -> Emit {
@@ -252,12 +271,37 @@ fn payment(key: &str, amount: u64) -> Emit {
     }
 }
 
-/// A payment that the city will not take.
-fn refused_payment(key: &str) -> Emit {
+/// A ticket is shown.
+fn scan(ticket: &str) -> Emit {
     Emit {
-        payload: r#"{"amount":2,"currency":"TWD","method":"cash","reason":"refuse"}"#.to_owned(),
-        ..payment(key, 2)
+        topic: "gate.auth.v2".to_owned(),
+        kind: "scanned".to_owned(),
+        payload: format!(r#"{{"gateId":"n1","ticketId":"{ticket}"}}"#),
+        ..free(ticket, "")
     }
+}
+
+/// What a stall draws.
+fn load(amount: u64) -> Emit {
+    Emit {
+        topic: "ops.power.v1".to_owned(),
+        kind: "load_reported".to_owned(),
+        ..free("c1", &format!(r#"{{"watts":{}}}"#, amount * 600))
+    }
+}
+
+/// Something is wrong somewhere.
+fn report(key: &str) -> Emit {
+    Emit {
+        topic: "civic.events.v1".to_owned(),
+        kind: "reported".to_owned(),
+        ..free(key, r#"{"kind":"noise","place":"row 3"}"#)
+    }
+}
+
+/// Only the city says this.
+fn alarm(key: &str) -> Emit {
+    Emit { topic: "ops.alerts.v1".to_owned(), kind: "raised".to_owned(), ..free(key, "{}") }
 }
 
 fn free(key: &str, payload: &str) -> Emit {

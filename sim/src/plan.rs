@@ -29,10 +29,14 @@ pub enum Trouble {
     Feed,
     /// Events that the city refuses or cannot read.
     Poison,
+    /// The city is killed in the middle of what it writes.
+    Kill,
+    /// The acquirer loses requests and answers, declines, and takes money twice.
+    Money,
 }
 
 /// Every kind of trouble with its name on the command line.
-pub const TROUBLES: [(Trouble, &str); 11] = [
+pub const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::Net, "net"),
     (Trouble::City, "city"),
     (Trouble::Crash, "crash"),
@@ -44,6 +48,8 @@ pub const TROUBLES: [(Trouble, &str); 11] = [
     (Trouble::Hint, "hint"),
     (Trouble::Feed, "feed"),
     (Trouble::Poison, "poison"),
+    (Trouble::Kill, "kill"),
+    (Trouble::Money, "money"),
 ];
 
 /// Full force.
@@ -97,7 +103,7 @@ impl Plan {
     pub fn seeded(seed: u64) -> Self {
         Self {
             seed,
-            devices: 2,
+            devices: 3,
             tabs: 3,
             taps: 20,
             weather_ms: 300_000,
@@ -189,6 +195,14 @@ pub struct Report {
     pub heard: u64,
     /// Times the feed started over.
     pub resyncs: u64,
+    /// Times the city was killed.
+    pub city_kills: u64,
+    /// Calls the acquirer heard.
+    pub calls: u64,
+    /// Money that moved twice and went back.
+    pub refunded: u64,
+    /// Tickets that let somebody in.
+    pub admitted: u64,
     /// How long it took to settle once the weather was good, in ms.
     pub calm_ms: u64,
     /// Hash over everything that happened, in order.
@@ -212,6 +226,10 @@ impl core::ops::AddAssign<&Self> for Report {
         self.decided += one.decided;
         self.heard += one.heard;
         self.resyncs += one.resyncs;
+        self.city_kills += one.city_kills;
+        self.calls += one.calls;
+        self.refunded += one.refunded;
+        self.admitted += one.admitted;
         self.calm_ms = self.calm_ms.max(one.calm_ms);
         self.trace ^= one.trace;
     }

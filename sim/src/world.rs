@@ -1,10 +1,12 @@
 //! The event loop of the world: one virtual time, one queue, one source of chance.
 
-use crate::city::{City, MOODS, Mood};
+use crate::city::{City, Luck, MOODS, Mood, principal};
 use crate::device::{Claim, Device, Frozen, Lock, Tab};
 use crate::disk::Disk;
+use crate::ledgers;
 use crate::oracle::{Broken, Context, Memory, Scope, missing, tables_agree};
 use crate::plan::{Plan, Report, Trouble};
+use city_domain::{Answer, Call, limits};
 use conch::event::{Identity, UnixMillis};
 use conch::limits::RETRY_AFTER_MAX_MS;
 use conch::outbox::engine::{Hint, Input, Request, WhyNotSending};
@@ -24,7 +26,7 @@ const EVENTS_MAX: u64 = 200_000;
 /// Once the weather is good everything settles within this time, in ms: the longest wait a city can impose, which is
 /// also the longest that a wall clock set back can make of a wait, and a quarter of an hour for silent leaders, a hidden
 /// page's ladder and a person's decisions.
-pub const SETTLES_WITHIN_MS: u64 = RETRY_AFTER_MAX_MS + 15 * 60_000;
+pub const SETTLES_WITHIN_MS: u64 = RETRY_AFTER_MAX_MS + 15 * 60_000 + ledgers::CITY_SETTLES_MS;
 /// Two devices whose pages sleep for a week find everything older than the seven days an event may be owed.
 const WEEK_AND_A_DAY_MS: u64 = 8 * 24 * 3_600_000;
 /// After so many transactions of all devices the oracle looks at everything.
@@ -45,6 +47,10 @@ pub(crate) enum What {
     Hint(Hint),
     Flush,
     // To the city.
+    CityTurns,
+    AcquirerHears { life: u64, call: Box<Call>, luck: Luck },
+    AcquirerAnswers { life: u64, call: Box<Call>, answer: Box<Answer> },
+    Settles,
     ReachesCity { request: Box<Request>, answered: bool },
     PollEnds { number: u64 },
     // To the device and its people.
@@ -142,6 +148,10 @@ pub(crate) struct World {
     pub(crate) city: City,
     pub(crate) mood: Mood,
     pub(crate) polls: Vec<Poll>,
+    /// When the city's bus turns next.
+    pub(crate) turn_at: Option<u64>,
+    /// What the city was last seen to have left.
+    city_left: Option<String>,
     /// Transactions that ran.
     pub(crate) transactions: u64,
     pub(crate) report: Report,
@@ -149,7 +159,7 @@ pub(crate) struct World {
 
 /// Runs a plan to its end. An error names the broken promise and the command that replays the run.
 pub fn run(plan: Plan) -> Result<Report, Broken> {
-    let mut world = World::new(plan);
+    let mut world = World::new(plan)?;
     match world.play() {
         Ok(()) => Ok(world.report),
         Err(broken) => Err(format!("{broken}\n  at {} ms; replay: {}", world.now, plan.command())),
@@ -182,7 +192,8 @@ pub fn shrink(plan: Plan, runs: u32) -> (Plan, Option<Broken>) {
 }
 
 impl World {
-    fn new(plan: Plan) -> Self {
+    fn new(plan: Plan) -> Result<Self, Broken> {
+        let principals = (0..plan.devices).filter_map(principal).collect();
         let mut world = Self {
             now: 0,
             calendar_ms: 0,
@@ -192,9 +203,11 @@ impl World {
             events: BTreeMap::new(),
             next_event: 0,
             devices: Vec::new(),
-            city: City::new(plan.devices, plan.seed),
+            city: City::new(principals, plan.seed, plan.bug)?,
             mood: Mood::Well,
             polls: Vec::new(),
+            turn_at: None,
+            city_left: None,
             transactions: 0,
             report: Report::default(),
         };
@@ -205,13 +218,14 @@ impl World {
             let at = world.chance.up_to(plan.weather_ms);
             world.happens(at, 0, What::WeekPasses);
         }
-        world
+        world.happens(limits::SETTLE_EVERY_MS, 0, What::Settles);
+        Ok(world)
     }
 
     fn add_device(&mut self, index: usize) {
         let plan = self.plan;
         // The name is well formed by construction; a device that had none would simply not exist.
-        let Ok(name) = conch::event::Device::parse(&format!("till-{index}")) else { return };
+        let Some(name) = principal(index).map(|own| own.device) else { return };
         let tabs = 1 + self.chance.up_to((plan.tabs.max(1) - 1) as u64) as usize;
         let (has_locks, has_channel) = (!self.one_in(4), !self.one_in(8));
         let off_ms = self.chance.up_to(2 * 86_400_000).cast_signed() - 86_400_000;
@@ -328,6 +342,12 @@ impl World {
             return Ok(());
         }
         match what {
+            What::CityTurns => return self.city_turns(),
+            What::AcquirerHears { life, call, luck } => return self.acquirer_hears(life, call, luck),
+            What::AcquirerAnswers { life, call, answer } => {
+                return self.acquirer_answers(life, &call, &answer);
+            }
+            What::Settles => return self.settles(),
             What::ReachesCity { request, answered } => return self.reaches_city(at, &request, answered),
             What::PollEnds { number } => return self.poll_ends(at, number),
             What::WeekPasses => return self.week_passes(),
@@ -653,6 +673,12 @@ impl World {
                 device.tabs.iter().any(|tab| tab.engine.is_some()) && device.disk.now.counter.owed == 0;
             settled &= idle && told && heard && !dead && !paused && !untold;
         }
+        // The city's part is looked at last, for it takes longest.
+        if settled && let Some(left) = ledgers::left(&mut self.city)? {
+            self.city_left = Some(left);
+            self.city.look_at_refunds()?;
+            settled = false;
+        }
         Ok(settled)
     }
 
@@ -682,7 +708,8 @@ impl World {
                 whys.join(", "),
             )
         });
-        left.collect::<Vec<_>>().join("; ")
+        let city = self.city_left.iter().map(|left| format!("the city: {left}"));
+        left.chain(city).collect::<Vec<_>>().join("; ")
     }
 
     fn end(&mut self) -> Result<(), Broken> {
@@ -702,10 +729,11 @@ impl World {
                 }
             }
         }
-        match self.city.effects.iter().find(|(_, times)| **times != 1) {
-            Some((intent, times)) => Err(format!("effect: {intent} had its effect {times} times")),
-            None => Ok(()),
+        if let Some(((_, intent), times)) = self.city.effects.iter().find(|(_, times)| **times != 1) {
+            return Err(format!("effect: {intent} had its effect {times} times"));
         }
+        (self.report.refunded, self.report.admitted) = ledgers::hold(&mut self.city)?;
+        Ok(())
     }
 
     /// The oracle looks at all of a device's disk.

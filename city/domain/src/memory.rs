@@ -49,6 +49,8 @@ pub struct Memory {
     loads: BTreeMap<(Key, Device), Load>,
     money: books::Money,
     bus: Bus,
+    /// After so many more writes the storage fails.
+    fuse: Option<u64>,
 }
 
 /// The rows of the bus.
@@ -114,6 +116,34 @@ impl Memory {
     /// Hears a gate's device.
     pub fn hear_gate(&mut self, device: &Device, at: UnixMillis) {
         self.gates.insert(device.clone(), at);
+    }
+
+    /// From the so many-th write on, each fails, as when the process is killed there. The caller takes back what the
+    /// transaction wrote before, from a copy. `None` mends it.
+    pub fn fail_after(&mut self, writes: Option<u64>) {
+        self.fuse = writes;
+    }
+
+    fn spend(&mut self) -> Result<(), Fault> {
+        match &mut self.fuse {
+            None => Ok(()),
+            Some(0) => Err(Fault("the storage is gone".to_owned())),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a consumer has done its part for an event, or given it up.
+    pub fn has_handled(&self, consumer: &str, message: &Message) -> bool {
+        let own = (consumer.to_owned(), message.source.clone(), message.id);
+        self.bus.handled.contains(&own)
+    }
+
+    /// The devices that were found to be two.
+    pub fn clones(&self) -> impl Iterator<Item = (&Device, &Why)> {
+        self.clones.iter()
     }
 
     fn admits_one(&self, scan: &Scan) -> Result<(), Fault> {
@@ -206,10 +236,12 @@ impl Tx for Memory {
     }
 
     fn put_inbox(&mut self, row: &InboxRow, _device: &Device) -> Result<(), Fault> {
+        self.spend()?;
         insert(&mut self.inbox, (row.source.clone(), row.verdict.id), row.clone(), "inbox")
     }
 
     fn put_event(&mut self, event: &Kept) -> Result<(), Fault> {
+        self.spend()?;
         if let Some(sequence) = event.sequence {
             self.places.insert((event.source.clone(), sequence.0, event.id));
         }
@@ -224,6 +256,7 @@ impl Tx for Memory {
         code: &str,
         _at: UnixMillis,
     ) -> Result<(), Fault> {
+        self.spend()?;
         self.refusals.insert((device.clone(), id, code.to_owned()));
         Ok(())
     }
@@ -233,6 +266,7 @@ impl Tx for Memory {
     }
 
     fn put_intent(&mut self, scope: &Scope, intent: IntentKey, row: &IntentRow) -> Result<(), Fault> {
+        self.spend()?;
         insert(&mut self.intents, (scope.clone(), intent), row.clone(), "intents")
     }
 
@@ -241,6 +275,7 @@ impl Tx for Memory {
     }
 
     fn put_order(&mut self, order: &Order) -> Result<(), Fault> {
+        self.spend()?;
         match self.orders.get(&order.key) {
             Some(standing) if standing.state == OrderState::Captured => {
                 Err(Fault("orders: an effect cannot be overwritten".to_owned()))
@@ -253,6 +288,7 @@ impl Tx for Memory {
     }
 
     fn put_capture(&mut self, capture: &Capture) -> Result<(), Fault> {
+        self.spend()?;
         insert(&mut self.captures, capture.order.clone(), capture.clone(), "captures")
     }
 
@@ -261,20 +297,24 @@ impl Tx for Memory {
     }
 
     fn put_admission(&mut self, admission: &Admission) -> Result<(), Fault> {
+        self.spend()?;
         insert(&mut self.admissions, admission.ticket.clone(), admission.clone(), "admissions")
     }
 
     fn move_admission(&mut self, admission: &Admission) -> Result<(), Fault> {
+        self.spend()?;
         let moved = self.admissions.insert(admission.ticket.clone(), admission.clone());
         moved.map(|_| ()).ok_or_else(|| Fault("admissions: there is none to move".to_owned()))
     }
 
     fn drop_admission(&mut self, ticket: &Key) -> Result<(), Fault> {
+        self.spend()?;
         self.admissions.remove(ticket);
         Ok(())
     }
 
     fn put_scan(&mut self, scan: &Scan) -> Result<(), Fault> {
+        self.spend()?;
         if self.scans.iter().any(|own| is_same_scan(own, scan)) {
             return Err(Fault("scans: the row is there already".to_owned()));
         }
@@ -288,6 +328,7 @@ impl Tx for Memory {
     }
 
     fn change_scan(&mut self, scan: &Scan) -> Result<(), Fault> {
+        self.spend()?;
         self.admits_one(scan)?;
         let own = self.scans.iter_mut().find(|own| is_same_scan(own, scan));
         *own.ok_or_else(|| Fault("scans: there is none to change".to_owned()))? = scan.clone();
@@ -319,15 +360,18 @@ impl Tx for Memory {
     }
 
     fn put_claim(&mut self, claimed: &Claimed) -> Result<(), Fault> {
+        self.spend()?;
         insert(&mut self.claims, (claimed.device.clone(), claimed.event), claimed.clone(), "claims")
     }
 
     fn put_digest(&mut self, ticket: &Key, until: UnixMillis) -> Result<(), Fault> {
+        self.spend()?;
         self.digests.push_back((ticket.clone(), until));
         Ok(())
     }
 
     fn take_digest(&mut self) -> Result<Option<(Key, UnixMillis)>, Fault> {
+        self.spend()?;
         Ok(self.digests.pop_front())
     }
 
@@ -342,6 +386,7 @@ impl Tx for Memory {
     }
 
     fn put_case(&mut self, case: &Case) -> Result<(), Fault> {
+        self.spend()?;
         self.cases.insert(case.key.clone(), case.clone());
         Ok(())
     }
@@ -356,6 +401,7 @@ impl Tx for Memory {
     }
 
     fn put_spot(&mut self, kind: &str, spot: &str, case: &Key) -> Result<(), Fault> {
+        self.spend()?;
         self.spots.insert((kind.to_owned(), spot.to_owned()), case.clone());
         Ok(())
     }
@@ -365,15 +411,18 @@ impl Tx for Memory {
     }
 
     fn put_form(&mut self, asker: &[u8; 32], row: &FormRow) -> Result<(), Fault> {
+        self.spend()?;
         insert(&mut self.forms, *asker, row.clone(), "forms")
     }
 
     fn put_contact(&mut self, case: &Key, contact: &str, _at: UnixMillis) -> Result<(), Fault> {
+        self.spend()?;
         self.contacts.insert((case.clone(), contact.to_owned()));
         Ok(())
     }
 
     fn drop_contacts(&mut self, case: &Key) -> Result<(), Fault> {
+        self.spend()?;
         self.contacts.retain(|(own, _)| own != case);
         Ok(())
     }
@@ -383,11 +432,13 @@ impl Tx for Memory {
     }
 
     fn put_agent(&mut self, agent: &Agent) -> Result<(), Fault> {
+        self.spend()?;
         self.agents.insert(agent.device.clone(), agent.clone());
         Ok(())
     }
 
     fn drop_agent(&mut self, device: &Device) -> Result<(), Fault> {
+        self.spend()?;
         self.agents.remove(device);
         Ok(())
     }
@@ -401,6 +452,7 @@ impl Tx for Memory {
     }
 
     fn put_load(&mut self, load: &Load) -> Result<(), Fault> {
+        self.spend()?;
         self.loads.insert((load.circuit.clone(), load.stall.clone()), load.clone());
         Ok(())
     }
@@ -411,6 +463,7 @@ impl Tx for Memory {
     }
 
     fn put_outgoing(&mut self, message: &Message) -> Result<(), Fault> {
+        self.spend()?;
         self.bus.said += 1;
         self.bus.outgoing.insert((message.partition(), self.bus.said), message.clone());
         Ok(())
@@ -421,15 +474,18 @@ impl Tx for Memory {
     }
 
     fn put_feed(&mut self, event: &FeedEvent) -> Result<(), Fault> {
+        self.spend()?;
         self.feeds.entry(event.device.clone()).or_default().push(event.clone());
         Ok(())
     }
 
     fn put_passing(&mut self, event: &FeedEvent, _until: UnixMillis) -> Result<(), Fault> {
+        self.spend()?;
         self.put_feed(event)
     }
 
     fn drop_passed(&mut self, _now: UnixMillis, _limit: usize) -> Result<usize, Fault> {
+        self.spend()?;
         // Books in memory are shorter than any digest's life.
         Ok(0)
     }
@@ -439,16 +495,19 @@ impl Tx for Memory {
     }
 
     fn put_incarnation(&mut self, device: &Device, name: &str, row: Incarnation) -> Result<(), Fault> {
+        self.spend()?;
         self.incarnations.insert(life(device, name), row);
         Ok(())
     }
 
     fn put_arrival(&mut self, device: &Device, name: &str, sequence: u64) -> Result<(), Fault> {
+        self.spend()?;
         self.arrivals.insert((life(device, name), sequence));
         Ok(())
     }
 
     fn take_arrivals(&mut self, device: &Device, name: &str, below: u64) -> Result<Vec<u64>, Fault> {
+        self.spend()?;
         let range = (life(device, name), 0)..(life(device, name), below);
         let taken: Vec<u64> = self.arrivals.range(range).map(|(_, sequence)| *sequence).collect();
         for sequence in &taken {
@@ -464,10 +523,12 @@ impl Tx for Memory {
     }
 
     fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, _at: UnixMillis) -> Result<(), Fault> {
+        self.spend()?;
         insert(&mut self.gaps, (life(device, name), gap.first), gap, "gaps")
     }
 
     fn drop_gap(&mut self, device: &Device, name: &str, first: u64) -> Result<(), Fault> {
+        self.spend()?;
         self.gaps.remove(&(life(device, name), first));
         Ok(())
     }
@@ -482,18 +543,21 @@ impl Tx for Memory {
     }
 
     fn put_life(&mut self, device: &Device, spoken: &Spoken) -> Result<(), Fault> {
+        self.spend()?;
         self.lives.insert(life(device, &spoken.name), spoken.clone());
         Ok(())
     }
 
     fn drop_lives(&mut self, device: &Device) -> Result<(), Fault> {
+        self.spend()?;
         self.lives.retain(|(of, _), _| of != device);
         Ok(())
     }
 
     fn place_taken(&mut self, source: &str, sequence: u64, id: EventId) -> Result<bool, Fault> {
-        let mut there = self.places.iter().filter(|(own, place, _)| own == source && *place == sequence);
-        Ok(there.any(|(_, _, other)| *other != id))
+        let first = (source.to_owned(), sequence, EventId::from_bytes([0; 16]));
+        let there = self.places.range(first..).take_while(|(own, place, _)| own == source && *place == sequence);
+        Ok(there.into_iter().any(|(_, _, other)| *other != id))
     }
 
     fn clone_of(&mut self, device: &Device) -> Result<Option<Why>, Fault> {
@@ -501,10 +565,12 @@ impl Tx for Memory {
     }
 
     fn put_clone(&mut self, device: &Device, why: Why, _at: UnixMillis) -> Result<(), Fault> {
+        self.spend()?;
         insert(&mut self.clones, device.clone(), why, "clones")
     }
 
     fn drop_clone(&mut self, device: &Device) -> Result<(), Fault> {
+        self.spend()?;
         self.clones.remove(device);
         Ok(())
     }
@@ -515,7 +581,10 @@ impl BusTx for Memory {
         let before = self.clone();
         let done = work(self);
         if done.is_err() {
+            // What is taken back is not the storage's failure.
+            let fuse = self.fuse;
             *self = before;
+            self.fuse = fuse;
         }
         done
     }
@@ -531,6 +600,7 @@ impl BusTx for Memory {
     }
 
     fn drop_outgoing(&mut self, partition: u16, place: u64) -> Result<(), Fault> {
+        self.spend()?;
         self.bus.outgoing.remove(&(partition, place));
         Ok(())
     }
@@ -544,11 +614,13 @@ impl BusTx for Memory {
     }
 
     fn put_lease(&mut self, name: &str, holder: &str, until: UnixMillis) -> Result<(), Fault> {
+        self.spend()?;
         self.bus.leases.insert(name.to_owned(), (holder.to_owned(), until));
         Ok(())
     }
 
     fn append(&mut self, message: &Message, _at: UnixMillis) -> Result<bool, Fault> {
+        self.spend()?;
         if !self.bus.logged.insert((message.source.clone(), message.id)) {
             return Ok(false);
         }
@@ -582,6 +654,7 @@ impl BusTx for Memory {
     }
 
     fn put_cursor(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<(), Fault> {
+        self.spend()?;
         self.bus.cursors.insert((consumer.to_owned(), partition), offset);
         Ok(())
     }
@@ -593,10 +666,12 @@ impl BusTx for Memory {
         id: EventId,
         _at: UnixMillis,
     ) -> Result<bool, Fault> {
+        self.spend()?;
         Ok(self.bus.handled.insert((consumer.to_owned(), source.to_owned(), id)))
     }
 
     fn drop_handled(&mut self, consumer: &str, source: &str, id: EventId) -> Result<(), Fault> {
+        self.spend()?;
         self.bus.handled.remove(&(consumer.to_owned(), source.to_owned(), id));
         Ok(())
     }
@@ -624,11 +699,13 @@ impl BusTx for Memory {
     }
 
     fn put_wait(&mut self, wait: &Wait) -> Result<(), Fault> {
+        self.spend()?;
         self.bus.waits.insert((wait.consumer.clone(), wait.partition, wait.offset), wait.clone());
         Ok(())
     }
 
     fn drop_wait(&mut self, consumer: &str, partition: u16, offset: u64) -> Result<(), Fault> {
+        self.spend()?;
         self.bus.waits.remove(&(consumer.to_owned(), partition, offset));
         Ok(())
     }
@@ -639,17 +716,20 @@ impl BusTx for Memory {
         _before: UnixMillis,
         _limit: usize,
     ) -> Result<(usize, bool), Fault> {
+        self.spend()?;
         // Books in memory are shorter than any retention.
         Ok((0, false))
     }
 
     fn retire(&mut self, consumer: &str) -> Result<(), Fault> {
+        self.spend()?;
         self.bus.cursors.retain(|(own, _), _| own != consumer);
         self.bus.waits.retain(|(own, _, _), _| own != consumer);
         Ok(())
     }
 
     fn put_dead(&mut self, letter: &DeadLetter) -> Result<u64, Fault> {
+        self.spend()?;
         let number = self.bus.dead.len() as u64 + 1;
         insert(&mut self.bus.dead, number, DeadLetter { number, ..letter.clone() }, "dead_letters")?;
         Ok(number)
@@ -666,6 +746,7 @@ impl BusTx for Memory {
     }
 
     fn close_dead(&mut self, number: u64, closing: &Closing) -> Result<(), Fault> {
+        self.spend()?;
         match self.bus.dead.get_mut(&number) {
             Some(letter) if letter.closed.is_none() => {
                 letter.closed = Some(closing.clone());

@@ -42,6 +42,7 @@ impl Books for Memory {
     }
 
     fn put_authorization(&mut self, authorization: &Authorization) -> Result<(), Fault> {
+        self.spend()?;
         self.money.authorizations.insert(authorization.reference.clone(), authorization.clone());
         Ok(())
     }
@@ -56,6 +57,7 @@ impl Books for Memory {
     }
 
     fn put_operation(&mut self, operation: &Operation) -> Result<(), Fault> {
+        self.spend()?;
         let closed = matches!(operation.stand, Stand::Done | Stand::Refused);
         if closed != operation.due.is_none() {
             return Err(Fault("operations: what is open has a time, and nothing else has".to_owned()));
@@ -83,6 +85,7 @@ impl Books for Memory {
     }
 
     fn recall_operations(&mut self, now: UnixMillis) -> Result<(), Fault> {
+        self.spend()?;
         for own in self.money.operations.values_mut().filter(|own| own.stand == Stand::Asked) {
             own.due = Some(now);
         }
@@ -112,6 +115,7 @@ impl Books for Memory {
     }
 
     fn put_movement(&mut self, movement: &Movement, listed: bool, at: UnixMillis) -> Result<(), Fault> {
+        self.spend()?;
         if movement.amount == 0 || !matches!(movement.service, Service::Capture | Service::Refund) {
             return Err(Fault("movements: this is no money that moved".to_owned()));
         }
@@ -120,6 +124,7 @@ impl Books for Memory {
     }
 
     fn mark_listed(&mut self, reference: &str) -> Result<(), Fault> {
+        self.spend()?;
         if let Some((_, listed, _)) = self.money.movements.get_mut(reference) {
             *listed = true;
         }
@@ -137,6 +142,7 @@ impl Books for Memory {
     }
 
     fn put_told(&mut self, what: &str) -> Result<bool, Fault> {
+        self.spend()?;
         Ok(self.money.told.insert(what.to_owned()))
     }
 
@@ -145,6 +151,7 @@ impl Books for Memory {
     }
 
     fn put_settled_up_to(&mut self, number: u64) -> Result<(), Fault> {
+        self.spend()?;
         self.money.settled_up_to = number;
         Ok(())
     }
@@ -158,6 +165,7 @@ impl Books for Memory {
     }
 
     fn put_duplicate(&mut self, duplicate: &Duplicate) -> Result<(), Fault> {
+        self.spend()?;
         let twin = |own: &Duplicate| own.reference == duplicate.reference && own.txn_id != duplicate.txn_id;
         if self.money.duplicates.values().any(twin) {
             return Err(Fault("duplicates: this money is there already".to_owned()));
@@ -171,6 +179,7 @@ impl Books for Memory {
     }
 
     fn put_refund_step(&mut self, txn_id: &str, step: &RefundStep) -> Result<(), Fault> {
+        self.spend()?;
         self.money.steps.push((txn_id.to_owned(), step.clone()));
         Ok(())
     }
@@ -181,12 +190,14 @@ impl Books for Memory {
     }
 
     fn put_watcher(&mut self, order: &Key, watcher: &Watcher) -> Result<(), Fault> {
+        self.spend()?;
         let place = (order.clone(), watcher.source.clone(), watcher.id);
         self.money.watchers.insert(place, watcher.clone());
         Ok(())
     }
 
     fn drop_watchers(&mut self, order: &Key) -> Result<(), Fault> {
+        self.spend()?;
         self.money.watchers.retain(|(key, ..), _| key != order);
         Ok(())
     }
