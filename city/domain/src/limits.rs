@@ -134,6 +134,8 @@ pub const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
 /// A device that scans a ticket again within this time holds the same person's ticket twice before its camera, in ms: twice
 /// the scanner's own guard. Later it is another admission.
 pub const RESCAN_MS: u64 = 10_000;
+/// Scans of one ticket by one device that are looked through for what was told of it before, the latest ones.
+pub const BESIDE_MAX: usize = 20;
 /// Tickets issued at once: they are written in one transaction, for which the city waits.
 pub const TICKETS_ISSUE_MAX: u32 = 10_000;
 /// Longest class of a ticket, in characters: it stands in the code.
