@@ -161,11 +161,14 @@ pub const TOKEN_BYTES: usize = 32;
 /// Enrolments one address may try at once, and again each minute. Eighty bits need no more protection; the
 /// database does.
 pub const ENROL_TRIES_PER_MIN: u32 = 20;
+/// Claims one device may make at once, and again each minute: thirty times what a volunteer scans, and enough for a server
+/// that asks for a row of turnstiles. Scans have no such limit, for what happened happened.
+pub const CLAIMS_PER_MIN: u32 = 600;
 /// Public forms one address may send at once, and again each minute: behind one address of a mobile network stand many.
 pub const FORMS_PER_MIN: u32 = 20;
 /// Questions about a case one address may ask without a token at once, and again each minute.
 pub const CASE_QUESTIONS_PER_MIN: u32 = 120;
-/// Addresses whose tries are remembered.
+/// Networks, or devices, whose tries are remembered.
 pub const ADDRESSES_MAX: usize = 4_096;
 
 /// Lives and gaps of a device that are shown at once.
