@@ -6,7 +6,7 @@
 //! ticket refused.
 
 use crate::ingest::City;
-use crate::limits::{BESIDE_MAX, RESCAN_MS};
+use crate::limits::{BESIDE_MAX, DIGEST_LIFE_MS, RESCAN_MS};
 use crate::outcome::{self, Cause, Origin};
 use crate::ticket::{self, Flaw, digest, digest_key};
 use crate::tx::{Admission, Fault, Scan, ScanResult, Tx};
@@ -103,16 +103,19 @@ struct Settled {
     displaced: Option<Scan>,
     /// Whether the admission went to another scan.
     moved: bool,
+    /// The ticket, when it was taken for used and nobody is inside with it after all.
+    freed: Option<Key>,
 }
 
 /// Gives the admission to the earliest scan that let somebody in.
 fn settle<T: Tx + ?Sized>(tx: &mut T, ticket: &Key) -> Result<Settled, Fault> {
     let standing = tx.admission(ticket)?;
     let Some(first) = tx.first_scan(ticket)? else {
-        if standing.is_some() {
-            tx.drop_admission(ticket)?;
+        if standing.is_none() {
+            return Ok(Settled::default());
         }
-        return Ok(Settled::default());
+        tx.drop_admission(ticket)?;
+        return Ok(Settled { freed: Some(ticket.clone()), ..Settled::default() });
     };
     // The one that was it goes before the one that is it now: the books hold one admitted scan a ticket.
     let (mut displaced, mut moved) = (None, false);
@@ -133,7 +136,7 @@ fn settle<T: Tx + ?Sized>(tx: &mut T, ticket: &Key) -> Result<Settled, Fault> {
     if !is_told {
         tx.change_scan(&first)?;
     }
-    Ok(Settled { first: Some(first), displaced, moved })
+    Ok(Settled { first: Some(first), displaced, moved, freed: None })
 }
 
 /// Makes the scan of an admission a duplicate, if it still is one that let in with this ticket.
@@ -252,6 +255,10 @@ impl<'a> Desk<'a> {
         settled: &Settled,
         came: Option<&Scan>,
     ) -> Result<(), Fault> {
+        if let Some(ticket) = &settled.freed {
+            // The other gates may have heard of it.
+            tx.put_digest(ticket, UnixMillis(self.now.0 + DIGEST_LIFE_MS))?;
+        }
         let Some(first) = settled.first.as_ref().filter(|_| settled.moved) else { return Ok(()) };
         if came.is_none_or(|came| !is_same(came, first)) {
             let to = Some(&first.device);

@@ -490,8 +490,13 @@ fn tickets_that_were_sold_elsewhere_count_unless_only_own_ones_do() {
 
 /// Everything said is relayed and the digests are told.
 fn tell_digests(market: &mut Market) {
+    tell_digests_of(market, 0);
+}
+
+/// The same with ids from another beginning.
+fn tell_digests_of(market: &mut Market, mut drawn: u8) {
     market.said();
-    let (mut jitter, mut drawn) = (Jitter::new(1), 0u8);
+    let mut jitter = Jitter::new(1);
     let mut entropy = || {
         drawn += 1;
         [100 + drawn; 10]
@@ -612,4 +617,19 @@ fn gates_hear_a_digest_once_also_when_the_admission_moved_before_it_was_told() {
     let heard = market.heard(&west);
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert_eq!(heard[0].1.text("gateId"), Some("gate-s1"));
+}
+
+#[test]
+fn other_gates_hear_that_a_ticket_they_took_for_used_is_free_again() {
+    let (mut market, north, west) = (Market::new(), gate("gate-n1"), gate("gate-w1"));
+    market.books.hear_gate(&west.principal.device, market.now);
+    let event = scan(&north, 1, 0, Some("refused"));
+    market.claims(&north, id_of(&event), 0).unwrap();
+    tell_digests(&mut market);
+    market.send(&north, &event);
+    tell_digests_of(&mut market, 50);
+    assert_eq!(market.types_heard(&west), ["gate.seen.v1.admitted", "gate.seen.v1.freed"]);
+    market.send(&north, &scan(&north, 2, 0, Some("refused")));
+    tell_digests_of(&mut market, 60);
+    assert_eq!(market.heard(&west).len(), 2, "a refusal alone frees nothing");
 }

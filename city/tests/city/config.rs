@@ -135,3 +135,13 @@ fn an_empty_variable_is_one_that_was_left_out() {
     assert!(log.contains("acquirer-simulated= (file)") && !log.contains("acquirer=set"), "{log}");
     assert!(!log.contains("alerts-webhook="), "{log}");
 }
+
+#[test]
+fn a_variable_wins_over_what_excludes_it_in_the_file_and_stays_a_secret() {
+    let root = Town::ground();
+    let mut command = serve(&root, "data = \"data\"\nlisten = \"127.0.0.1:0\"\nacquirer-simulated = \"\"");
+    command.env("CITY_ACQUIRER", "http://127.0.0.1:9/a-secret");
+    let log = Town::launch(root, command).log();
+    assert!(log.contains("acquirer=set (environment)") && !log.contains("acquirer-simulated="), "{log}");
+    assert!(!log.contains("a-secret"), "{log}");
+}
