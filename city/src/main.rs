@@ -160,10 +160,10 @@ pub(crate) struct ServeOptions {
     circuits: Option<PathBuf>,
     /// Where alerts are posted, each as a CloudEvent in JSON (`ops.alerts.v1.raised`), again until it is taken. Only the
     /// host is ever shown.
-    #[arg(long, env = "CITY_ALERTS_WEBHOOK", hide_env_values = true)]
+    #[arg(long, hide_env_values = true)]
     alerts_webhook: Option<String>,
     /// The acquirer that moves money for payments that were authorized online. Without one they wait for it, and nothing new is authorized.
-    #[arg(long, env = "CITY_ACQUIRER", hide_env_values = true)]
+    #[arg(long, hide_env_values = true)]
     acquirer: Option<String>,
     /// A simulated acquirer instead, with books of its own beside the city's; no money moves. It may be told to fail:
     /// seed=7,decline=0.05,double=0.05,lose-request=0.1,lose-answer=0.1,outage=0.02,latency-ms=20-200,hang-ms=30000.

@@ -63,7 +63,12 @@ pub(crate) fn hash(secret: &str) -> Hash {
 pub(crate) fn hash_code(typed: &str) -> Hash {
     let code: String = typed
         .chars()
-        .filter(|sign| !matches!(sign, ' ' | '-'))
+        // An eastern keyboard types full-width signs.
+        .map(|sign| match sign {
+            '\u{ff10}'..='\u{ff5a}' => char::from_u32(u32::from(sign) - 0xfee0).unwrap_or(sign),
+            other => other,
+        })
+        .filter(char::is_ascii_alphanumeric)
         .map(|sign| match sign.to_ascii_uppercase() {
             'O' => '0',
             'I' | 'L' => '1',
@@ -84,6 +89,8 @@ mod tests {
         assert_ne!(code, new_code().unwrap());
         assert_eq!(hash_code(&code), hash_code(&code.to_lowercase().replace('-', " ")));
         assert_eq!(hash_code("10-O1l"), hash_code("100 1 1"));
+        assert_eq!(hash_code("１０−ＡＢ　ｃｄ"), hash_code("10AB CD"), "as an eastern keyboard types");
+        assert_eq!(hash_code("10\u{a0}ab–cd\n"), hash_code("10AB CD"), "as it is copied out of a letter");
         assert_eq!(new_token().unwrap().len(), 64);
     }
 }

@@ -156,6 +156,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         enrolments: Throttle::new(limits::ENROL_TRIES_PER_MIN),
         forms: Throttle::new(limits::FORMS_PER_MIN),
         case_questions: Throttle::new(limits::CASE_QUESTIONS_PER_MIN),
+        claims: Throttle::new(limits::CLAIMS_PER_MIN),
         rules: Arc::new(rules),
         plan,
         metrics,

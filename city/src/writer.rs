@@ -717,6 +717,11 @@ fn enrol(connection: &Connection, city: &City, enrolment: &Enrolment) -> Result<
             (role, true)
         }
     };
+    // What it served in another role may be none of its business now.
+    connection.execute(
+        "DELETE FROM agents WHERE device = ?1 AND EXISTS (SELECT 1 FROM devices WHERE device = ?1 AND role <> ?2)",
+        [device.as_str(), role.as_str()],
+    )?;
     let token = new_token().map_err(Problem::Random)?;
     connection.execute(
         "INSERT INTO devices (device, role, enrolled_at, seen_at) VALUES (?1, ?2, ?3, ?3)

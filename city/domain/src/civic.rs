@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | of an unknown case, or one that is over | | a case begins, with the rule of its kind |
 //! | of an open case | its kind leaves no less time | the case stays as it is and counts one report more |
-//! | of an open case | its kind leaves less time | the case becomes what was reported and is routed anew |
+//! | of an open case | its kind leaves less time | the case becomes what was reported, is routed anew, and an alert that is up is cleared |
 //!
 //! The urgent must not hide behind the harmless: whoever says that a child is lost is heard, whatever the key was used
 //! for before. A device that reports hears its own kind and place, with the unit that takes care of the case.
@@ -80,7 +80,7 @@ impl Rules {
                 within_minutes: minutes("withinMinutes")?,
                 resolve_within_minutes: entry.get(resolve).map(|_| minutes(resolve)).transpose()?,
             };
-            if rules.iter().any(|other| other.kind == rule.kind) {
+            if rules.iter().any(|other| spot_of(&other.kind) == spot_of(&rule.kind)) {
                 return Err(wrong(&format!("there is another rule for {}", rule.kind)));
             }
             rules.push(rule);
@@ -91,10 +91,10 @@ impl Rules {
         Ok(Self(rules))
     }
 
-    /// The rule for a kind of report.
+    /// The rule for a kind of report, however the kind was written.
     pub fn of(&self, kind: &str) -> Option<&Rule> {
-        let named = |name: &str| self.0.iter().find(|rule| rule.kind == name);
-        named(kind).or_else(|| named(OTHER))
+        let named = |name: String| self.0.iter().find(|rule| spot_of(&rule.kind) == name);
+        named(spot_of(kind)).or_else(|| named(OTHER.to_owned()))
     }
 }
 
@@ -174,8 +174,11 @@ impl Civic {
         let (case, news) = match known.filter(Case::is_open) {
             None => (begun, true),
             Some(known) if self.is_more_urgent(rule, &known) => {
-                // An alert that is up stays up.
-                (Case { escalated: known.escalated, reported_at: known.reported_at, ..begun }, true)
+                // What it is now has a time of its own, and will be late once more.
+                if known.escalated {
+                    turn.say(tx, (ALERTS, "cleared", &known.key), None, None, alert(&known))?;
+                }
+                (Case { reported_at: known.reported_at, ..begun }, true)
             }
             Some(known) => (Case { reports: known.reports + 1, changed_at: turn.now, ..known }, false),
         };
@@ -235,11 +238,16 @@ fn place_case(tx: &mut dyn Tx, case: &Case) -> Result<(), Fault> {
     let (kind, spot) = (spot_of(&case.kind), spot_of(&case.place));
     if let Some(other) = tx.spot(&kind, &spot)?
         && other != case.key
-        && tx.case(&other)?.is_none_or(|other| other.is_open())
+        && tx.case(&other)?.is_none_or(|other| takes(&other, &kind, &spot))
     {
         return Ok(());
     }
     tx.put_spot(&kind, &spot, &case.key)
+}
+
+/// Whether a report of this kind and place still belongs to the case: it may be over, or have become another.
+pub(crate) fn takes(case: &Case, kind: &str, spot: &str) -> bool {
+    case.is_open() && spot_of(&case.kind) == kind && spot_of(&case.place) == spot
 }
 
 fn described(case: &Case) -> Json {

@@ -77,7 +77,7 @@ pub fn claim<T: Tx + ?Sized>(
         return Ok(if same { Ok(Answered { claimed, replayed: true }) } else { Err(ClaimChanged) });
     }
     let scan = tx.scan(device, claim.event)?;
-    if scan.as_ref().is_some_and(|scan| scan.ticket != claim.ticket) {
+    if scan.as_ref().is_some_and(|scan| scan.ticket != claim.ticket || scan.gate != claim.gate) {
         return Ok(Err(ClaimChanged));
     }
     let at = corrected(claim.scanned_at, &claim.request);
@@ -85,7 +85,7 @@ pub fn claim<T: Tx + ?Sized>(
     let refused = match &scan {
         Some(scan) => after_its_event(scan),
         // Validity first: a revoked ticket is no duplicate.
-        None => match ticket::flaw(tx, &claim.ticket, &claim.gate, at)? {
+        None => match ticket::flaw_outside(tx, &claim.ticket, &claim.gate, (at, claim.request.received))? {
             Some(flaw) => Some(flaw.as_str()),
             None => standing.is_some().then_some(DUPLICATE),
         },
@@ -132,6 +132,7 @@ fn admit<T: Tx + ?Sized>(
         gate: claim.gate.clone(),
         result: ScanResult::Admitted,
         flaw: None,
+        inside: true,
         at,
     };
     tx.put_scan(&scan)?;

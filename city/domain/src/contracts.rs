@@ -85,6 +85,7 @@ const NOT_UNDERSTOOD: &[Field] = &[
 ];
 const SEEN: &[Field] =
     &[required("digest", Shape::Text(16)), required("gateId", Shape::Text(64)), required("at", Shape::Time)];
+const FREED: &[Field] = &[required("digest", Shape::Text(16)), required("at", Shape::Time)];
 
 /// The contracts that only the city holds. To a device these topics are free.
 const OWN: &[Contract] = &[
@@ -94,6 +95,7 @@ const OWN: &[Contract] = &[
     of("civic.events.v1", "routed", Writer::City, CIVIC_CASE),
     of("civic.events.v1", "escalated", Writer::City, CIVIC_CASE),
     of("gate.seen.v1", "admitted", Writer::City, SEEN),
+    of("gate.seen.v1", "freed", Writer::City, FREED),
     of("ops.power.v1", "load_reported", Writer::Device, POWER_LOAD),
     of("ops.power.v1", "shed", Writer::City, POWER_SWITCHED),
     of("ops.power.v1", "restored", Writer::City, POWER_SWITCHED),

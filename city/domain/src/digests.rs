@@ -1,7 +1,7 @@
 //! Digests: an admission as the other gates hear of it, so that they know a used ticket without a question.
 //!
 //! They are told what a ticket's id hashes to and not the id. A digest is a help for gates that listen and is forgotten
-//! after an hour; a gate that was away asks the city, and what both let in is found when its scans arrive.
+//! after an hour, or taken back (`freed`) when nobody is inside after all; a gate that was away asks the city, and what both let in is found when its scans arrive.
 
 use crate::bus::{Consumer, Failure, Message, Subscription, Tick, Turn};
 use crate::limits::{DIGEST_DEVICES_MAX, DIGEST_LIFE_MS, FORGET_ROWS_MAX, SEEN_MS};
@@ -49,18 +49,26 @@ impl Consumer for Digests {
 }
 
 fn tell(tx: &mut dyn Tx, ticket: &Key, until: UnixMillis, turn: &mut Turn<'_>) -> Result<(), Failure> {
-    // Taken back meanwhile, or moved: then the present one is what counts.
-    let Some(admission) = tx.admission(ticket)?.filter(|_| until > turn.now) else { return Ok(()) };
-    let data = Json::Object(vec![
+    if until <= turn.now {
+        return Ok(());
+    }
+    // Moved meanwhile, or taken back: the present is what counts, and what was told before is no longer so.
+    let admission = tx.admission(ticket)?;
+    let kind = if admission.is_some() { "admitted" } else { "freed" };
+    let at = admission.as_ref().map_or(turn.now, |admission| admission.at);
+    let mut members = vec![
         ("digest".to_owned(), Json::Text(digest(ticket))),
-        ("gateId".to_owned(), Json::Text(admission.gate)),
-        ("at".to_owned(), Json::Number(admission.at.0.to_string())),
-    ]);
+        ("at".to_owned(), Json::Number(at.0.to_string())),
+    ];
+    members.extend(
+        admission.as_ref().map(|admission| ("gateId".to_owned(), Json::Text(admission.gate.clone()))),
+    );
+    let (data, own) = (Json::Object(members), admission.map(|admission| admission.device));
     let key = digest_key(ticket)?;
     let since = UnixMillis(turn.now.0.saturating_sub(SEEN_MS));
     let gates = tx.gates_since(since, DIGEST_DEVICES_MAX)?;
-    for device in gates.iter().filter(|device| **device != admission.device) {
-        turn.pass_on(tx, (TOPIC, "admitted", &key), (device, until), data.clone())?;
+    for device in gates.iter().filter(|device| Some(*device) != own.as_ref()) {
+        turn.pass_on(tx, (TOPIC, kind, &key), (device, until), data.clone())?;
     }
     Ok(())
 }

@@ -7,11 +7,11 @@
 //! **Nothing personal goes onto the bus.** What the guard finds in the texts is masked, and how somebody can be reached
 //! lies beside the case until it is over.
 
-use crate::civic::Rules;
+use crate::civic::{Rules, takes};
 use crate::ingest::City;
 use crate::limits::{CONTACT_CHARS_MAX, KIND_CHARS_MAX, NOTE_CHARS_MAX, PLACE_CHARS_MAX};
 use crate::outcome::Said;
-use crate::tx::{Fault, FormRow, Tx};
+use crate::tx::{Case, Fault, FormRow, Tx};
 use conch::event::fingerprint::fingerprint;
 use conch::event::json::Json;
 use conch::event::{EventId, EventType, Key, Topic, UnixMillis, pii};
@@ -82,29 +82,83 @@ impl Form {
     }
 }
 
-/// One text of the form as it may be kept.
+/// One text of the form as it may be kept: what cannot be seen is left out, since it would hide a number from the guard or
+/// turn a line of the people who read it around.
 fn written(name: &'static str, text: &str, most: usize) -> Result<String, FormProblem> {
-    let mut json = Json::Text(text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let words: Vec<String> = text
+        .split_whitespace()
+        .map(|word| word.chars().filter(|sign| !is_unseen(*sign)).map(narrow).collect::<String>())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut json = Json::Text(words.join(" "));
     pii::mask(&mut json, &[]);
     let text = json.as_text().unwrap_or_default();
-    if (1..=most).contains(&text.chars().count()) {
+    if (1..=most).contains(&text.chars().count()) && !text.chars().all(is_joint) {
         Ok(text.to_owned())
     } else {
         Err(FormProblem::Member(name, most))
     }
 }
 
-/// A place as it is compared: small letters, full-width signs as narrow ones, and one space for whatever stands between
-/// words. `N 1-2` and `N 12` stay two places: two cases cost a walk, one too few costs a report.
+/// Signs without a picture: controls, and what says how others are to be set.
+fn is_unseen(sign: char) -> bool {
+    sign.is_control()
+        || matches!(sign, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Signs that only join or vary others, and are needed for it.
+fn is_joint(sign: char) -> bool {
+    matches!(sign, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+/// A full-width letter, digit, plus or at sign as a narrow one: so are phone numbers typed, too.
+fn narrow(sign: char) -> char {
+    match sign {
+        '\u{ff0b}' | '\u{ff10}'..='\u{ff19}' | '\u{ff20}'..='\u{ff3a}' | '\u{ff41}'..='\u{ff5a}' => {
+            char::from_u32(u32::from(sign) - FULL_WIDTH).unwrap_or(sign)
+        }
+        other => other,
+    }
+}
+
+/// From a full-width sign to the narrow one.
+const FULL_WIDTH: u32 = 0xfee0;
+
+/// A place as it is compared: small letters, full-width signs as narrow ones, and one space for the punctuation between
+/// words. Whatever else is written may tell one place from another, as in `Floor -1`. `N 1-2` and `N 12` stay two places:
+/// two cases cost a walk, one too few costs a report.
 pub(crate) fn spot_of(text: &str) -> String {
     let narrow = |sign: char| match sign {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(sign) - 0xfee0).unwrap_or(sign),
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(sign) - FULL_WIDTH).unwrap_or(sign),
+        '\u{2212}' => '-',
         other => other,
     };
-    let signs: String = text.chars().map(narrow).flat_map(char::to_lowercase).collect();
-    let words = signs.split(|sign: char| !sign.is_alphanumeric()).filter(|word| !word.is_empty());
-    let spot = words.collect::<Vec<_>>().join(" ");
+    let seen = text.chars().filter(|sign| !is_unseen(*sign) && !is_joint(*sign));
+    let mut signs = seen.map(narrow).flat_map(char::to_lowercase).peekable();
+    let (mut spot, mut apart) = (String::new(), true);
+    while let Some(sign) = signs.next() {
+        let is_below = sign == '-' && apart && signs.peek().is_some_and(char::is_ascii_digit);
+        if is_between(sign) && !is_below {
+            apart = true;
+            continue;
+        }
+        if apart && !spot.is_empty() {
+            spot.push(' ');
+        }
+        apart = false;
+        spot.push(sign);
+    }
     if spot.is_empty() { text.trim().to_owned() } else { spot }
+}
+
+/// Spaces and punctuation, western and eastern. Not `+`, and no other symbol.
+fn is_between(sign: char) -> bool {
+    sign.is_whitespace()
+        || (sign.is_ascii_punctuation() && sign != '+')
+        || matches!(sign,
+            '\u{a1}' | '\u{a7}' | '\u{ab}' | '\u{b6}' | '\u{b7}' | '\u{bb}' | '\u{bf}' | '\u{2010}'..='\u{205e}' |
+            '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}' | '\u{3014}'..='\u{301f}' | '\u{3030}' | '\u{30fb}' |
+            '\u{fe10}'..='\u{fe19}' | '\u{fe30}'..='\u{fe6b}' | '\u{ff5f}'..='\u{ff65}')
 }
 
 /// Takes a form: an event on the bus under the case it belongs to. `asker` is the address it came from with its
@@ -123,6 +177,12 @@ pub fn file_form<T: Tx + ?Sized>(
     {
         if row.digest != digest {
             return Ok(Err(FormProblem::KeyReused));
+        }
+        // Another way to be reached is no other report.
+        if let Some(contact) = &form.contact
+            && tx.case(&row.case)?.as_ref().is_none_or(Case::is_open)
+        {
+            tx.put_contact(&row.case, contact, now)?;
         }
         return Ok(Ok(Filed { case: row.case, unit: row.unit, known: row.known, replayed: true }));
     }
@@ -150,7 +210,7 @@ fn case_of<T: Tx + ?Sized>(
     let (kind, spot) = (spot_of(&form.kind), spot_of(&form.place));
     if let Some(key) = tx.spot(&kind, &spot)? {
         match tx.case(&key)? {
-            Some(case) if case.is_open() => {
+            Some(case) if takes(&case, &kind, &spot) => {
                 return Ok(Filed { case: key, unit: case.unit, known: true, replayed: false });
             }
             // Its first report is still on its way to the service.

@@ -6,7 +6,7 @@
 //! ticket refused.
 
 use crate::ingest::City;
-use crate::limits::RESCAN_MS;
+use crate::limits::{BESIDE_MAX, DIGEST_LIFE_MS, RESCAN_MS};
 use crate::outcome::{self, Cause, Origin};
 use crate::ticket::{self, Flaw, digest, digest_key};
 use crate::tx::{Admission, Fault, Scan, ScanResult, Tx};
@@ -52,6 +52,7 @@ pub(crate) fn presented<T: Tx + ?Sized>(
             Verdict::LetIn => ScanResult::Admitted,
         },
         flaw,
+        inside: let_in == Some(true) || (verdict == Verdict::LetIn && !used),
         at,
     };
     match &before {
@@ -70,7 +71,6 @@ pub(crate) fn presented<T: Tx + ?Sized>(
             (Verdict::Refused, None) => claim.as_deref(),
             (Verdict::LetIn, flaw) => flaw.map(Flaw::admitted_but),
         },
-        inside: let_in == Some(true),
         scanned_at: seen.scanned_at,
         to: Some(cause.device),
         ..Word::about(&scan)
@@ -103,16 +103,19 @@ struct Settled {
     displaced: Option<Scan>,
     /// Whether the admission went to another scan.
     moved: bool,
+    /// The ticket, when it was taken for used and nobody is inside with it after all.
+    freed: Option<Key>,
 }
 
 /// Gives the admission to the earliest scan that let somebody in.
 fn settle<T: Tx + ?Sized>(tx: &mut T, ticket: &Key) -> Result<Settled, Fault> {
     let standing = tx.admission(ticket)?;
     let Some(first) = tx.first_scan(ticket)? else {
-        if standing.is_some() {
-            tx.drop_admission(ticket)?;
+        if standing.is_none() {
+            return Ok(Settled::default());
         }
-        return Ok(Settled::default());
+        tx.drop_admission(ticket)?;
+        return Ok(Settled { freed: Some(ticket.clone()), ..Settled::default() });
     };
     // The one that was it goes before the one that is it now: the books hold one admitted scan a ticket.
     let (mut displaced, mut moved) = (None, false);
@@ -129,11 +132,11 @@ fn settle<T: Tx + ?Sized>(tx: &mut T, ticket: &Key) -> Result<Settled, Fault> {
         }
     }
     let is_told = first.result == ScanResult::Admitted;
-    let first = Scan { result: ScanResult::Admitted, ..first };
+    let first = Scan { result: ScanResult::Admitted, inside: true, ..first };
     if !is_told {
         tx.change_scan(&first)?;
     }
-    Ok(Settled { first: Some(first), displaced, moved })
+    Ok(Settled { first: Some(first), displaced, moved, freed: None })
 }
 
 /// Makes the scan of an admission a duplicate, if it still is one that let in with this ticket.
@@ -141,7 +144,7 @@ fn displace<T: Tx + ?Sized>(tx: &mut T, standing: &Admission) -> Result<Option<S
     let scan = tx.scan(&standing.device, standing.event)?;
     let scan = scan.filter(|scan| scan.ticket == standing.ticket && scan.result == ScanResult::Admitted);
     let Some(scan) = scan else { return Ok(None) };
-    let scan = Scan { result: ScanResult::Duplicate, ..scan };
+    let scan = Scan { result: ScanResult::Duplicate, inside: true, ..scan };
     tx.change_scan(&scan)?;
     Ok(Some(scan))
 }
@@ -156,8 +159,6 @@ pub(crate) fn admission_of(scan: &Scan) -> Admission {
 #[derive(Clone, Copy)]
 pub(crate) struct Word<'a> {
     scan: &'a Scan,
-    /// Whether the person is inside, so that no word says otherwise.
-    inside: bool,
     /// The admission, when the scan is another.
     first: Option<&'a Scan>,
     reason: Option<&'a str>,
@@ -169,8 +170,7 @@ pub(crate) struct Word<'a> {
 
 impl<'a> Word<'a> {
     fn about(scan: &'a Scan) -> Self {
-        let inside = scan.result == ScanResult::Admitted;
-        Self { scan, inside, first: None, reason: None, scanned_at: None, to: None, on_bus: false }
+        Self { scan, first: None, reason: None, scanned_at: None, to: None, on_bus: false }
     }
 
     /// What a claim admitted, for the other services: its gate has the answer.
@@ -181,7 +181,7 @@ impl<'a> Word<'a> {
     fn data(&self) -> Json {
         let text = |text: &str| Some(Json::Text(text.to_owned()));
         let number = |at: UnixMillis| Json::Number(at.0.to_string());
-        let decision = if self.inside { "admitted" } else { "refused" };
+        let decision = if self.scan.inside { "admitted" } else { "refused" };
         let members = [
             ("gateId", text(&self.scan.gate)),
             ("ticketId", text(self.scan.ticket.as_str())),
@@ -230,11 +230,11 @@ impl<'a> Desk<'a> {
             _ if first.is_some_and(|first| is_same(first, own.scan)) => ScanResult::Admitted,
             _ => ScanResult::Duplicate,
         };
-        let scan = Scan { result, ..own.scan.clone() };
-        let inside = own.inside || result == ScanResult::Admitted;
+        let inside = own.scan.inside || result == ScanResult::Admitted;
+        let scan = Scan { result, inside, ..own.scan.clone() };
         let (first, on_bus) = (first.filter(|_| result == ScanResult::Duplicate), said != Some(result));
-        self.say(tx, origin, &Word { scan: &scan, inside, first, on_bus, ..own })?;
-        if result != ScanResult::Refused && scan.flaw.is_some() {
+        self.say(tx, origin, &Word { scan: &scan, first, on_bus, ..own })?;
+        if result != ScanResult::Refused && is_new_flaw(tx, &scan)? {
             self.alarm(tx, origin, "admitted_invalid", &scan, None)?;
         }
         // A device that asks about a ticket it let in itself has let nobody in again.
@@ -242,7 +242,7 @@ impl<'a> Desk<'a> {
         if let Some(first) = first.filter(|_| news)
             && is_double(tx, &scan, first)?
         {
-            self.double(tx, origin, (&scan, inside), first)?;
+            self.double(tx, origin, &scan, first)?;
         }
         self.others(tx, origin, &settled, Some(&scan))
     }
@@ -255,6 +255,10 @@ impl<'a> Desk<'a> {
         settled: &Settled,
         came: Option<&Scan>,
     ) -> Result<(), Fault> {
+        if let Some(ticket) = &settled.freed {
+            // The other gates may have heard of it.
+            tx.put_digest(ticket, UnixMillis(self.now.0 + DIGEST_LIFE_MS))?;
+        }
         let Some(first) = settled.first.as_ref().filter(|_| settled.moved) else { return Ok(()) };
         if came.is_none_or(|came| !is_same(came, first)) {
             let to = Some(&first.device);
@@ -265,9 +269,9 @@ impl<'a> Desk<'a> {
         let Some(lost) = &settled.displaced else { return Ok(()) };
         let reason = lost.flaw.map(Flaw::admitted_but);
         let to = Some(&lost.device);
-        let word = Word { inside: true, first: Some(first), reason, to, on_bus: true, ..Word::about(lost) };
+        let word = Word { first: Some(first), reason, to, on_bus: true, ..Word::about(lost) };
         self.say(tx, &Origin::of(lost.event), &word)?;
-        if is_other_visit(lost, first) { self.double(tx, origin, (lost, true), first) } else { Ok(()) }
+        if is_other_visit(lost, first) { self.double(tx, origin, lost, first) } else { Ok(()) }
     }
 
     /// Two were let in with one ticket: the first one's gate hears where else, and the people who run the market.
@@ -275,12 +279,12 @@ impl<'a> Desk<'a> {
         &mut self,
         tx: &mut T,
         origin: &Origin,
-        (lost, inside): (&Scan, bool),
+        lost: &Scan,
         first: &Scan,
     ) -> Result<(), Fault> {
         if lost.device != first.device {
             let to = Some(&first.device);
-            let word = Word { inside, first: Some(first), to, ..Word::about(lost) };
+            let word = Word { first: Some(first), to, ..Word::about(lost) };
             self.say(tx, &Origin::of(lost.event), &word)?;
         }
         self.alarm(tx, origin, "double_admission", lost, Some(first))
@@ -369,9 +373,19 @@ fn is_other_visit(lost: &Scan, first: &Scan) -> bool {
 }
 
 /// Whether a duplicate is news: of one device the first is told, since a scanner that is held before the same ticket all
-/// night says nothing new.
+/// night says nothing new. What was no other visit was not told, and an attempt hides nobody who walked in later.
 fn is_double<T: Tx + ?Sized>(tx: &mut T, lost: &Scan, first: &Scan) -> Result<bool, Fault> {
-    Ok(is_other_visit(lost, first) && !tx.has_duplicate(lost)?)
+    let told = |other: &Scan| {
+        other.result == ScanResult::Duplicate
+            && is_other_visit(other, first)
+            && (other.inside || !lost.inside)
+    };
+    Ok(is_other_visit(lost, first) && !tx.beside(lost, BESIDE_MAX)?.iter().any(told))
+}
+
+/// Whether a device let in with a ticket that was no good, and not for the same reason before.
+fn is_new_flaw<T: Tx + ?Sized>(tx: &mut T, scan: &Scan) -> Result<bool, Fault> {
+    Ok(scan.flaw.is_some() && tx.beside(scan, BESIDE_MAX)?.iter().all(|other| other.flaw != scan.flaw))
 }
 
 /// The adapter between the versions: old ticketing says `verified` with `ok`, or `denied`. It decides by itself.

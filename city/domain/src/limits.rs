@@ -134,6 +134,8 @@ pub const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
 /// A device that scans a ticket again within this time holds the same person's ticket twice before its camera, in ms: twice
 /// the scanner's own guard. Later it is another admission.
 pub const RESCAN_MS: u64 = 10_000;
+/// Scans of one ticket by one device that are looked through for what was told of it before, the latest ones.
+pub const BESIDE_MAX: usize = 20;
 /// Tickets issued at once: they are written in one transaction, for which the city waits.
 pub const TICKETS_ISSUE_MAX: u32 = 10_000;
 /// Longest class of a ticket, in characters: it stands in the code.
@@ -159,11 +161,14 @@ pub const TOKEN_BYTES: usize = 32;
 /// Enrolments one address may try at once, and again each minute. Eighty bits need no more protection; the
 /// database does.
 pub const ENROL_TRIES_PER_MIN: u32 = 20;
+/// Claims one device may make at once, and again each minute: thirty times what a volunteer scans, and enough for a server
+/// that asks for a row of turnstiles. Scans have no such limit, for what happened happened.
+pub const CLAIMS_PER_MIN: u32 = 600;
 /// Public forms one address may send at once, and again each minute: behind one address of a mobile network stand many.
 pub const FORMS_PER_MIN: u32 = 20;
 /// Questions about a case one address may ask without a token at once, and again each minute.
 pub const CASE_QUESTIONS_PER_MIN: u32 = 120;
-/// Addresses whose tries are remembered.
+/// Networks, or devices, whose tries are remembered.
 pub const ADDRESSES_MAX: usize = 4_096;
 
 /// Lives and gaps of a device that are shown at once.

@@ -249,6 +249,11 @@ impl Tx for Memory {
         Ok(())
     }
 
+    fn happened(&mut self, source: &str, id: EventId) -> Result<Option<UnixMillis>, Fault> {
+        let found = self.events.iter().rev().find(|event| event.source == source && event.id == id);
+        Ok(found.map(|event| event.corrected))
+    }
+
     fn put_refusal(
         &mut self,
         device: &Device,
@@ -341,10 +346,14 @@ impl Tx for Memory {
         Ok(all.min_by_key(|own| (own.at, own.event, own.device.clone())).cloned())
     }
 
-    fn has_duplicate(&mut self, scan: &Scan) -> Result<bool, Fault> {
-        let mut of_device =
+    fn beside(&mut self, scan: &Scan, limit: usize) -> Result<Vec<Scan>, Fault> {
+        let of_device =
             self.scans.iter().filter(|own| own.ticket == scan.ticket && own.device == scan.device);
-        Ok(of_device.any(|own| own.event != scan.event && own.result == ScanResult::Duplicate))
+        let others = of_device.filter(|own| own.event != scan.event && own.result != ScanResult::Refused);
+        let mut others: Vec<Scan> = others.cloned().collect();
+        others.sort_by_key(|other| std::cmp::Reverse((other.at, other.event)));
+        others.truncate(limit);
+        Ok(others)
     }
 
     fn ticket(&mut self, key: &Key) -> Result<Option<Ticket>, Fault> {
@@ -366,7 +375,9 @@ impl Tx for Memory {
 
     fn put_digest(&mut self, ticket: &Key, until: UnixMillis) -> Result<(), Fault> {
         self.spend()?;
-        self.digests.push_back((ticket.clone(), until));
+        if self.digests.iter().all(|(noted, _)| noted != ticket) {
+            self.digests.push_back((ticket.clone(), until));
+        }
         Ok(())
     }
 

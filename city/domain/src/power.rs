@@ -8,7 +8,9 @@
 //! | anything else | | nothing changes |
 //!
 //! The gap between the two and the least times are the hysteresis: a load at the edge must not switch a stall on and
-//! off. Events of a circuit are handled in order, because the circuit is their key.
+//! off. Events of a circuit are handled in order, because the circuit is their key. What a stall drew a while ago, before
+//! its link came back or this service began, switches nobody: a load counts for [`LOAD_FRESH_MS`] from when it was
+//! measured, and an earlier one never over a later one.
 
 use crate::bus::{Consumer, Failure, Message, Subscription, Tick, Turn};
 use crate::device_of;
@@ -187,18 +189,23 @@ impl Consumer for Power {
             Some(_) => return Err(Failure::never("not-a-meter", "a stall reports its own load alone")),
             None => reporter,
         };
-        let load = match tx.load(&circuit.name, &stall)? {
+        let at = tx.happened(&message.source, message.id)?.unwrap_or(turn.now).min(turn.now);
+        let known = tx.load(&circuit.name, &stall)?;
+        if at.0 + LOAD_FRESH_MS < turn.now.0 || known.as_ref().is_some_and(|known| at < known.at) {
+            return Ok(());
+        }
+        let load = match known {
             // A stall that is off reports what is left of it; what it would draw again is what it drew before.
             Some(load) => {
                 let wanted = if load.shed_at.is_some() { load.watts } else { watts };
-                Load { watts: wanted, drawn: watts, at: turn.now, ..load }
+                Load { watts: wanted, drawn: watts, at, ..load }
             }
             None => Load {
                 circuit: circuit.name.clone(),
                 stall,
                 watts,
                 drawn: watts,
-                at: turn.now,
+                at,
                 shed_at: None,
                 changed_at: None,
             },

@@ -108,6 +108,21 @@ pub(crate) fn flaw<T: Tx + ?Sized>(
     Ok((tx.ticket_policy()? == Policy::Known).then_some(Flaw::Unknown))
 }
 
+/// What is wrong with a ticket for somebody who is still outside: what was wrong when it was shown, or that it was taken
+/// back since.
+pub(crate) fn flaw_outside<T: Tx + ?Sized>(
+    tx: &mut T,
+    key: &Key,
+    gate: &str,
+    (shown, now): (UnixMillis, UnixMillis),
+) -> Result<Option<Flaw>, Fault> {
+    let revoked = tx.ticket(key)?.and_then(|ticket| ticket.revoked);
+    if revoked.is_some_and(|(since, _)| since <= now) {
+        return Ok(Some(Flaw::Revoked));
+    }
+    flaw(tx, key, gate, shown)
+}
+
 /// What is said of a ticket where its id must not stand: the first eight bytes of SHA-256 over the id, in hex.
 pub fn digest(key: &Key) -> String {
     format!("{:016x}", key.lane().0)

@@ -210,6 +210,8 @@ pub struct Scan {
     pub result: ScanResult,
     /// What was wrong with the ticket, whatever became of the scan.
     pub flaw: Option<Flaw>,
+    /// Whether somebody walked in with it, as far as anybody said.
+    pub inside: bool,
     /// When it happened, corrected.
     pub at: UnixMillis,
 }
@@ -310,7 +312,7 @@ pub struct Load {
     pub watts: u64,
     /// What it said last, in watts.
     pub drawn: u64,
-    /// When it was last reported.
+    /// When it was last measured, corrected.
     pub at: UnixMillis,
     /// When it was shed, while it is.
     pub shed_at: Option<UnixMillis>,
@@ -360,6 +362,8 @@ pub trait Tx: Books {
     fn put_inbox(&mut self, row: &InboxRow, device: &Device) -> Result<(), Fault>;
     /// Keeps an accepted event.
     fn put_event(&mut self, event: &Kept) -> Result<(), Fault>;
+    /// When an accepted event happened, corrected.
+    fn happened(&mut self, source: &str, id: EventId) -> Result<Option<UnixMillis>, Fault>;
     /// Notes that an event was refused; a second note of the same is no fault.
     fn put_refusal(&mut self, device: &Device, id: EventId, code: &str, at: UnixMillis) -> Result<(), Fault>;
 
@@ -391,8 +395,8 @@ pub trait Tx: Books {
     fn change_scan(&mut self, scan: &Scan) -> Result<(), Fault>;
     /// The earliest scan of a ticket that was not refused, by time, event and device.
     fn first_scan(&mut self, ticket: &Key) -> Result<Option<Scan>, Fault>;
-    /// Whether a device has a duplicate scan of a ticket besides this one.
-    fn has_duplicate(&mut self, scan: &Scan) -> Result<bool, Fault>;
+    /// What the device of a scan did with its ticket besides, but for what was refused; the latest first, at most so many.
+    fn beside(&mut self, scan: &Scan, limit: usize) -> Result<Vec<Scan>, Fault>;
 
     /// An issued ticket.
     fn ticket(&mut self, key: &Key) -> Result<Option<Ticket>, Fault>;
@@ -402,7 +406,8 @@ pub trait Tx: Books {
     fn claim(&mut self, device: &Device, event: EventId) -> Result<Option<Claimed>, Fault>;
     /// Records a claim and its answer.
     fn put_claim(&mut self, claimed: &Claimed) -> Result<(), Fault>;
-    /// Notes an admission of which other gates are to hear until a time.
+    /// Notes a ticket of whose admission other gates are to hear until a time; once, however often it is noted before
+    /// that.
     fn put_digest(&mut self, ticket: &Key, until: UnixMillis) -> Result<(), Fault>;
     /// Removes and returns the oldest of these.
     fn take_digest(&mut self) -> Result<Option<(Key, UnixMillis)>, Fault>;

@@ -50,6 +50,7 @@ impl Consumer for Clerk {
             gate: "N1".to_owned(),
             result: ScanResult::Duplicate,
             flaw: None,
+            inside: false,
             at: turn.now,
         })?;
         if self.storage_fails.get() {

@@ -241,3 +241,135 @@ fn an_overdue_alert_holds_no_personal_data() {
     let raised = desk.said("ops.alerts.v1", "raised");
     assert_eq!(raised.first().unwrap().text("place"), Some("ask [phone]"));
 }
+
+#[test]
+fn a_kind_is_known_however_it_was_written() {
+    let mut desk = desk();
+    for (case, kind) in [("case-1", "Lost_Child"), ("case-2", "lost child"), ("case-3", "LOST-CHILD")] {
+        desk.say("reported", case, &format!(r#"{{"kind":"{kind}","place":"N3"}}"#));
+        assert_eq!(desk.case(&key(case)).unit, "security", "{kind}");
+    }
+    assert_eq!(desk.file("Lost child", "N7").unit, "security");
+    let twice = r#"[{"kind":"lost_child","unit":"a","withinMinutes":1},{"kind":"Lost child","unit":"b","withinMinutes":1},
+        {"kind":"other","unit":"c","withinMinutes":1}]"#;
+    assert!(Rules::read(twice).unwrap_err().contains("another rule"));
+}
+
+#[test]
+fn what_is_more_urgent_is_told_when_it_is_late_although_the_case_was_late_before() {
+    let mut desk = desk();
+    desk.say("reported", "case-1", r#"{"kind":"noise","place":"N3"}"#);
+    desk.pass(61);
+    assert_eq!(desk.alerts(), (1, 0));
+    desk.say("reported", "case-1", r#"{"kind":"lost_child","place":"N3"}"#);
+    desk.pass(6);
+    desk.pass(600);
+    let raised = desk.said("ops.alerts.v1", "raised");
+    let kinds: Vec<_> = raised.iter().map(|data| data.text("kind").unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["noise", "lost_child"], "the urgent does not hide behind the harmless");
+    desk.say("acknowledged", "case-1", "{}");
+    assert_eq!(desk.alerts(), (2, 2), "what was raised is cleared");
+}
+
+#[test]
+fn an_alert_of_a_case_that_became_more_urgent_is_cleared_also_when_somebody_comes_in_time() {
+    let mut desk = desk();
+    desk.say("reported", "case-1", r#"{"kind":"noise","place":"N3"}"#);
+    desk.pass(61);
+    desk.say("reported", "case-1", r#"{"kind":"lost_child","place":"N3"}"#);
+    desk.say("acknowledged", "case-1", "{}");
+    desk.pass(600);
+    assert_eq!(desk.alerts(), (1, 1));
+}
+
+#[test]
+fn a_case_that_became_another_takes_no_more_reports_of_what_it_was() {
+    let mut desk = desk();
+    desk.say("reported", "case-1", r#"{"kind":"noise","place":"N3"}"#);
+    desk.say("reported", "case-1", r#"{"kind":"lost_child","place":"N9"}"#);
+    let noise = desk.file("noise", "N3");
+    desk.work();
+    assert!(noise.case != key("case-1") && !noise.known && noise.unit == "patrol", "{noise:?}");
+    assert_eq!(desk.case(&noise.case).kind, "noise");
+    assert_eq!(desk.file("lost_child", "N9").case, key("case-1"));
+    assert_eq!(desk.file("noise", "N3").case, noise.case);
+}
+
+#[test]
+fn places_that_differ_by_a_sign_are_two_cases() {
+    let mut desk = desk();
+    for (one, other) in [
+        ("Floor 1", "Floor -1"),
+        ("Floor 1", "Floor −1"),
+        ("Stall 🍜", "Stall 🍺"),
+        ("Row A+", "Row A"),
+        ("ส้ม 1", "สม 1"),
+    ] {
+        let (one, other) = (desk.file("noise", one).case, desk.file("noise", other).case);
+        assert_ne!(one, other);
+    }
+    for (one, other) in [
+        ("Row 5 - stall 2", "row 5, stall 2"),
+        ("N\u{200b}3", "N3"),
+        ("N3.", "n3"),
+        ("N3（東）", "N3 (東)"),
+        ("A・B", "A B"),
+    ] {
+        let (one, other) = (desk.file("music", one).case, desk.file("music", other).case);
+        assert_eq!(one, other);
+    }
+}
+
+#[test]
+fn what_cannot_be_seen_is_no_place() {
+    for place in ["\u{200b}", "\u{202e}\u{2066}", "\u{0}", "\u{feff}"] {
+        assert_eq!(
+            Form::read("noise", place, None, None),
+            Err(FormProblem::Member("place", 64)),
+            "{place:?}"
+        );
+    }
+    let form = |place| Form::read("noise", place, Some("a\u{7}b"), None).unwrap();
+    let masked = Form::read("noise", "N3", Some("０９１２３４５６７８, 09\u{200b}12345678"), None).unwrap();
+    assert_eq!(masked, Form::read("noise", "N3", Some("[phone], [phone]"), None).unwrap());
+    assert_eq!(form("N\u{202e}3"), Form::read("noise", "N3", Some("ab"), None).unwrap());
+}
+
+#[test]
+fn a_contact_that_was_corrected_under_the_same_key_is_kept() {
+    let mut desk = desk();
+    let form = |contact| Form::read("noise", "N3", None, Some(contact)).unwrap();
+    let first = desk.try_file(&form("ann, 091"), Some(("10.0.0.1", "k"))).unwrap();
+    desk.work();
+    assert!(desk.try_file(&form("ann, 0912345678"), Some(("10.0.0.1", "k"))).unwrap().replayed);
+    assert_eq!(desk.memory.contacts(&first.case), ["ann, 091", "ann, 0912345678"]);
+    desk.say("resolved", first.case.as_str(), "{}");
+    desk.try_file(&form("ann"), Some(("10.0.0.1", "k"))).unwrap();
+    assert!(desk.memory.contacts(&first.case).is_empty(), "nobody has to be called any more");
+}
+
+#[test]
+fn a_form_of_the_longest_texts_in_any_script_is_taken() {
+    let mut desk = desk();
+    for sign in ["x", "夜", "🍜", "ß", "İ"] {
+        let kind = Form::read(&sign.repeat(20), &sign.repeat(64), Some(&sign.repeat(500)), None).unwrap();
+        let filed = desk.try_file(&kind, None).unwrap();
+        desk.work();
+        assert_eq!(desk.case(&filed.case).place, sign.repeat(64));
+        desk.pass(241);
+    }
+    assert_eq!(desk.alerts().0, 5);
+}
+
+#[test]
+fn a_case_that_begins_again_is_late_once_again() {
+    let mut desk = desk();
+    desk.say("reported", "case-1", r#"{"kind":"noise","place":"N3"}"#);
+    desk.pass(61);
+    desk.say("resolved", "case-1", "{}");
+    assert_eq!(desk.alerts(), (1, 1));
+    desk.say("reported", "case-1", r#"{"kind":"noise","place":"N3"}"#);
+    desk.pass(61);
+    desk.pass(600);
+    assert_eq!(desk.alerts(), (2, 1));
+}

@@ -490,8 +490,13 @@ fn tickets_that_were_sold_elsewhere_count_unless_only_own_ones_do() {
 
 /// Everything said is relayed and the digests are told.
 fn tell_digests(market: &mut Market) {
+    tell_digests_of(market, 0);
+}
+
+/// The same with ids from another beginning.
+fn tell_digests_of(market: &mut Market, mut drawn: u8) {
     market.said();
-    let (mut jitter, mut drawn) = (Jitter::new(1), 0u8);
+    let mut jitter = Jitter::new(1);
     let mut entropy = || {
         drawn += 1;
         [100 + drawn; 10]
@@ -530,4 +535,101 @@ fn a_service_that_reads_the_past_tells_no_old_digests() {
     market.books.hear_gate(&south.principal.device, market.now);
     tell_digests(&mut market);
     assert!(market.heard(&south).is_empty());
+}
+
+#[test]
+fn a_claim_admits_no_ticket_that_was_taken_back_before_it_was_asked() {
+    let (mut market, north) = (Market::new(), gate("gate-n1"));
+    market.later(120_000);
+    market.books.issue(Ticket { revoked: Some((UnixMillis(NOON.0 + 60_000), "resold".into())), ..issued() });
+    let event = scan(&north, 1, 0, None);
+    let claimed = market.claims(&north, id_of(&event), 0).unwrap();
+    assert_eq!(claimed.refused.as_deref(), Some("revoked"), "nobody is inside yet, whenever it was shown");
+    market.send(&north, &event);
+    assert_eq!(market.types_heard(&north), ["gate.auth.v2.refused"]);
+    assert_eq!(market.winner(), None);
+}
+
+#[test]
+fn a_rescan_hides_no_later_double_of_the_same_scanner() {
+    let (mut market, north) = (Market::new(), gate("gate-n1"));
+    market.later(9_000_000);
+    market.send(&north, &scan(&north, 1, 0, Some("admitted")));
+    market.send(&north, &scan(&north, 2, limits::RESCAN_MS / 2, Some("admitted")));
+    assert!(market.alerts("double_admission").is_empty());
+    market.send(&north, &scan(&north, 3, 3_600_000, Some("admitted")));
+    assert_eq!(market.alerts("double_admission").len(), 1, "an hour later it is somebody else");
+    market.send(&north, &scan(&north, 4, 3_700_000, Some("admitted")));
+    assert_eq!(market.alerts("double_admission").len(), 1, "of one device the first is told");
+}
+
+#[test]
+fn a_scanner_that_is_held_before_a_bad_ticket_all_night_raises_one_alert() {
+    let (mut market, north, south) = (Market::new(), gate("gate-n1"), gate("gate-s1"));
+    market.later(9_000_000);
+    market.books.issue(Ticket { revoked: Some((NOON, "resold".into())), ..issued() });
+    for n in 1..50 {
+        market.send(&north, &old_scan(&north, n, n * 1_000));
+    }
+    assert_eq!(market.alerts("admitted_invalid").len(), 1);
+    market.send(&south, &old_scan(&south, 60, 60_000));
+    assert_eq!(market.alerts("admitted_invalid").len(), 2, "another device let in as well");
+}
+
+#[test]
+fn an_attempt_that_was_refused_hides_no_later_double_of_the_same_scanner() {
+    let (mut market, north, south) = (Market::new(), gate("gate-n1"), gate("gate-s1"));
+    market.later(900_000);
+    market.send(&north, &scan(&north, 1, 0, Some("admitted")));
+    market.send(&south, &scan(&south, 2, 5_000, None));
+    assert_eq!(market.alerts("double_admission").len(), 1);
+    market.send(&south, &scan(&south, 3, 60_000, Some("admitted")));
+    assert_eq!(market.alerts("double_admission").len(), 2, "now somebody walked in");
+    market.send(&south, &scan(&south, 4, 90_000, Some("admitted")));
+    assert_eq!(market.alerts("double_admission").len(), 2);
+}
+
+#[test]
+fn a_claim_after_its_event_stands_for_the_same_gate() {
+    let (mut market, north) = (Market::new(), gate("gate-n1"));
+    let event = scan(&north, 1, 0, Some("admitted"));
+    market.send(&north, &event);
+    let request = Request {
+        principal: north.principal.clone(),
+        received: market.now,
+        sent_at: Some(market.now),
+        window_ms: 0,
+    };
+    let asked =
+        Claim { request, ticket: key("t-1"), event: id_of(&event), gate: "gate-w9".into(), scanned_at: None };
+    let answered = claim(&mut market.books, &market.city, &asked, &mut || [7; 10]).unwrap();
+    assert_eq!(answered.map(|answered| answered.claimed), Err(ClaimChanged));
+}
+
+#[test]
+fn gates_hear_a_digest_once_also_when_the_admission_moved_before_it_was_told() {
+    let (mut market, north, south, west) = (Market::new(), gate("gate-n1"), gate("gate-s1"), gate("gate-w1"));
+    market.later(9_000);
+    market.books.hear_gate(&west.principal.device, market.now);
+    market.send(&north, &scan(&north, 1, 5_000, Some("admitted")));
+    market.send(&south, &scan(&south, 2, 1_000, Some("admitted")));
+    tell_digests(&mut market);
+    let heard = market.heard(&west);
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert_eq!(heard[0].1.text("gateId"), Some("gate-s1"));
+}
+
+#[test]
+fn other_gates_hear_that_a_ticket_they_took_for_used_is_free_again() {
+    let (mut market, north, west) = (Market::new(), gate("gate-n1"), gate("gate-w1"));
+    market.books.hear_gate(&west.principal.device, market.now);
+    let event = scan(&north, 1, 0, Some("refused"));
+    market.claims(&north, id_of(&event), 0).unwrap();
+    tell_digests(&mut market);
+    market.send(&north, &event);
+    tell_digests_of(&mut market, 50);
+    assert_eq!(market.types_heard(&west), ["gate.seen.v1.admitted", "gate.seen.v1.freed"]);
+    market.send(&north, &scan(&north, 2, 0, Some("refused")));
+    tell_digests_of(&mut market, 60);
+    assert_eq!(market.heard(&west).len(), 2, "a refusal alone frees nothing");
 }

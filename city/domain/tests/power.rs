@@ -51,7 +51,7 @@ impl Street {
         self.stalls.iter().filter(|stall| stall.2).map(|stall| stall.1).sum()
     }
 
-    fn say(&mut self, device: &str, data: &str) {
+    fn say(&mut self, device: &str, data: &str) -> Message {
         self.minted += 1;
         let mut entropy = [0; 10];
         entropy[2..].copy_from_slice(&self.minted.to_be_bytes());
@@ -59,7 +59,30 @@ impl Street {
         let body = format!(
             r#"{{"specversion":"1.0","id":"{id}","source":"conch://device/{device}/life","type":"ops.power.v1.load_reported","partitionkey":"c4","data":{data}}}"#
         );
-        self.memory.put_outgoing(&Message::read(body).unwrap()).unwrap();
+        let message = Message::read(body).unwrap();
+        self.memory.put_outgoing(&message).unwrap();
+        message
+    }
+
+    /// What a device says now of a load it measured some time ago, as after its link came back.
+    fn say_late(&mut self, device: &str, watts: u64, ago_ms: u64) {
+        let message = self.say(device, &format!(r#"{{"watts":{watts}}}"#));
+        let (device, envelope) = (Device::parse(device).unwrap(), message.envelope().unwrap());
+        let kept = city_domain::Kept {
+            source: message.source,
+            id: message.id,
+            device,
+            topic: message.topic,
+            kind: message.kind,
+            key: message.key,
+            intent: envelope.intent,
+            sequence: None,
+            device_time: None,
+            corrected: UnixMillis(self.now - ago_ms),
+            received: UnixMillis(self.now),
+            body: message.body,
+        };
+        self.memory.put_event(&kept).unwrap();
     }
 
     fn report(&mut self, place: usize) {
@@ -265,4 +288,33 @@ fn for_a_stall_that_does_not_obey_others_go_off() {
     }
     let loads = street.memory.loads(&conch::event::Key::parse("c4").unwrap()).unwrap();
     assert_eq!(loads.iter().filter(|load| load.shed_at.is_some()).count(), 4, "all were told");
+}
+
+/// An hour without a link, in which the fryer was hot for a while.
+#[test]
+fn what_a_stall_drew_before_its_link_came_back_switches_nobody() {
+    let mut street = Street::new(&[("fridge", 3_000), ("lights", 2_000)], PLAN);
+    street.pass(1);
+    for minute in (20..60).rev() {
+        street.say_late("fryer", 8_000, minute * 60_000);
+    }
+    street.say_late("fryer", 0, 1_000);
+    street.turn();
+    street.listen();
+    assert_eq!((street.on().len(), street.switches), (2, 0));
+}
+
+#[test]
+fn an_earlier_load_that_arrives_later_counts_for_nothing() {
+    let mut street = Street::new(&[("fridge", 3_000), ("lights", 2_000)], PLAN);
+    street.pass(1);
+    street.say_late("fryer", 100, 5_000);
+    street.say_late("fryer", 8_000, 30_000);
+    street.turn();
+    street.listen();
+    assert_eq!((street.on().len(), street.switches), (2, 0), "the meter's word was later than the stall's");
+    street.say_late("fryer", 8_000, 0);
+    street.turn();
+    street.listen();
+    assert_eq!(street.switches, 1, "the lights hear of it");
 }

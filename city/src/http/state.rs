@@ -32,6 +32,7 @@ pub(crate) struct App {
     /// Public forms, and questions about their cases.
     pub(crate) forms: Throttle,
     pub(crate) case_questions: Throttle,
+    pub(crate) claims: Throttle<Device>,
     /// Who takes care of which report.
     pub(crate) rules: Arc<Rules>,
     /// The circuits.

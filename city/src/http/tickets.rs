@@ -121,6 +121,11 @@ async fn take(
         return Err(Trouble::new(StatusCode::FORBIDDEN, "gates-only", "Only gates and ops claim tickets")
             .detail("enrol the device with the role gate"));
     }
+    app.claims.take(principal.device.clone(), clock::now()).map_err(|wait_s| {
+        Trouble::new(StatusCode::TOO_MANY_REQUESTS, "too-many-claims", "Too many claims of this device")
+            .detail("nothing was decided; the gate's own rules hold meanwhile, and its scans are taken")
+            .retry_after_s(wait_s)
+    })?;
     let ticket = key.ok().and_then(|Path(text)| Key::parse(&text).ok()).ok_or_else(|| {
         bad_request("bad-key", "This cannot be a ticket's id")
             .detail("a key is 1 to 128 printable ASCII characters and no personal data")

@@ -308,6 +308,7 @@ pub(super) const ROUTES: &[Route] = &[
                 (400, &["idempotency-key-missing", "idempotency-key-malformed", "bad-key"]),
                 (403, &["gates-only"]),
                 (422, &["payload-changed"]),
+                (429, &["too-many-claims"]),
                 (503, &["overloaded"]),
             ],
             SMALL_BODY,

@@ -112,6 +112,7 @@ pub(super) const ADMISSION: &str = "SELECT ticket, event, device, gate, at FROM 
 /// Reads a scan from a row of these columns.
 pub(super) fn read_scan(row: &Row<'_>) -> rusqlite::Result<Scan> {
     let flaw = row.get_ref(6)?.as_str_or_null()?;
+    let inside = row.get::<_, i64>(7)? == 1;
     Ok(Scan {
         ticket: Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?,
         event: EventId::from_bytes(row.get(1)?),
@@ -120,10 +121,11 @@ pub(super) fn read_scan(row: &Row<'_>) -> rusqlite::Result<Scan> {
         result: ScanResult::parse(row.get_ref(4)?.as_str()?).ok_or_else(|| strange(4, "not a result"))?,
         at: UnixMillis(whole(row, 5)?),
         flaw: flaw.map(|word| Flaw::parse(word).ok_or_else(|| strange(6, "not a flaw"))).transpose()?,
+        inside,
     })
 }
 
-pub(super) const SCANS: &str = "SELECT ticket, event, device, gate, result, at, flaw FROM scans";
+pub(super) const SCANS: &str = "SELECT ticket, event, device, gate, result, at, flaw, inside FROM scans";
 
 /// Reads an issued ticket from a row of these columns.
 pub(super) fn read_ticket(row: &Row<'_>) -> rusqlite::Result<Ticket> {
@@ -291,6 +293,14 @@ impl Tx for SqlTx<'_> {
         )
     }
 
+    fn happened(&mut self, source: &str, id: EventId) -> Result<Option<UnixMillis>, Fault> {
+        self.find(
+            "SELECT corrected FROM events WHERE source = ?1 AND id = ?2",
+            params![source, id.to_bytes()],
+            |row| Ok(UnixMillis(whole(row, 0)?)),
+        )
+    }
+
     fn put_refusal(&mut self, device: &Device, id: EventId, code: &str, at: UnixMillis) -> Result<(), Fault> {
         self.write(
             "INSERT OR IGNORE INTO refusals (device, id, code, at) VALUES (?1, ?2, ?3, ?4)",
@@ -401,8 +411,8 @@ impl Tx for SqlTx<'_> {
 
     fn put_scan(&mut self, scan: &Scan) -> Result<(), Fault> {
         self.write(
-            "INSERT INTO scans (ticket, position, event, device, gate, result, at, flaw)
-             VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM scans WHERE ticket = ?1), ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO scans (ticket, position, event, device, gate, result, at, flaw, inside)
+             VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM scans WHERE ticket = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 scan.ticket.as_str(),
                 scan.event.to_bytes(),
@@ -411,6 +421,7 @@ impl Tx for SqlTx<'_> {
                 scan.result.as_str(),
                 int(scan.at.0),
                 scan.flaw.map(Flaw::as_str),
+                scan.inside,
             ],
         )
     }
@@ -422,7 +433,7 @@ impl Tx for SqlTx<'_> {
 
     fn change_scan(&mut self, scan: &Scan) -> Result<(), Fault> {
         self.change_one(
-            "UPDATE scans SET ticket = ?3, gate = ?4, result = ?5, at = ?6, flaw = ?7, position = CASE ticket WHEN ?3
+            "UPDATE scans SET ticket = ?3, gate = ?4, result = ?5, at = ?6, flaw = ?7, inside = ?8, position = CASE ticket WHEN ?3
                THEN position ELSE (SELECT coalesce(max(position), 0) + 1 FROM scans WHERE ticket = ?3) END
              WHERE device = ?1 AND event = ?2",
             params![
@@ -433,6 +444,7 @@ impl Tx for SqlTx<'_> {
                 scan.result.as_str(),
                 int(scan.at.0),
                 scan.flaw.map(Flaw::as_str),
+                scan.inside,
             ],
         )
     }
@@ -443,13 +455,13 @@ impl Tx for SqlTx<'_> {
         self.find(&sql, [ticket.as_str()], read_scan)
     }
 
-    fn has_duplicate(&mut self, scan: &Scan) -> Result<bool, Fault> {
-        let found = self.find(
-            "SELECT 1 FROM scans WHERE ticket = ?1 AND device = ?2 AND event <> ?3 AND result = 'duplicate' LIMIT 1",
-            params![scan.ticket.as_str(), scan.device.as_str(), scan.event.to_bytes()],
-            |_| Ok(()),
-        )?;
-        Ok(found.is_some())
+    fn beside(&mut self, scan: &Scan, limit: usize) -> Result<Vec<Scan>, Fault> {
+        let sql = format!(
+            "{SCANS} WHERE ticket = ?1 AND device = ?2 AND event <> ?3 AND result <> 'refused' ORDER BY at DESC, event DESC LIMIT ?4"
+        );
+        let values =
+            params![scan.ticket.as_str(), scan.device.as_str(), scan.event.to_bytes(), int(limit as u64)];
+        self.list(&sql, values, read_scan)
     }
 
     fn ticket(&mut self, key: &Key) -> Result<Option<Ticket>, Fault> {
@@ -489,7 +501,7 @@ impl Tx for SqlTx<'_> {
 
     fn put_digest(&mut self, ticket: &Key, until: UnixMillis) -> Result<(), Fault> {
         self.write(
-            "INSERT INTO digests (ticket, until) VALUES (?1, ?2)",
+            "INSERT INTO digests (ticket, until) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM digests WHERE ticket = ?1)",
             params![ticket.as_str(), int(until.0)],
         )
     }

@@ -122,3 +122,26 @@ fn the_help_of_a_city_with_a_file_shows_no_secret() {
     assert!(!help.contains("a-secret") && !help.contains("another\""), "{help}");
     std::fs::remove_dir_all(root).unwrap();
 }
+
+#[test]
+fn an_empty_variable_is_one_that_was_left_out() {
+    let root = Town::ground();
+    let mut command = serve(&root, "data = \"data\"\nlisten = \"127.0.0.1:0\"\nacquirer-simulated = \"\"");
+    for variable in ["CITY_ALERTS_WEBHOOK", "CITY_ACQUIRER", "CITY_CAPACITY", "CITY_DEV"] {
+        command.env(variable, "");
+    }
+    let town = Town::launch(root, command);
+    let log = town.log();
+    assert!(log.contains("acquirer-simulated= (file)") && !log.contains("acquirer=set"), "{log}");
+    assert!(!log.contains("alerts-webhook="), "{log}");
+}
+
+#[test]
+fn a_variable_wins_over_what_excludes_it_in_the_file_and_stays_a_secret() {
+    let root = Town::ground();
+    let mut command = serve(&root, "data = \"data\"\nlisten = \"127.0.0.1:0\"\nacquirer-simulated = \"\"");
+    command.env("CITY_ACQUIRER", "http://127.0.0.1:9/a-secret");
+    let log = Town::launch(root, command).log();
+    assert!(log.contains("acquirer=set (environment)") && !log.contains("acquirer-simulated="), "{log}");
+    assert!(!log.contains("a-secret"), "{log}");
+}

@@ -125,3 +125,17 @@ fn a_device_speaks_for_itself_and_on_topics_of_its_role() {
     assert_eq!(ask(&till, word).problem(), "bad-request");
     assert_eq!(town.ask("GET", "/v1/directory", &[], "").status, 401);
 }
+
+#[test]
+fn a_device_with_another_role_serves_no_more_what_it_served_before() {
+    let town = Town::open();
+    let (till, other) = (town.enrol("till-1", Role::Vendor), town.enrol("till-2", Role::Vendor));
+    let body = json!({ "topics": ["pay.>"], "performatives": ["request"], "leaseS": 86_400 });
+    assert_eq!(till.ask("POST", "/v1/directory", &[JSON], &body.to_string()).status, 200);
+    let agents = || other.get("/v1/directory?topic=pay.help.v1").json()["agents"].as_array().unwrap().len();
+    assert_eq!(agents(), 1);
+    town.enrol("till-1", Role::Vendor);
+    assert_eq!(agents(), 1, "the same device, the same business");
+    town.enrol("till-1", Role::Gate);
+    assert_eq!(agents(), 0);
+}

@@ -1,7 +1,7 @@
 //! Tickets at gates over HTTP: double admissions, claims, digests.
 
 use crate::town::{Answer, Caller, Event, Town, altered};
-use city_domain::{Role, digest};
+use city_domain::{Role, digest, limits};
 use conch::event::{Emit, Key};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -379,4 +379,24 @@ fn after_an_evening_in_any_order_every_admission_is_its_tickets_earliest_scan() 
     assert_eq!(town.count("SELECT count(*) FROM admissions"), admitted);
     assert_eq!(town.count("SELECT count(*) FROM scans WHERE result = 'admitted'"), admitted);
     assert_eq!(town.count("SELECT count(*) FROM dead_letters"), 0);
+}
+
+#[test]
+fn a_gate_that_hammers_claims_is_told_when_to_come_back_and_others_are_not() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    let mut asked = 0;
+    let turned_away = loop {
+        let answer = claim(&north, &format!("t-{asked}"), "n1", &crate::town::some_id());
+        if answer.status != 200 {
+            break answer;
+        }
+        asked += 1;
+        assert!(asked < 5_000, "nobody says stop");
+    };
+    assert!(asked >= u64::from(limits::CLAIMS_PER_MIN), "{asked}");
+    assert_eq!((turned_away.status, turned_away.problem().as_str()), (429, "too-many-claims"));
+    assert!(turned_away.header("retry-after").is_some());
+    assert_eq!(claim(&south, "t-s", "s1", &crate::town::some_id()).json()["decision"], "admit");
+    assert_eq!(north.send(&let_in(&north, "t-x", "n1")).verdicts(), ["accepted"], "scans are taken");
 }
