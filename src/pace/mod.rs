@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn the_ladder_doubles_to_its_cap_and_never_beyond() {
-        let ladder: Vec<u64> = (1..=9).map(|failures| ladder_ms(Watched::Visible).ceiling(failures)).collect();
+        let ladder: Vec<u64> =
+            (1..=9).map(|failures| ladder_ms(Watched::Visible).ceiling(failures)).collect();
         assert_eq!(ladder, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]);
         assert_eq!(ladder_ms(Watched::Hidden).ceiling(10), 300_000);
         assert_eq!(ladder_ms(Watched::Hidden).ceiling(u32::MAX), 300_000);

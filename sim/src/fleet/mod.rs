@@ -7,8 +7,11 @@
 mod backoff;
 mod contention;
 mod edge;
+mod page;
+mod plot;
 mod storm;
 
 pub use backoff::Backoff;
 pub use contention::{Contended, Contention, ORIGINAL, TOLERANCE, contend};
+pub use page::{Report, report};
 pub use storm::{Bound, Knows, Outcome, Policy, Storm};

@@ -149,7 +149,7 @@ impl Storm {
 
     /// Runs it.
     pub fn run(self, policy: Policy) -> Outcome {
-        Run::new(self, policy).to_its_end()
+        Run::new(self, policy).finish()
     }
 }
 
@@ -355,7 +355,7 @@ impl Run {
         self.coming.push(Reverse((at_us, self.planned, device, what)));
     }
 
-    fn to_its_end(mut self) -> Outcome {
+    fn finish(mut self) -> Outcome {
         let until = START_US + PATIENCE * u64::from(self.storm.span_s) * 1_000_000;
         let requests_max = REQUESTS_PER_EVENT_MAX * self.storm.devices();
         while let Some(Reverse((now, _, device, what))) = self.coming.pop() {
