@@ -10,6 +10,7 @@ pub mod bug;
 pub mod city;
 pub mod device;
 pub mod disk;
+pub mod fleet;
 mod hands;
 pub mod ledgers;
 mod market;

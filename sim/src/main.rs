@@ -2,13 +2,28 @@
 //!
 //! `cargo run -p sim -- --seed 7` replays; `cargo run --release -p sim -- --seeds 10000` explores and stops at the
 //! first broken promise, which `--shrink 300` makes smaller first. `--net 0` and the like lower one kind of trouble.
+//!
+//! `cargo run --release -p sim -- storm` measures a fleet that comes back and prints the page about it; `--out docs` also
+//! writes it with its plot.
 
 use sim::{Plan, Report, TROUBLES, run};
+use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS] [--<trouble> 0-10] [--shrink RUNS]";
+const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS] [--<trouble> 0-10] [--shrink RUNS]
+       sim storm [--out FOLDER]";
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["storm"] => return storm(None),
+        ["storm", "--out", folder] => return storm(Some(Path::new(folder))),
+        ["storm", ..] => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+        _ => {}
+    }
     match options() {
         Ok(options) => explore(options),
         Err(problem) => {
@@ -16,6 +31,26 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Fails when a bound does not hold, and then writes nothing.
+fn storm(folder: Option<&Path>) -> ExitCode {
+    let measured = sim::fleet::report(|part| eprintln!("sim: {part}"));
+    print!("{}", measured.page);
+    for broken in &measured.broken {
+        eprintln!("sim: {broken}");
+    }
+    if !measured.broken.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    let Some(folder) = folder else { return ExitCode::SUCCESS };
+    for (name, text) in [("storm.md", measured.page), ("storm.svg", measured.plot)] {
+        if let Err(problem) = std::fs::write(folder.join(name), text) {
+            eprintln!("sim: cannot write {}: {problem}", folder.join(name).display());
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 struct Options {

@@ -53,6 +53,8 @@ and the parts of them
                     fail where they differ or break a release.
   size              What a browser downloads, gzipped, against its limit.
   story             The night of a market against the real city, told as it happens; fails when a promise broke.
+  storm             Ten thousand devices that come back at once, against what cannot be done better: writes docs/storm.md and
+                    its plot; fails when a bound does not hold.
   bench city        How fast the city takes events in, beside what disk and loopback of this machine allow.
   proof             The long rounds: a city killed fifty times under payments, thousands of drawn histories.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
@@ -72,6 +74,7 @@ enum Wish {
     Pack,
     Size,
     Story,
+    Storm,
     Proof,
     Bench,
     Help,
@@ -99,6 +102,7 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Pack => pack::run(&place)?,
         Wish::Size => size::weigh(&place)?,
         Wish::Story => proof::story(&place)?,
+        Wish::Storm => proof::storm(&place)?,
         Wish::Bench => proof::bench(&place)?,
         Wish::Proof => {
             let mut report = Report::new();
@@ -141,6 +145,7 @@ impl Wish {
             "pack" => Self::Pack,
             "size" => Self::Size,
             "story" => Self::Story,
+            "storm" => Self::Storm,
             "proof" => Self::Proof,
             "bench" => match words.next().as_deref() {
                 Some("city") => Self::Bench,

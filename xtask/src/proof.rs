@@ -51,6 +51,14 @@ pub(crate) fn story(place: &Place) -> Result<(), Fault> {
     ]))
 }
 
+/// A fleet that comes back, measured; fails when it costs more than it may.
+pub(crate) fn storm(place: &Place) -> Result<(), Fault> {
+    let words = ["run", "--quiet", "--release", "--package", "sim", "--", "storm", "--out"];
+    let mut command = place.cargo(&words);
+    command.arg(place.root.join("docs"));
+    child::run(command)
+}
+
 /// How fast the city is, beside its machine. Figures, no verdict.
 pub(crate) fn bench(place: &Place) -> Result<(), Fault> {
     child::run(place.cargo(&["bench", "--quiet", "--package", "city", "--bench", "city"]))

@@ -14,7 +14,7 @@
 use crate::limits::{RETRY_BASE_MS, RETRY_CAP_MS, TRIES_MAX};
 use crate::tx::Fault;
 use conch::event::UnixMillis;
-use conch::pace::Jitter;
+use conch::pace::{Jitter, Ladder};
 
 /// Why a handler did not do it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,12 +68,8 @@ pub fn after_failure(tries: u32, hopeless: bool, now: UnixMillis, jitter: &mut J
     if hopeless || tries >= TRIES_MAX {
         return Next::Dead;
     }
-    let ceiling = ceiling_ms(tries);
-    Next::Wait(UnixMillis(now.0 + ceiling / 2 + jitter.up_to(ceiling / 2)))
-}
-
-fn ceiling_ms(tries: u32) -> u64 {
-    RETRY_BASE_MS.checked_shl(tries.min(32)).unwrap_or(u64::MAX).min(RETRY_CAP_MS)
+    let ladder = Ladder { first: 2 * RETRY_BASE_MS, cap: RETRY_CAP_MS };
+    Next::Wait(UnixMillis(now.0 + ladder.equal(tries, jitter)))
 }
 
 #[cfg(test)]
