@@ -59,9 +59,12 @@ pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
 }
 
 /// A time in UTC from year, month and day and from hour, minute and second; a leap second is the second before it.
-/// None when there is no such time, or it was before 1970.
+/// None when there is no such time, or its year is none from 1970 to 9999.
 pub fn of_parts([year, month, day]: [u64; 3], [hour, minute, second]: [u64; 3]) -> Option<UnixMillis> {
-    let is_day = year >= 1970 && (1..=12).contains(&month) && day >= 1 && day <= month_days(year, month);
+    let is_day = (1970..=9_999).contains(&year)
+        && (1..=12).contains(&month)
+        && day >= 1
+        && day <= month_days(year, month);
     if !is_day || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
