@@ -37,9 +37,9 @@ pub fn http_date(value: &str) -> Option<UnixMillis> {
     time::of_parts([number(year)?, month, number(day)?], time)
 }
 
-/// Digits and nothing else.
+/// As many digits as a year has at most, and nothing else.
 fn number(text: &str) -> Option<u64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+    if text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]
