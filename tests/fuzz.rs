@@ -292,13 +292,15 @@ fn json_is_read_as_others_read_it_and_written_as_it_was_read() {
         let mut all = Vec::new();
         numbers(&value, &mut all);
         for number in all {
-            let (double, value) = (number.parse::<f64>().unwrap(), Json::Number(number));
+            let (length, double) = (number.len(), number.parse::<f64>().unwrap());
+            let value = Json::Number(number);
             match value.as_whole() {
                 Some(whole) => assert!(whole <= SAFE_INTEGER_MAX && double == whole as f64, "{value:?}"),
-                None => assert!(
-                    value.is_inexact() || double <= 0.0 || double.fract() != 0.0 || double.abs() > 1e15,
-                    "{value:?}"
-                ),
+                // Longer ones lie between doubles.
+                None if length > 15 => {}
+                None => {
+                    assert!(value.is_inexact() || double <= 0.0 || double.fract() != 0.0, "{value:?}");
+                }
             }
         }
     });
@@ -496,10 +498,12 @@ fn masking_is_done_once_adds_little_and_leaves_no_whole_token() {
         assert!(once.as_text().unwrap().len() <= 2 * text.len());
         let mut twice = once.clone();
         assert!(!pii::mask(&mut twice, &[]) && twice == once);
-        assert!(once.as_text().unwrap().split([' ', ',', ';', '\n', '\t']).all(|token| {
-            let bare = token.trim_end_matches('.');
-            bare.contains(['-', '_', ':', '/', '|', '.', '#', '=']) || pii::in_name(bare).is_none()
-        }));
+        for token in once.as_text().unwrap().split([' ', ',', ';', '\n', '\t']) {
+            assert!(
+                !pii::mask(&mut Json::Text(token.trim_end_matches('.').into()), &[]),
+                "{token:?} is left"
+            );
+        }
         // A name is either refused, or the same text again.
         if let Ok(key) = Key::parse(text) {
             assert!(key.as_str() == text && pii::in_name(text).is_none());

@@ -54,7 +54,8 @@ and the parts of them
   size              What a browser downloads, gzipped, against its limit.
   story             The night of a market against the real city, told as it happens; fails when a promise broke.
   bench city        How fast the city takes events in, beside what disk and loopback of this machine allow.
-  proof             The long rounds: a city killed fifty times under payments, thousands of drawn histories.
+  proof             The long rounds: a city killed fifty times under payments, thousands of drawn histories, hundreds of
+                    thousands of changed texts before every reader.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
 Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.
