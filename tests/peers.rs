@@ -716,3 +716,69 @@ mod redux_offline {
         assert_eq!(desk.settled.len(), 3);
     }
 }
+
+mod the_page {
+    use std::path::Path;
+
+    /// The parts of a row that stand in backticks.
+    fn quoted(cell: &str) -> Vec<&str> {
+        cell.split('`').skip(1).step_by(2).collect()
+    }
+
+    fn read(path: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Pairs of a test and the file it stands in.
+    fn tests(cell: &str) -> Vec<(&str, &str)> {
+        let named = cell.split("` in `").count() - 1;
+        let quoted = quoted(cell);
+        let pairs: Vec<_> = quoted
+            .windows(2)
+            .filter(|pair| cell.contains(&format!("`{}` in `{}`", pair[0], pair[1])))
+            .map(|pair| (pair[0], pair[1]))
+            .collect();
+        assert_eq!(pairs.len(), named, "{cell}");
+        pairs
+    }
+
+    #[test]
+    fn every_row_says_which_test_holds_it_or_why_it_does_not_apply() {
+        let page = read("docs/peers.md");
+        let rows: Vec<Vec<&str>> = page
+            .lines()
+            .filter(|line| line.starts_with('|') && !line.starts_with("|---"))
+            .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+            .filter(|row: &Vec<&str>| row[0] != "behaviour")
+            .collect();
+        assert!(rows.len() > 80, "{}", rows.len());
+        let mut named = Vec::new();
+        for row in &rows {
+            let [behaviour, here] = row[..] else { panic!("two cells a row: {row:?}") };
+            assert!(behaviour.split_whitespace().count() >= 3, "{row:?}");
+            let tests = tests(here);
+            match here.strip_prefix("does not apply: ") {
+                Some(why) => assert!(why.split_whitespace().count() >= 8, "{row:?}"),
+                None => assert!(!tests.is_empty(), "{row:?}"),
+            }
+            for (test, file) in tests {
+                let written =
+                    if file.ends_with(".rs") { format!("fn {test}(") } else { format!("(\"{test}\"") };
+                assert!(read(file).contains(&written), "{test} is not in {file}");
+                named.push(test);
+            }
+        }
+        let own = read("tests/peers.rs");
+        let own: Vec<&str> = own
+            .split("#[test]\n")
+            .skip(1)
+            .filter_map(|rest| rest.trim_start().strip_prefix("fn ")?.split('(').next())
+            .filter(|name| *name != "every_row_says_which_test_holds_it_or_why_it_does_not_apply")
+            .collect();
+        assert!(own.len() > 25, "{own:?}");
+        for test in own {
+            assert!(named.contains(&test), "{test} has no row");
+        }
+    }
+}
