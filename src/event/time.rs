@@ -23,10 +23,7 @@ pub fn to_rfc3339(at: UnixMillis) -> String {
 /// 1970 to 9999 is refused.
 pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
     let bytes = text.as_bytes();
-    let number = |from: usize, to: usize| -> Option<u64> {
-        let part = text.get(from..to)?;
-        if part.bytes().all(|byte| byte.is_ascii_digit()) { part.parse().ok() } else { None }
-    };
+    let number = |from, to| number(text, from, to);
     let is = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
     if !(is(4, b"-") && is(7, b"-") && is(10, b"Tt") && is(13, b":") && is(16, b":")) {
         return None;
@@ -59,6 +56,12 @@ pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
     let offset = offset_hour * 3_600_000 + offset_minute * 60_000;
     let utc = if is(at, b"+") { local.checked_sub(offset)? } else { local + offset };
     (utc < YEAR_10000_MS).then_some(UnixMillis(utc))
+}
+
+/// The number that stands from one byte to another, if digits alone stand there.
+pub(crate) fn number(text: &str, from: usize, to: usize) -> Option<u64> {
+    let part = text.get(from..to)?;
+    if part.bytes().all(|byte| byte.is_ascii_digit()) { part.parse().ok() } else { None }
 }
 
 /// A time in UTC from year, month and day and from hour, minute and second; a leap second is the second before it.
