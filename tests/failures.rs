@@ -11,7 +11,7 @@
 mod desk;
 
 use conch::event::json::Json;
-use conch::event::{Device, Emit, EventId, Identity, UnixMillis};
+use conch::event::{Device, Emit, Identity, UnixMillis};
 use conch::outbox::Engine;
 use conch::outbox::engine::{EmitFault, Final, Input, Notice, Output, Ticket, WhyNotSending};
 use conch::outbox::port::{Opened, StoreFault};
