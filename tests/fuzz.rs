@@ -587,6 +587,23 @@ fn the_city_judges_any_body_once_and_says_the_same_again() {
     });
 }
 
+/// Changes of what nobody takes would never get far.
+#[test]
+fn every_seed_of_an_event_is_taken_from_somebody() {
+    let device = Device::parse("till-1").unwrap();
+    for seed in corpus("events") {
+        let taken = [Role::Vendor, Role::Gate, Role::Ops].into_iter().any(|role| {
+            let principal = Principal { device: device.clone(), role };
+            let examined = Examined::read(&Json::parse(&seed).unwrap(), &principal).unwrap();
+            let request = Request { principal, received: NOW, sent_at: Some(NOW), window_ms: 0 };
+            let city = City { id: id(0x99) };
+            let judged = ingest(&mut Memory::default(), &city, &request, &examined, &mut || [1; 10]);
+            judged.unwrap().verdict.word == VerdictWord::Accepted
+        });
+        assert!(taken, "{seed}");
+    }
+}
+
 /// Texts as large as they may be, made to cost as much as they can.
 #[test]
 fn the_largest_texts_are_read_and_judged_in_time() {
