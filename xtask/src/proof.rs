@@ -26,7 +26,7 @@ const LONG: &[Long] = &[
     Long {
         name: "fuzz",
         arguments: &["test", "-p", "conch", "--test", "fuzz"],
-        settings: &[("PROPTEST_CASES", "200000")],
+        settings: &[("PROPTEST_CASES", "100000")],
     },
     Long {
         name: "ticket codes",
