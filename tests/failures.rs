@@ -11,7 +11,7 @@
 mod desk;
 
 use conch::event::json::Json;
-use conch::event::{Device, Emit, EventId, Identity, UnixMillis};
+use conch::event::{Device, Emit, Identity, UnixMillis};
 use conch::outbox::Engine;
 use conch::outbox::engine::{EmitFault, Final, Input, Notice, Output, Ticket, WhyNotSending};
 use conch::outbox::port::{Opened, StoreFault};
@@ -19,57 +19,8 @@ use conch::outbox::record::{DeadReason, Status};
 use conch::outbox::transact::Done;
 use conch::pace::{Link, Now};
 use conch::wire::classify::Reply;
-use desk::{Desk, Sent, at, city, foreign, note, pay, problem, told, verdicts, verdicts_with};
+use desk::{Bank, Desk, Sent, at, city, drain, foreign, note, pay, problem, told, verdicts, verdicts_with};
 use sim::{FORCE_MAX, Force, Plan, Report, Trouble, run};
-use std::collections::BTreeMap;
-
-/// A bank that charges whatever comes under a key it has not seen, and cannot be asked anything.
-#[derive(Default)]
-struct Bank {
-    charged: BTreeMap<String, u32>,
-}
-
-impl Bank {
-    /// Charges what a request carries, event by event.
-    fn take(&mut self, request: &Sent) -> Reply {
-        let events = match Json::parse(&request.body).unwrap() {
-            Json::Array(list) => list,
-            single => vec![single],
-        };
-        let mut words = Vec::new();
-        for event in events {
-            let key = event.get("idempotencykey").and_then(Json::as_text).unwrap().to_owned();
-            let id = EventId::parse(event.get("id").and_then(Json::as_text).unwrap()).unwrap();
-            let known = self.charged.contains_key(&key);
-            if !known {
-                self.charged.insert(key, 1);
-            }
-            words.push((id, if known { "duplicate" } else { "accepted" }));
-        }
-        verdicts_with(&words)
-    }
-}
-
-/// Takes requests until none comes and time makes none come, answering each as the closure says.
-fn drain(desk: &mut Desk, mut answer: impl FnMut(&Sent) -> Reply) {
-    for _ in 0..2_000 {
-        let Some(request) = desk.take_request() else {
-            if matches!(desk.why(), WhyNotSending::NothingOwed | WhyNotSending::NeedsAttention) {
-                return;
-            }
-            desk.advance(desk.wait_ms());
-            continue;
-        };
-        match request.path.as_str() {
-            "/v1/edge" => desk.offer_to(&request, 10),
-            _ => {
-                let reply = answer(&request);
-                desk.reply(&request, reply);
-            }
-        }
-    }
-    panic!("it never comes to rest: {:?}", desk.snapshot());
-}
 
 /// The world with some kinds of trouble only.
 fn world(troubles: &[Trouble], plan: impl Fn(u64) -> Plan, seeds: u64) -> Report {

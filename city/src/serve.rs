@@ -30,7 +30,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
@@ -243,7 +243,7 @@ async fn listen(
 ) -> Result<(), ServeProblem> {
     let io = |error| ServeProblem::Io("the address cannot be listened on", error);
     let stop = stop_signal().map_err(|error| ServeProblem::Io("signals cannot be heard", error))?;
-    let listener = TcpListener::bind(options.listen).await.map_err(io)?;
+    let listener = bind(options.listen).map_err(io)?;
     let address = listener.local_addr().map_err(io)?;
     announce(options, &app, address);
     let connections = accept(listener, router(app), stop).await;
@@ -254,6 +254,16 @@ async fn listen(
         tracing::warn!("some connections did not end and are cut");
     }
     Ok(())
+}
+
+/// As usual, but with room for a whole market that comes back at once: with the usual 128 places most would be sent away
+/// for a second, and again for three.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A city that was just stopped may be started again at its address.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(limits::CONNECTIONS_WAITING_MAX)
 }
 
 fn announce(options: &ServeOptions, app: &App, address: SocketAddr) {

@@ -150,10 +150,21 @@ fn moment(bytes: &[u8]) -> Option<UnixMillis> {
 mod tests {
     use super::*;
     use conch::event::time;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use serde_json::Value;
 
     /// QR codes in alphanumeric mode at level M (ISO/IEC 18004, table 7): signs in versions 1 to 7.
     const QR_LEVEL_M: [usize; 7] = [20, 38, 61, 90, 122, 154, 178];
+
+    /// Signing takes its time without optimisation; `PROPTEST_CASES` asks for more.
+    fn config() -> ProptestConfig {
+        let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+        if std::env::var_os("PROPTEST_CASES").is_none() {
+            config.cases = 64;
+        }
+        config
+    }
 
     fn secret() -> [u8; 32] {
         std::array::from_fn(|place| place as u8)
@@ -259,6 +270,70 @@ mod tests {
         assert_eq!(minute(UnixMillis(EPOCH_MS + (1 << 24) * MINUTE_MS)), None);
         for class in ["", "Adult", "eleven-char", "票", "a b"] {
             assert!(!is_class(class), "{class}");
+        }
+    }
+
+    fn written() -> impl Strategy<Value = TicketCode> {
+        let moment =
+            || proptest::option::of((1_u64..1 << 24).prop_map(|at| UnixMillis(EPOCH_MS + at * MINUTE_MS)));
+        let parts = (any::<u8>(), any::<Number>(), moment(), moment(), "[a-z0-9-]{1,10}");
+        parts.prop_map(|(key, number, valid_from, valid_until, class)| TicketCode {
+            key,
+            number,
+            valid_from,
+            valid_until,
+            class,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(config())]
+
+        #[test]
+        fn every_code_is_read_as_it_was_signed_and_signed_as_it_was_read(code in written(), secret: [u8; 32]) {
+            let signed = code.sign(&secret);
+            prop_assert!(signed.len() <= TICKET_CODE_CHARS_MAX);
+            let read = TicketCode::verify(&signed, |key| (key == code.key).then(|| public(&secret)));
+            prop_assert_eq!(read.as_ref(), Ok(&code));
+            prop_assert_eq!(read.unwrap().sign(&secret), signed);
+        }
+
+        /// Cut, lengthened, with signs changed, repeated or none of ours: refused, unless it still says the very same.
+        #[test]
+        fn no_text_made_of_a_code_passes_for_another(
+            code in written(),
+            changes in vec((any::<prop::sample::Index>(), 0..4_u8, "[0-9A-Za-z ]|\\PC"), 1..6),
+        ) {
+            let signed = code.sign(&[3; 32]);
+            let mut signs: Vec<char> = signed.chars().collect();
+            for (at, how, sign) in changes {
+                let (at, sign) = (at.index(signs.len() + 1), sign.chars().next().unwrap_or('0'));
+                match how {
+                    0 => signs.truncate(at),
+                    1 => signs.insert(at, sign),
+                    2 if at < signs.len() => signs[at] = sign,
+                    _ => signs.extend_from_within(..at),
+                }
+            }
+            let text: String = signs.into_iter().collect();
+            if let Ok(read) = TicketCode::verify(&text, |_| Some(public(&[3; 32]))) {
+                prop_assert_eq!((read.sign(&[3; 32]), read), (signed, code));
+            }
+        }
+
+        /// Bytes that nobody signed, in the form of a code.
+        #[test]
+        fn any_bytes_are_refused(bytes in vec(any::<u8>(), 0..100), text in "\\PC{0,200}", version: bool) {
+            let mut bytes = bytes;
+            if let (Some(first), true) = (bytes.first_mut(), version) {
+                *first = VERSION;
+            }
+            for text in [base32::encode(&bytes), text] {
+                prop_assert!(verify(&text).is_err());
+                if let Some(number) = Key::parse(&text).ok().and_then(|ticket| number_in(&ticket)) {
+                    prop_assert!(id_of(&number).is_some());
+                }
+            }
         }
     }
 }

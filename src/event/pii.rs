@@ -40,6 +40,9 @@ impl Kind {
     }
 }
 
+/// What stands between the tokens of a text, in either script.
+const BREAKS: &[char] = &[' ', ',', ';', '\n', '\t', '，', '。', '、', '；', '\u{3000}'];
+
 /// Looks for personal data in a key, an id or a correlation id.
 pub fn in_name(text: &str) -> Option<Kind> {
     whole(text).or_else(|| {
@@ -80,13 +83,11 @@ fn mask_text(text: &mut String) -> bool {
         *text = kind.mask().to_owned();
         return true;
     }
-    if !text.contains([' ', ',', ';', '\n', '\t']) {
-        return false;
-    }
     let mut masked = false;
     let mut out = String::new();
-    for part in text.split_inclusive([' ', ',', ';', '\n', '\t']) {
-        let token = part.trim_end_matches([' ', ',', ';', '\n', '\t', '.']);
+    for part in text.split_inclusive(BREAKS) {
+        // A sentence may end after it, and a dot within an address is none.
+        let token = part.trim_end_matches(BREAKS).trim_end_matches(['.']);
         match (whole(token), part.strip_prefix(token)) {
             (Some(kind), Some(rest)) => {
                 masked = true;
@@ -254,6 +255,23 @@ mod tests {
             r#"{"note":"call [phone], thanks","authRef":"4111111111111111","deep":[{"mail":"[email]"}],"n":4111111111111111}"#
         );
         assert!(!mask(&mut Json::parse(r#"{"note":"茶 two, no sugar"}"#).unwrap(), &[]));
+    }
+
+    /// A number with nothing but a full stop behind it was kept, and so was one between the commas of Chinese.
+    #[test]
+    fn what_stands_beside_a_token_does_not_hide_it() {
+        for (text, masked) in [
+            ("0912345678.", "[phone]."),
+            ("someone@example.com...", "[email]..."),
+            ("請打 0912345678，謝謝", "請打 [phone]，謝謝"),
+            ("電話、0912345678。", "電話、[phone]。"),
+            ("卡號；4111111111111111；", "卡號；[card]；"),
+            ("證號　A123456789　", "證號　[national-id]　"),
+        ] {
+            let mut payload = Json::Text(text.into());
+            assert!(mask(&mut payload, &[]), "{text}");
+            assert_eq!(payload.as_text(), Some(masked));
+        }
     }
 
     proptest::proptest! {

@@ -3,6 +3,8 @@
 use super::ids::UnixMillis;
 
 const DAY_MS: u64 = 86_400_000;
+/// The first moment that four digits of a year cannot say.
+const YEAR_10000_MS: u64 = 253_402_300_800_000;
 
 /// `2026-11-23T12:00:00.000Z`. The calendar arithmetic is Howard Hinnant's days-from-civil, for years from 1970.
 pub fn to_rfc3339(at: UnixMillis) -> String {
@@ -17,13 +19,11 @@ pub fn to_rfc3339(at: UnixMillis) -> String {
     )
 }
 
-/// Reads an RFC 3339 time with any offset; fractions beyond milliseconds are dropped. Years before 1970 are refused.
+/// Reads an RFC 3339 time with any offset; fractions beyond milliseconds are dropped. What in UTC lies in no year from
+/// 1970 to 9999 is refused.
 pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
     let bytes = text.as_bytes();
-    let number = |from: usize, to: usize| -> Option<u64> {
-        let part = text.get(from..to)?;
-        if part.bytes().all(|byte| byte.is_ascii_digit()) { part.parse().ok() } else { None }
-    };
+    let number = |from, to| number(text, from, to);
     let is = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
     if !(is(4, b"-") && is(7, b"-") && is(10, b"Tt") && is(13, b":") && is(16, b":")) {
         return None;
@@ -55,11 +55,17 @@ pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
     }
     let offset = offset_hour * 3_600_000 + offset_minute * 60_000;
     let utc = if is(at, b"+") { local.checked_sub(offset)? } else { local + offset };
-    Some(UnixMillis(utc))
+    (utc < YEAR_10000_MS).then_some(UnixMillis(utc))
+}
+
+/// The number that stands from one byte to another, if digits alone stand there.
+pub(crate) fn number(text: &str, from: usize, to: usize) -> Option<u64> {
+    let part = text.get(from..to)?;
+    if part.bytes().all(|byte| byte.is_ascii_digit()) { part.parse().ok() } else { None }
 }
 
 /// A time in UTC from year, month and day and from hour, minute and second; a leap second is the second before it.
-/// None when there is no such time, or it was before 1970.
+/// None when there is no such time, or it was before 1970. A year has four digits.
 pub fn of_parts([year, month, day]: [u64; 3], [hour, minute, second]: [u64; 3]) -> Option<UnixMillis> {
     let is_day = year >= 1970 && (1..=12).contains(&month) && day >= 1 && day <= month_days(year, month);
     if !is_day || hour > 23 || minute > 59 || second > 60 {
@@ -114,6 +120,12 @@ mod tests {
     }
 
     #[test]
+    fn the_years_that_have_four_digits_are_all() {
+        assert_eq!(from_rfc3339("9999-12-31T23:59:59.999Z"), Some(UnixMillis(YEAR_10000_MS - 1)));
+        assert_eq!(to_rfc3339(UnixMillis(YEAR_10000_MS - 1)), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
     fn malformed_times_are_refused() {
         for bad in [
             "",
@@ -129,6 +141,7 @@ mod tests {
             "1969-12-31T23:59:59Z",
             "2024-00-01T00:00:00Z",
             "2024-01-00T00:00:00Z",
+            "9999-12-31T23:59:59-00:01",
         ] {
             assert_eq!(from_rfc3339(bad), None, "{bad}");
         }

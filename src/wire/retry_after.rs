@@ -19,27 +19,18 @@ pub fn wait_ms(value: &str, now: UnixMillis) -> Option<u64> {
 
 /// Reads an IMF-fixdate such as `Sun, 06 Nov 1994 08:49:37 GMT`. The two obsolete forms are not sent any more.
 pub fn http_date(value: &str) -> Option<UnixMillis> {
+    const FORM: &[u8] = b"---, -- --- ---- --:--:-- GMT";
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (_, rest) = value.split_once([','])?;
-    let mut parts = rest.strip_prefix(' ')?.split(' ');
-    let (day, month, year, clock, zone) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    if zone != "GMT" || parts.next().is_some() {
+    let fits = |(form, byte): (&u8, u8)| *form == b'-' || *form == byte;
+    if value.len() != FORM.len() || !FORM.iter().zip(value.bytes()).all(fits) {
         return None;
     }
+    let number = |from, to| time::number(value, from, to);
+    let month = value.get(8..11)?;
     let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
-    let mut clock = clock.split(':');
-    let time = [number(clock.next()?)?, number(clock.next()?)?, number(clock.next()?)?];
-    if clock.next().is_some() {
-        return None;
-    }
-    time::of_parts([number(year)?, month, number(day)?], time)
-}
-
-/// Digits and nothing else.
-fn number(text: &str) -> Option<u64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+    let time = [number(17, 19)?, number(20, 22)?, number(23, 25)?];
+    time::of_parts([number(12, 16)?, month, number(5, 7)?], time)
 }
 
 #[cfg(test)]

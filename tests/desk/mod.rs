@@ -13,7 +13,7 @@ use conch::outbox::transact::Done;
 use conch::pace::{Jitter, Now};
 use conch::wire::classify::Reply;
 use sim::disk::Disk;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A request as a city sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -481,4 +481,52 @@ pub(crate) fn offering(events: u64) -> Reply {
 
 fn offer_text(events: u64) -> String {
     format!(r#"{{"city":"c","batch":{{"maxEvents":{events},"maxBytes":262144}},"pace":{{"windowMs":0}}}}"#)
+}
+
+/// A bank that charges whatever comes under a key it has not seen, and cannot be asked anything.
+#[derive(Default)]
+pub(crate) struct Bank {
+    pub(crate) charged: BTreeMap<String, u32>,
+}
+
+impl Bank {
+    /// Charges what a request carries, event by event.
+    pub(crate) fn take(&mut self, request: &Sent) -> Reply {
+        let events = match Json::parse(&request.body).unwrap() {
+            Json::Array(list) => list,
+            single => vec![single],
+        };
+        let mut words = Vec::new();
+        for event in events {
+            let key = event.get("idempotencykey").and_then(Json::as_text).unwrap().to_owned();
+            let id = EventId::parse(event.get("id").and_then(Json::as_text).unwrap()).unwrap();
+            let known = self.charged.contains_key(&key);
+            if !known {
+                self.charged.insert(key, 1);
+            }
+            words.push((id, if known { "duplicate" } else { "accepted" }));
+        }
+        verdicts_with(&words)
+    }
+}
+
+/// Takes requests until none comes and time makes none come, answering each as the closure says.
+pub(crate) fn drain(desk: &mut Desk, mut answer: impl FnMut(&Sent) -> Reply) {
+    for _ in 0..2_000 {
+        let Some(request) = desk.take_request() else {
+            if matches!(desk.why(), WhyNotSending::NothingOwed | WhyNotSending::NeedsAttention) {
+                return;
+            }
+            desk.advance(desk.wait_ms());
+            continue;
+        };
+        match request.path.as_str() {
+            "/v1/edge" => desk.offer_to(&request, 10),
+            _ => {
+                let reply = answer(&request);
+                desk.reply(&request, reply);
+            }
+        }
+    }
+    panic!("it never comes to rest: {:?}", desk.snapshot());
 }

@@ -56,7 +56,8 @@ and the parts of them
   storm             Ten thousand devices that come back at once, against what cannot be done better: writes docs/storm.md and
                     its plot; fails when a bound does not hold.
   bench city        How fast the city takes events in, beside what disk and loopback of this machine allow.
-  proof             The long rounds: a city killed fifty times under payments, thousands of drawn histories.
+  proof             The long rounds: a city killed fifty times under payments, thousands of drawn histories, hundreds of
+                    thousands of changed texts before every reader.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
 Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.

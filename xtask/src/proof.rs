@@ -23,6 +23,16 @@ const LONG: &[Long] = &[
         arguments: &["test", "-p", "city-domain", "--test", "money"],
         settings: &[("PROPTEST_CASES", "5000")],
     },
+    Long {
+        name: "fuzz",
+        arguments: &["test", "-p", "conch", "--test", "fuzz"],
+        settings: &[("PROPTEST_CASES", "100000")],
+    },
+    Long {
+        name: "ticket codes",
+        arguments: &["test", "-p", "city", "--bin", "city", "ticket_code"],
+        settings: &[("PROPTEST_CASES", "5000")],
+    },
 ];
 
 /// Runs all of them, each whether or not an earlier one failed.

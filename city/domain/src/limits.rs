@@ -200,6 +200,8 @@ pub const CONTACT_CHARS_MAX: usize = 100;
 
 /// Open connections, each up to one body of memory.
 pub const CONNECTIONS_MAX: usize = 4_096;
+/// Connections the system keeps until the city takes them; it may allow fewer (`net.core.somaxconn`).
+pub const CONNECTIONS_WAITING_MAX: u32 = 4_096;
 /// How long a client may take to send its headers, in ms.
 pub const HEADER_TIMEOUT_MS: u64 = 10_000;
 /// How long a client may take to send its body, in ms.

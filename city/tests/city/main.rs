@@ -11,6 +11,7 @@ mod acquirers;
 mod bus;
 mod civic;
 mod config;
+mod crowd;
 mod delivery;
 mod devices;
 mod directory;
