@@ -205,3 +205,21 @@ fn what_was_written_without_anybody_hearing_of_it_is_told_once_with_its_next_say
     assert_eq!(heard(&desk), [id(1), id(2), id(3)]);
     assert_eq!([1, 2, 3].map(|number| times(&desk, number)), [Some("1"); 3], "each has its effect once");
 }
+
+/// A phone whose battery was empty begins in 1970, sells, and is told the time: what the city says of those sales is no
+/// older for it, also when it is said again.
+#[test]
+fn what_answers_an_event_of_a_clock_that_was_never_set_has_its_effect_once() {
+    let mut desk = Desk::listening();
+    let of_1970 = EventId::mint(UnixMillis(60_000), [7; 10]);
+    let said = |cursor: &str| {
+        let event = format!(r#"{{"id":"{}","causationid":"{of_1970}","type":"a.b.v1.said"}}"#, id(1));
+        city(200, &format!(r#"{{"events":[{event}],"cursor":"{cursor}"}}"#))
+    };
+    for cursor in ["c1.1", "c1.2", "c1.3"] {
+        let request = question(&mut desk);
+        desk.reply(&request, said(cursor));
+    }
+    assert_eq!(heard(&desk), [id(1)]);
+    assert_eq!(times(&desk, 1), Some("1"));
+}

@@ -268,7 +268,10 @@ impl Tables {
             Write::Ages(ages) => self.ages = ages,
             Write::Beat(beat) => self.beat = beat,
             Write::Inbox(event) => drop(self.inbox.insert((event.cause, event.id), event.body)),
-            Write::ForgetInbox(before) => self.inbox.retain(|(cause, id), _| cause.unwrap_or(*id) >= before),
+            Write::ForgetInbox(from, before) => self.inbox.retain(|(cause, id), _| match cause {
+                None => *id >= before,
+                Some(cause) => *cause < from || *cause >= before,
+            }),
             Write::Cursor(cursor) => self.cursor = cursor,
             Write::Record(name, value) => match value {
                 Some(value) => drop(self.records.insert(name, value)),

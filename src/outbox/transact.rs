@@ -13,7 +13,7 @@ use super::record::{
 };
 use crate::event::{EventId, IntentKey, LaneHash, Prepared, RecordName, Sequence, UnixMillis, with_sequence};
 use crate::flat::FlatMap;
-use crate::limits::{INBOX_KEEP_MS, INTENT_KEEP_EVENTS, INTENT_KEEP_MS, TOMBSTONES_KEEP_MAX};
+use crate::limits::{CLOCK_SET_MS, INBOX_KEEP_MS, INTENT_KEEP_EVENTS, INTENT_KEEP_MS, TOMBSTONES_KEEP_MAX};
 use crate::wire::EdgeConfig;
 use crate::wire::answer::FeedEvent;
 use std::rc::Rc;
@@ -286,8 +286,9 @@ pub enum Write {
     DeleteSegment(Sequence),
     /// `inbox`, put under `[cause, id]`.
     Inbox(FeedEvent),
-    /// `inbox`, what came before this id or answers an event before it, deleted.
-    ForgetInbox(EventId),
+    /// `inbox`, deleted: what came before the second id, or answers an event between both. An event of a clock that was
+    /// never set is before the first, and what answers it may have come a moment ago.
+    ForgetInbox(EventId, EventId),
     /// `meta.cursor`
     Cursor(String),
     /// `state`, put, or deleted without a value.
@@ -829,7 +830,8 @@ fn hear(heard: &[Heard], cursor: &str, at: UnixMillis, found: &[Found]) -> Step 
     // What is old by the city's clock and by the device's: either alone may jump.
     if let Some(said) = said {
         let horizon = UnixMillis(said.min(at).0.saturating_sub(INBOX_KEEP_MS));
-        writes.push(Write::ForgetInbox(EventId::mint(horizon, [0; 10])));
+        let first = |at| EventId::mint(at, [0; 10]);
+        writes.push(Write::ForgetInbox(first(UnixMillis(CLOCK_SET_MS).min(horizon)), first(horizon)));
     }
     writes.push(Write::Cursor(cursor.to_owned()));
     Step::Finish(writes, Done::Heard(fresh))

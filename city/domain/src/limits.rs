@@ -116,7 +116,7 @@ pub const KEEP_MS: u64 = 45 * 86_400_000;
 const _: () =
     assert!(KEEP_MS > 2 * conch::limits::AGE_MAX_MS, "a device may still send what it was told to keep");
 /// A device clock before this was never set: 2025-01-01, before the first release.
-pub const CLOCK_SET_MS: u64 = 1_735_689_600_000;
+pub use conch::limits::CLOCK_SET_MS;
 /// How often the city forgets what is older than it remembers, in ms.
 pub const FORGET_EVERY_MS: u64 = 3_600_000;
 /// Rows of one table or partition that are forgotten at once, so that requests do not wait long behind it.

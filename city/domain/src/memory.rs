@@ -51,6 +51,19 @@ pub struct Memory {
     bus: Bus,
     /// After so many more writes the storage fails.
     fuse: Option<u64>,
+    undo: Undo,
+}
+
+/// How what a piece of work wrote is taken back.
+#[derive(Clone, Debug, Default)]
+enum Undo {
+    /// Nothing is taken back.
+    #[default]
+    No,
+    /// The first write makes a copy: most pieces write nothing.
+    Wanted,
+    /// As it was before.
+    To(Box<Memory>),
 }
 
 /// The rows of the bus.
@@ -124,7 +137,12 @@ impl Memory {
         self.fuse = writes;
     }
 
+    /// Before every write.
     fn spend(&mut self) -> Result<(), Fault> {
+        if matches!(self.undo, Undo::Wanted) {
+            self.undo = Undo::No;
+            self.undo = Undo::To(Box::new(self.clone()));
+        }
         match &mut self.fuse {
             None => Ok(()),
             Some(0) => Err(Fault("the storage is gone".to_owned())),
@@ -589,14 +607,17 @@ impl Tx for Memory {
 
 impl BusTx for Memory {
     fn piece(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), Failure>) -> Result<(), Failure> {
-        let before = self.clone();
+        let outer = core::mem::replace(&mut self.undo, Undo::Wanted);
+        // A piece within a piece: what was before the outer one is that from now on.
+        let outer = if matches!(outer, Undo::Wanted) { Undo::To(Box::new(self.clone())) } else { outer };
         let done = work(self);
-        if done.is_err() {
+        if let (Undo::To(before), true) = (core::mem::take(&mut self.undo), done.is_err()) {
             // What is taken back is not the storage's failure.
             let fuse = self.fuse;
-            *self = before;
+            *self = *before;
             self.fuse = fuse;
         }
+        self.undo = outer;
         done
     }
 

@@ -311,8 +311,8 @@ fn write(transaction: &IdbTransaction, write: &Write) -> Result<(), JsValue> {
         Write::DeleteLane(lane) => (LANES, records::lane_key(*lane), None),
         Write::Inbox(event) => (INBOX, records::inbox_key(event.cause, event.id), Some(text(&event.body))),
         Write::Record(name, value) => (STATE, records::record_key(name), value.as_deref().map(text)),
-        Write::ForgetInbox(before) => {
-            for range in records::inbox_before(*before)? {
+        Write::ForgetInbox(from, before) => {
+            for range in records::inbox_before(*from, *before)? {
                 delete(transaction, INBOX, &range)?;
             }
             return Ok(());

@@ -128,11 +128,11 @@ pub(super) fn inbox_key(cause: Option<EventId>, id: EventId) -> JsValue {
     list(&[&text(&cause), &text(&id.to_string())]).into()
 }
 
-/// The keys of what came, or answers what was said, before an id: ids sort by their time.
-pub(super) fn inbox_before(id: EventId) -> Result<[JsValue; 2], JsValue> {
-    let (empty, id) = (text(""), text(&id.to_string()));
+/// The keys of what came before an id, or answers what was said between two: ids sort by their time.
+pub(super) fn inbox_before(from: EventId, id: EventId) -> Result<[JsValue; 2], JsValue> {
+    let (empty, from, id) = (text(""), text(&from.to_string()), text(&id.to_string()));
     let unasked = requests::between(&list(&[&empty]), &list(&[&empty, &id]))?;
-    let asked = requests::between(&list(&[&text("0")]), &list(&[&id]))?;
+    let asked = requests::between(&list(&[&from]), &list(&[&id]))?;
     Ok([unasked, asked])
 }
 
