@@ -49,6 +49,8 @@ pub enum Bug {
 }
 
 impl Bug {
+    /// Each is found within so many seeds.
+    pub const SEEDS_TO_FIND: u64 = 80;
     /// All of them.
     pub const ALL: [Self; 21] = [
         Self::StaleSettles,

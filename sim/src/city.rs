@@ -12,10 +12,12 @@ use city_domain::bus::{carried, due, enlist, errands, hold, relay, take_up, tick
 use city_domain::clones::{self, Heard};
 use city_domain::{
     Answer as Word, Begun, Books, Call, Civic, Digests, Examined, Fault, Hold, Judged, Listed, Memory,
-    Movement, Owed, Plan as Circuits, Power, Principal, RefundDecision, RefundState, Refunds, Request as Asked,
-    Role, Rules, Service, Wish,
+    Movement, Owed, Plan as Circuits, Power, Principal, RefundDecision, RefundState, Refunds,
+    Request as Asked, Role, Rules, Service, Wish,
 };
-use city_domain::{answered, authorize, decide_refund, enter, hand_out, ingest, limits, note, settle, standing};
+use city_domain::{
+    answered, authorize, decide_refund, enter, hand_out, ingest, limits, note, settle, standing,
+};
 use conch::event::json::Json;
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
 use conch::outbox::engine::Request;
@@ -129,8 +131,11 @@ impl Feed {
         // At least once: what it said before may come along, and what it says may come twice.
         let again = self.said.iter().take(from).rev().filter(kept).take(if repeats { 2 } else { 0 });
         let twin = news.first().copied().filter(|_| repeats);
-        let events: Vec<&str> =
-            again.chain(news.iter().copied().filter(kept)).chain(twin).map(|said| said.body.as_str()).collect();
+        let events: Vec<&str> = again
+            .chain(news.iter().copied().filter(kept))
+            .chain(twin)
+            .map(|said| said.body.as_str())
+            .collect();
         (format!(r#"{{"events":[{}],"cursor":"{cursor}"}}"#, events.join(",")), news.is_empty())
     }
 }
@@ -335,7 +340,9 @@ impl City {
         forgetful: bool,
         blow: Blow,
     ) -> Result<Option<Reply>, Broken> {
-        let Some(Ok(body)) = request.body.as_deref().map(Json::parse) else { return Ok(Some(self.unreadable())) };
+        let Some(Ok(body)) = request.body.as_deref().map(Json::parse) else {
+            return Ok(Some(self.unreadable()));
+        };
         let list = match body {
             Json::Array(list) => list,
             single => vec![single],
@@ -357,10 +364,13 @@ impl City {
             _ => Some(None),
         };
         let head = Head::read(request);
-        let asked =
-            Asked { principal, received: self.clock, sent_at: head.sent_at, window_ms: 0 };
-        let judging: Vec<&Examined> =
-            events.iter().enumerate().filter(|(place, _)| whole(*place) == Some(None)).map(|(_, own)| own).collect();
+        let asked = Asked { principal, received: self.clock, sent_at: head.sent_at, window_ms: 0 };
+        let judging: Vec<&Examined> = events
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| whole(*place) == Some(None))
+            .map(|(_, own)| own)
+            .collect();
         let all: Vec<&Examined> = events.iter().collect();
         let mut unsaved = Vec::new();
         let done = self.transact(blow, |books, turn| {
@@ -621,8 +631,9 @@ impl City {
 
     /// A person has every refund tried again that was refused too often.
     pub fn look_at_refunds(&mut self) -> Result<(), Broken> {
-        let stuck: Vec<String> =
-            (self.books.duplicates().filter(|own| own.state == RefundState::Stuck)).map(|own| own.txn_id.clone()).collect();
+        let stuck: Vec<String> = (self.books.duplicates().filter(|own| own.state == RefundState::Stuck))
+            .map(|own| own.txn_id.clone())
+            .collect();
         for txn_id in stuck {
             let decided = self.transact(None, |books, turn| {
                 let decided = decide_refund(books, &txn_id, RefundDecision::Retry, ("ops-1", "again"), turn);
@@ -630,7 +641,9 @@ impl City {
             });
             match decided {
                 Ok(Ok(_)) | Err(Ended::Killed) => {}
-                Ok(Err(why)) => return Err(format!("refund-once: {txn_id} could not be tried again: {why:?}")),
+                Ok(Err(why)) => {
+                    return Err(format!("refund-once: {txn_id} could not be tried again: {why:?}"));
+                }
                 Err(Ended::Broken(broken)) => return Err(broken),
             }
         }
@@ -669,6 +682,9 @@ impl City {
                 }
             }
             Some(Bug::CursorFirst) => {
+                for partition in self.books.said_in().map_err(wrong)? {
+                    relay(&mut self.books, partition, MOST, self.clock).map_err(wrong)?;
+                }
                 for service in &self.services {
                     for partition in 0..PARTITIONS {
                         let head = self.books.head(partition).map_err(wrong)?;
@@ -713,7 +729,8 @@ struct Head {
 
 impl Head {
     fn read(request: &Request) -> Self {
-        let said = |name| request.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
+        let said =
+            |name| request.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
         let number = |name| said(name).and_then(|value| value.parse::<u64>().ok());
         let tombstones = said(headers::TOMBSTONES).unwrap_or_default().split(',');
         Self {

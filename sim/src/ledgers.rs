@@ -61,7 +61,8 @@ pub fn hold(city: &mut City) -> Result<(u64, u64), Broken> {
 
 /// Every accepted event lies on the log once, and those of a key in the order in which they were judged.
 fn on_the_log(city: &mut City) -> Result<(), Broken> {
-    let places: BTreeMap<EventId, usize> = city.order.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+    let places: BTreeMap<EventId, usize> =
+        city.order.iter().enumerate().map(|(place, id)| (*id, place)).collect();
     let accepted = city.judged.iter().filter(|(_, taken)| taken.verdict == VerdictWord::Accepted);
     let accepted: BTreeSet<EventId> = accepted.map(|(id, _)| *id).collect();
     let (mut there, mut last) = (BTreeSet::new(), BTreeMap::new());
@@ -93,7 +94,11 @@ fn served(city: &mut City) -> Result<(), Broken> {
             }
             let dead = books.dead_letters().any(|own| own.consumer == *name && own.message.id == message.id);
             if !dead {
-                return Err(format!("served: {name} never heard {}.{}", message.topic, message.kind.as_str()));
+                return Err(format!(
+                    "served: {name} never heard {}.{}",
+                    message.topic,
+                    message.kind.as_str()
+                ));
             }
         }
     }
@@ -122,15 +127,20 @@ fn balance(city: &mut City) -> Result<u64, Broken> {
     }
     for movement in &moved {
         let Some(operation) = books.operations().find(|own| own.id == movement.id) else {
-            return Err(format!("books: the acquirer moved money for {}, which nobody asked for", movement.id));
+            return Err(format!(
+                "books: the acquirer moved money for {}, which nobody asked for",
+                movement.id
+            ));
         };
         let amount = i128::from(movement.amount);
-        *net.entry(&operation.order).or_insert(0) += if movement.service == "refund" { -amount } else { amount };
+        *net.entry(&operation.order).or_insert(0) +=
+            if movement.service == "refund" { -amount } else { amount };
     }
     for (order, net) in net {
         let standing = books.order_of(order);
-        let online = standing
-            .filter(|own| own.state == OrderState::Captured && own.method.as_deref() == Some("authorized_online"));
+        let online = standing.filter(|own| {
+            own.state == OrderState::Captured && own.method.as_deref() == Some("authorized_online")
+        });
         let owed = online.and_then(|own| own.amount).map_or(0, i128::from);
         if net != owed {
             return Err(format!("charged-once: {order} cost {net} instead of {owed}: {standing:?}"));
@@ -139,7 +149,9 @@ fn balance(city: &mut City) -> Result<u64, Broken> {
     let mut refunded = 0;
     for duplicate in books.duplicates() {
         let about = &duplicate.txn_id;
-        let back = books.operations().filter(|own| own.service == Service::Refund && own.about == duplicate.reference);
+        let back = books
+            .operations()
+            .filter(|own| own.service == Service::Refund && own.about == duplicate.reference);
         let times = back.filter(|own| moved.iter().any(|movement| movement.id == own.id)).count();
         if times != 1 {
             return Err(format!("refund-once: {about} went back {times} times"));
@@ -182,9 +194,12 @@ fn admitted_once(city: &mut City) -> Result<u64, Broken> {
             return Err(format!("admitted-once: {} of {} is {:?}", scan.event, scan.ticket, scan.result));
         }
     }
-    let admissions: BTreeMap<&Key, EventId> = books.admissions().map(|own| (&own.ticket, own.event)).collect();
+    let admissions: BTreeMap<&Key, EventId> =
+        books.admissions().map(|own| (&own.ticket, own.event)).collect();
     match first.iter().find(|(ticket, place)| admissions.get(*ticket) != Some(&place.1)) {
-        Some((ticket, _)) => Err(format!("admitted-once: {ticket} has another admission than its first scan")),
+        Some((ticket, _)) => {
+            Err(format!("admitted-once: {ticket} has another admission than its first scan"))
+        }
         None => Ok(first.len() as u64),
     }
 }

@@ -3,19 +3,23 @@
 //! `cargo run -p sim -- --seed 7` replays; `cargo run --release -p sim -- --seeds 10000` explores and stops at the
 //! first broken promise, which `--shrink 300` makes smaller first. `--net 0` and the like lower one kind of trouble.
 //!
+//! `cargo run --release -p sim -- mutants` plants each known fault and says after how many seeds it is found.
+//!
 //! `cargo run --release -p sim -- storm` measures a fleet that comes back and prints the page about it; `--out docs` also
 //! writes it with its plot.
 
-use sim::{Plan, Report, TROUBLES, run};
+use sim::{Bug, Plan, Report, TROUBLES, run};
 use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS] [--<trouble> 0-10] [--shrink RUNS]
+       sim mutants
        sim storm [--out FOLDER]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["mutants"] => return mutants(),
         ["storm"] => return storm(None),
         ["storm", "--out", folder] => return storm(Some(Path::new(folder))),
         ["storm", ..] => {
@@ -31,6 +35,31 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Fails when a planted fault is not found.
+fn mutants() -> ExitCode {
+    println!(
+        "| planted fault | promise it breaks | seeds until found | what the oracle says |\n|---|---|---|---|"
+    );
+    let mut found = 0;
+    for bug in Bug::ALL {
+        let hunt = |(seed, broken): (u64, String)| broken.starts_with(bug.breaks()).then_some((seed, broken));
+        let runs = (0..Bug::SEEDS_TO_FIND).filter_map(|seed| {
+            let broken = run(Plan { bug: Some(bug), ..Plan::seeded(seed) }).err()?;
+            Some((seed, broken))
+        });
+        let first = runs.filter_map(hunt).next();
+        found += usize::from(first.is_some());
+        let (seeds, words) = match &first {
+            Some((seed, broken)) => ((seed + 1).to_string(), broken.lines().next().unwrap_or_default()),
+            None => ("not found".to_owned(), ""),
+        };
+        let words: String = words.chars().take(110).collect();
+        println!("| {bug:?} | {} | {seeds} | {words} |", bug.breaks());
+    }
+    println!("\n{found} of {} found within {} seeds", Bug::ALL.len(), Bug::SEEDS_TO_FIND);
+    if found == Bug::ALL.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Fails when a bound does not hold, and then writes nothing.

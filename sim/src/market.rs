@@ -28,7 +28,7 @@ impl World {
             lose_request: self.strikes(Trouble::Money, 6),
             lose_answer: self.strikes(Trouble::Money, 5),
             decline: self.strikes(Trouble::Money, 8),
-            double: self.strikes(Trouble::Money, 5),
+            double: self.strikes(Trouble::Money, 2),
         }
     }
 
@@ -38,7 +38,11 @@ impl World {
         let down_ms = 500 + self.chance.up_to(30_000);
         self.city.kill(UnixMillis(self.city.clock.0 + down_ms));
         for poll in core::mem::take(&mut self.polls) {
-            self.schedule(self.now + 10, poll.at, What::Replies { number: poll.number, reply: Reply::NoAnswer });
+            self.schedule(
+                self.now + 10,
+                poll.at,
+                What::Replies { number: poll.number, reply: Reply::NoAnswer },
+            );
         }
         self.turn_at = None;
         self.turn_in(down_ms);

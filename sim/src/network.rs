@@ -116,7 +116,10 @@ impl World {
     }
 
     fn has_news(&self, poll: &Poll) -> bool {
-        !matches!(self.city.say(poll.at.device, &poll.question, Mood::Well, false), Answer::WhenThereIsNews(_))
+        !matches!(
+            self.city.say(poll.at.device, &poll.question, Mood::Well, false),
+            Answer::WhenThereIsNews(_)
+        )
     }
 
     pub(crate) fn poll_ends(&mut self, at: At, number: u64) -> Result<(), Broken> {

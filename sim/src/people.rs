@@ -30,7 +30,7 @@ impl World {
             15..=17 => load(amount),
             18..=19 => report(&key),
             _ if scans => scan(&format!("ticket-{}", self.chance.up_to(30))),
-            20..=29 => payment(&key, amount),
+            20..=25 => payment(&key, amount),
             _ => self.paid_online(at, &key, amount)?,
         }];
         // A payment can be refused as well, for this is no till: its key waits for a person then.

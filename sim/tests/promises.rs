@@ -20,12 +20,23 @@
 //! | no-pii-in-keys | `masked`, with every append; card numbers as keys | `Unmasked` | `tests/invariants.rs`, `src/event/pii.rs` |
 //! | honest-words | `told`, with every word to a page; the badge at the end | `EarlyWord` | `tests/invariants.rs` |
 //! | applied-once (the feed) | `Memory::applied_once`, with every write of the feed | `HearsTwice`, `EagerCursor` | `tests/feed.rs` |
+//!
+//! The city in the world is the real one: `city-domain` over its books in memory, killed at any write, with an acquirer
+//! that loses answers and takes money twice. When everything has come to rest:
+//!
+//! | promise of the city | checked by | planted fault that it finds |
+//! |---|---|---|
+//! | effect: each intent has its effect once, and its verdict never changes | `City::note`, with every answer | `TornCity` |
+//! | settle-in-one, across both sides | `tables_agree` | `AckBeforeCommit` |
+//! | on-the-log: what was accepted is on the log once, each key in order | `ledgers::hold` | `RelayDropsFirst` |
+//! | served: each service did its part, or raised an alert | `ledgers::hold` | `CursorFirst` |
+//! | books, charged-once, refund-once: the acquirer's books equal ours, each order has its money once, what moved twice went back once | `ledgers::hold` | `RefundAnew`, `CaptureAnew` |
+//! | admitted-once: the earliest scan of a ticket is its admission | `ledgers::hold` | |
+//! | gaps, one-device: no event is missed, no device is taken for two | `ledgers::hold` | |
 
 use sim::{Bug, Plan, Report, TROUBLES, run, shrink};
 
 const SEEDS: u64 = 150;
-/// A planted fault is found within so many seeds.
-const SEEDS_TO_FIND_A_FAULT: u64 = 80;
 
 #[test]
 fn promises_hold_under_bad_weather() {
@@ -34,11 +45,13 @@ fn promises_hold_under_bad_weather() {
         met += &run(Plan::seeded(seed)).unwrap_or_else(|broken| panic!("{broken}"));
     }
     // A world in which nothing happens proves nothing.
-    assert!(met.stored > 100 * SEEDS && met.replayed > SEEDS && met.heard > 100 * SEEDS, "{met:?}");
+    assert!(met.stored > 100 * SEEDS && met.replayed > SEEDS && met.heard > 20 * SEEDS, "{met:?}");
     assert!(met.crashes > 5 * SEEDS && met.power_cuts > SEEDS && met.decided > 5 * SEEDS, "{met:?}");
     assert!(met.freezes > 5 * SEEDS && met.frozen_leaders > SEEDS && met.lost > 5 * SEEDS, "{met:?}");
     assert!(met.steals > SEEDS / 2 && met.full > SEEDS && met.resyncs > SEEDS / 2, "{met:?}");
     assert!(met.stale > SEEDS / 10 && met.expired > SEEDS / 10, "{met:?}");
+    assert!(met.city_kills > SEEDS && met.calls > 5 * SEEDS && met.admitted > 3 * SEEDS, "{met:?}");
+    assert!(met.refunded > SEEDS / 20, "{met:?}");
 }
 
 #[test]
@@ -60,23 +73,32 @@ fn every_kind_of_trouble_can_be_left_out() {
     }
     let calm = run(Plan { force: sim::Force::all(0), ..Plan::seeded(1) });
     let calm = calm.unwrap_or_else(|broken| panic!("{broken}"));
-    let trouble =
-        [calm.crashes, calm.power_cuts, calm.freezes, calm.lost, calm.full, calm.expired, calm.resyncs];
-    assert_eq!(trouble, [0; 7], "{calm:?}");
+    let trouble = [
+        calm.crashes,
+        calm.power_cuts,
+        calm.freezes,
+        calm.lost,
+        calm.full,
+        calm.expired,
+        calm.resyncs,
+        calm.city_kills,
+    ];
+    assert_eq!(trouble, [0; 8], "{calm:?}");
 }
 
 /// The oracle can fail: each planted fault breaks the promise it was made to break.
 #[test]
 fn planted_faults_are_found() {
     for bug in Bug::ALL {
-        let found = (0..SEEDS_TO_FIND_A_FAULT).find_map(|seed| {
+        let found = (0..Bug::SEEDS_TO_FIND).find_map(|seed| {
             let broken = run(Plan { bug: Some(bug), ..Plan::seeded(seed) }).err()?;
             broken.starts_with(bug.breaks()).then_some(seed)
         });
         assert!(
             found.is_some(),
-            "{bug:?} is not found as {} within {SEEDS_TO_FIND_A_FAULT} seeds",
-            bug.breaks()
+            "{bug:?} is not found as {} within {} seeds",
+            bug.breaks(),
+            Bug::SEEDS_TO_FIND
         );
     }
 }
