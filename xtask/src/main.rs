@@ -54,7 +54,10 @@ and the parts of them
   size              What a browser downloads, gzipped, against its limit.
   story             The night of a market against the real city, told as it happens; fails when a promise broke.
   bench city        How fast the city takes events in, beside what disk and loopback of this machine allow.
-  proof             The long rounds: a city killed fifty times under payments, thousands of drawn histories.
+  proof [filter]    The long rounds: a city killed fifty times under payments, thousands of drawn histories, browsers
+                    killed while they store and send, and their flushes watched. What the latter two found is written
+                    to target/proof. With a filter, only those whose name contains it: `cargo xtask proof browser`.
+  engines           The suites in every context of every engine, and from that run the tables of docs/engines.md.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
 Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.
@@ -72,7 +75,8 @@ enum Wish {
     Pack,
     Size,
     Story,
-    Proof,
+    Proof { filter: String },
+    Engines,
     Bench,
     Help,
 }
@@ -100,9 +104,14 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Size => size::weigh(&place)?,
         Wish::Story => proof::story(&place)?,
         Wish::Bench => proof::bench(&place)?,
-        Wish::Proof => {
+        Wish::Proof { filter } => {
             let mut report = Report::new();
-            proof::run(&place, &mut report);
+            proof::run(&place, &filter, &mut report)?;
+            return Ok(report.close());
+        }
+        Wish::Engines => {
+            let mut report = Report::new();
+            engines(&place, &mut report)?;
             return Ok(report.close());
         }
         Wish::Test(choice) => {
@@ -120,6 +129,16 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the engines offer is measured first: the suites then hold themselves against it.
+fn engines(place: &Place, report: &mut Report) -> Result<(), Fault> {
+    let offers = suites::offers(place, report)?;
+    report.step("offers table", || passed::offers(place, &offers));
+    let ran = suites::run(place, &Choice::in_browsers(), report)?;
+    report.step("engines table", || passed::renew(place, &ran));
+    print!("\n{}", passed::tables(place)?);
+    Ok(())
 }
 
 impl Wish {
@@ -141,7 +160,8 @@ impl Wish {
             "pack" => Self::Pack,
             "size" => Self::Size,
             "story" => Self::Story,
-            "proof" => Self::Proof,
+            "proof" => Self::Proof { filter: words.next().unwrap_or_default() },
+            "engines" => Self::Engines,
             "bench" => match words.next().as_deref() {
                 Some("city") => Self::Bench,
                 other => {
@@ -200,6 +220,14 @@ mod tests {
         for line in ["test web store", "test --every-engine"] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn proof_takes_one_filter() {
+        let proof = |filter: &str| Wish::Proof { filter: filter.into() };
+        assert_eq!(parse("proof").unwrap(), proof(""));
+        assert_eq!(parse("proof browser").unwrap(), proof("browser"));
+        assert!(parse("proof browser kills").is_err());
     }
 
     #[test]

@@ -83,7 +83,10 @@ export class Host {
   /** Whatever breaks on the city's side breaks on the page's: it must look like a dead link and not like an answer. */
   #pass(request: IncomingMessage, response: ServerResponse): void {
     const cut = (): void => void response.destroy();
-    if (this.away) return cut();
+    if (this.away) {
+      cut();
+      return;
+    }
     const { method, headers, url } = request;
     const asked = ask(`${this.#city}${url}`, { ...(method && { method }), headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);

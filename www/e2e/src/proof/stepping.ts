@@ -54,12 +54,10 @@ export async function step(Edge: typeof Outbox, { durability, token, steps }: Or
     for (let told = 0; told < steps; told += 1) {
       await post("away", "true");
       const { id } = await edge.emit(event(`s-${told}`));
-      // It has been tried in vain, so nothing else is about to be written.
-      await new Promise<void>((resolve) => void edge.subscribe(({ nextWakeAt }) => nextWakeAt !== null && resolve()));
-      await post("away", "false");
-      await watched("settle", () => {
+      await watched("settle", async () => {
+        await post("away", "false");
         edge.flush();
-        return edge.settled(id);
+        await edge.settled(id);
       });
     }
     await post("done");
