@@ -55,8 +55,8 @@ and the parts of them
   story             The night of a market against the real city, told as it happens; fails when a promise broke.
   bench city        How fast the city takes events in, beside what disk and loopback of this machine allow.
   proof [filter]    The long rounds: a city killed fifty times under payments, thousands of drawn histories, browsers
-                    killed while they store and send, and their flushes watched. What the latter two found is written
-                    to target/proof. With a filter, only those whose name contains it: `cargo xtask proof browser`.
+                    killed while they store and send, their flushes watched, eight tabs in bad weather. What those of
+                    browsers found is written to target/proof. With a filter, only those whose name contains it: `cargo xtask proof browser`.
   engines           The suites in every context of every engine, and from that run the tables of docs/engines.md.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 

@@ -44,6 +44,7 @@ const LONG: &[Long] = &[
         name: "browser flushes",
         work: Work::Browsers { script: "flushes", engines: &[Engine::Chromium, Engine::Firefox] },
     },
+    Long { name: "browser soak", work: Work::Browsers { script: "soak", engines: &[Engine::Chromium] } },
 ];
 
 /// Runs those whose name contains the filter, each whether or not an earlier one failed.
