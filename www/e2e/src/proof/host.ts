@@ -20,6 +20,8 @@ export class Host {
   readonly files = new Map<string, string>();
   /** Who hears what is posted to a path. */
   readonly ears = new Map<string, Hear>();
+  /** Is told every whole body that goes to /v1/events. */
+  overhear: ((body: Buffer) => void) | null = null;
   /** Nobody answers under /v1. */
   away = false;
   /** Where everything under /v1 goes. */
@@ -96,6 +98,12 @@ export class Host {
     asked.on("error", cut);
     request.on("error", () => asked.destroy());
     response.on("close", () => asked.destroy());
+    const { overhear } = this;
+    if (overhear !== null && method === "POST" && url === "/v1/events") {
+      const chunks: Buffer[] = [];
+      request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.once("end", () => overhear(Buffer.concat(chunks)));
+    }
     request.pipe(asked);
   }
 }

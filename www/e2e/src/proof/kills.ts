@@ -41,8 +41,10 @@ export interface Found {
   /** Rows of the city. */
   events: number;
   captures: number;
-  /** Events that went to the city again because its answer was lost in a kill. */
-  duplicates: number;
+  /** Events the city had taken between kills, while others were being stored. */
+  underway: number;
+  /** Events that went to the city more than once, because a kill took its answer. */
+  resent: number;
   seconds: number;
 }
 
@@ -160,6 +162,8 @@ class Run {
   #wrong: Error | null = null;
   /** The city is up again. */
   #cityBack: Promise<void> = Promise.resolve();
+  /** How often the host passed an event on. */
+  readonly #sent = new Map<string, number>();
   readonly found: Found;
 
   constructor(plan: Plan, browser: string, city: City, host: Host) {
@@ -169,9 +173,27 @@ class Run {
     this.#host = host;
     const { engine, context, seed } = plan;
     const none = { kills: 0, cityKills: 0, early: 0, profiles: 0, acknowledged: 0, replayed: 0, stored: 0 };
-    this.found = { engine, browser, context, seed, ...none, events: 0, captures: 0, duplicates: 0, seconds: 0 };
+    this.found = {
+      engine,
+      browser,
+      context,
+      seed,
+      ...none,
+      events: 0,
+      captures: 0,
+      underway: 0,
+      resent: 0,
+      seconds: 0,
+    };
     for (const [path, text] of site(context)) host.files.set(path, text);
     this.#listen();
+    host.overhear = (body) => {
+      for (const { id } of [JSON.parse(body.toString()) as { id: string } | { id: string }[]].flat()) {
+        const times = (this.#sent.get(id) ?? 0) + 1;
+        this.#sent.set(id, times);
+        if (times === 2) this.found.resent += 1;
+      }
+    };
   }
 
   #listen(): void {
@@ -284,16 +306,15 @@ class Run {
   async #deliver(phone: Phone): Promise<void> {
     this.#delivered = [];
     await this.#cityBack;
+    this.found.underway += (await this.#city.counts()).events - this.found.events;
     this.#open(phone, { settle: [...phone.safe.values()] });
     await this.#heard.within(DELIVER_MS, "the last delivery", phone);
     await phone.browser.kill();
     if (this.#wrong !== null) throw this.#wrong;
     const [delivered] = this.#delivered;
     assert.ok(delivered !== undefined);
-    // A verdict that a kill cut off comes again as `duplicate`.
     const { accepted = 0, duplicate = 0, ...others } = delivered.verdicts;
     assert.deepEqual([accepted + duplicate, others, delivered.dead], [phone.safe.size, {}, 0]);
-    this.found.duplicates += duplicate;
     this.found.acknowledged += phone.safe.size;
     this.found.replayed += phone.replayed;
     this.found.stored += phone.stored.size;
