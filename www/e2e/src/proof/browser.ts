@@ -26,6 +26,8 @@ const chromiumFlags = [
   "--disable-sync",
   "--disable-dev-shm-usage",
   "--disable-extensions",
+  // What it finds broken in a profile it tells, and only here.
+  "--enable-logging=stderr",
 ];
 
 /** No first steps, no calls home, and no question after an end that was no end. */
@@ -95,7 +97,7 @@ export class Browser {
     const child = spawn(first, rest, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
     this.#said = "";
     const hear = (chunk: Buffer): void => {
-      this.#said = (this.#said + chunk.toString()).slice(-4_096);
+      this.#said = (this.#said + chunk.toString()).slice(-16_384);
     };
     child.stdout.on("data", hear);
     child.stderr.on("data", hear);
@@ -104,6 +106,11 @@ export class Browser {
       "exit",
       endsWithUs(() => killGroup(child)),
     );
+  }
+
+  /** Where its databases lie. */
+  get databases(): string {
+    return join(this.profile, this.engine === "chromium" ? "Default/IndexedDB" : "storage/default");
   }
 
   /** What it said last, for whoever wonders why it does nothing. */

@@ -1,7 +1,7 @@
 // Kills the whole browser while it stores and sends, opens it again on the same profile, and looks whether everything
 // it called safe is there, once. Every other time the city dies with it. Only what the driver heard counts as called safe.
 import assert from "node:assert/strict";
-import { cp } from "node:fs/promises";
+import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { City } from "../city.js";
 import { Browser, type Engine, versionOf } from "./browser.js";
@@ -61,6 +61,8 @@ class Phone {
   readonly device: string;
   readonly browser: Browser;
   readonly token: string;
+  /** The databases as the last kill left them, for people to look into. */
+  readonly left: string;
   /** Ids by number. */
   readonly safe = new Map<number, string>();
   replayed = 0;
@@ -68,6 +70,7 @@ class Phone {
   stored = new Set<string>();
 
   constructor(device: string, browser: Browser, token: string) {
+    this.left = `${browser.profile}-left`;
     this.device = device;
     this.browser = browser;
     this.token = token;
@@ -89,6 +92,12 @@ class Phone {
       }
       assert.equal(id, known ?? id, `number ${number} of ${this.device} is one event however often it is said`);
     }
+  }
+
+  /** Sets the databases aside as the kill left them: the next start changes them. */
+  async keep(): Promise<void> {
+    await rm(this.left, { recursive: true, force: true });
+    await cp(this.browser.databases, this.left, { recursive: true, preserveTimestamps: true }).catch(() => undefined);
   }
 
   /** Rows of 16 bytes id and 16 bytes intent, as they stand on the disk. */
@@ -251,12 +260,16 @@ class Run {
         await phone.browser.kill();
         const kept = join(folder, `evidence-${engine}-${context}-${seed}-${this.found.kills}`);
         await cp(phone.browser.profile, join(kept, "profile"), { recursive: true });
+        await mkdir(phone.left, { recursive: true });
+        await cp(phone.left, join(kept, "left"), { recursive: true });
+        await writeFile(join(kept, "said"), phone.browser.said);
         await this.#city.keep(join(kept, "city"));
         throw new Error(`kill ${this.found.kills}, seed ${seed}: profile and books are kept in ${kept}`, {
           cause: error,
         });
       } finally {
         await phone.browser.end();
+        await rm(phone.left, { recursive: true, force: true });
         this.#phone = null;
       }
     }
@@ -285,6 +298,7 @@ class Run {
     const kills = [after(wait).then(() => phone.browser.kill())];
     if (takesCity) kills.push(after(cityWait).then(() => this.#city.kill()));
     await Promise.all(kills);
+    await phone.keep();
     this.found.kills += 1;
     if (phone.safe.size === before) this.found.early += 1;
     if (takesCity) {
