@@ -264,7 +264,9 @@ class Run {
         await cp(phone.left, join(kept, "left"), { recursive: true });
         await writeFile(join(kept, "said"), phone.browser.said);
         await this.#city.keep(join(kept, "city"));
-        throw new Error(`kill ${this.found.kills}, seed ${seed}: profile and books are kept in ${kept}`, {
+        const own = phone.browser.said.split("\n").filter((line) => /corrupt/i.test(line));
+        const told = own.length > 0 ? `; the browser itself says:\n${own.join("\n")}\n` : "";
+        throw new Error(`kill ${this.found.kills}, seed ${seed}: profile and books are kept in ${kept}${told}`, {
           cause: error,
         });
       } finally {
