@@ -18,6 +18,8 @@ export interface Plan {
   engine: Engine;
   context: Context;
   kills: number;
+  /** A profile is left for a new one after so many kills. */
+  killsAProfile: number;
   seed: number;
   say(line: string): void;
 }
@@ -48,8 +50,6 @@ export interface Found {
   seconds: number;
 }
 
-/** A profile is left for a new one after so many kills: a device keeps the intents of its last 50,000 events. */
-const KILLS_A_PROFILE = 10;
 /** How long a browser may take until it begins, on a busy machine. */
 const BEGIN_MS = 60_000;
 /** How long the last delivery of a profile may take. */
@@ -247,14 +247,14 @@ class Run {
 
   /** All kills, profile by profile. */
   async go(): Promise<void> {
-    const { kills, engine, context, seed } = this.#plan;
+    const { kills, killsAProfile, engine, context, seed } = this.#plan;
     while (this.found.kills < kills) {
       const device = `k${this.found.profiles + 1}`;
       this.found.profiles += 1;
       const phone = new Phone(device, await Browser.make(engine), await this.#city.enrol(device, "vendor"));
       this.#phone = phone;
       try {
-        for (let kill = 0; kill < KILLS_A_PROFILE && this.found.kills < kills; kill += 1) await this.#round(phone);
+        for (let kill = 0; kill < killsAProfile && this.found.kills < kills; kill += 1) await this.#round(phone);
         await this.#deliver(phone);
       } catch (error) {
         await phone.browser.kill();
