@@ -187,7 +187,7 @@ try {
   assert.ok(grown("heap") < HEAP_BYTES_AN_EVENT_MAX, `${grown("heap")} bytes of heap an event`);
   assert.ok(handles <= HANDLES_FACTOR_MAX, `${handles} times the handles`);
 } finally {
-  await phone.kill();
+  await phone.end();
   await host.close();
   await city.end();
   await installed.leave();
