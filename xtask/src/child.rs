@@ -30,6 +30,14 @@ pub(crate) fn answer(mut command: Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// What a program says on both its outputs, however it ends.
+pub(crate) fn said(mut command: Command) -> Result<String, Fault> {
+    announce(&command);
+    let output = command.stdin(Stdio::null()).output().map_err(cannot_start(&command))?;
+    let both = [output.stdout, output.stderr].concat();
+    Ok(String::from_utf8_lossy(&both).into_owned())
+}
+
 /// Runs a suite: shows its output live and counts the tests it reports.
 pub(crate) fn count(mut command: Command, format: Format) -> Result<(ExitStatus, Counts), Fault> {
     announce(&command);

@@ -56,8 +56,14 @@ and the parts of them
   storm             Ten thousand devices that come back at once, against what cannot be done better: writes docs/storm.md and
                     its plot; fails when a bound does not hold.
   bench city        How fast the city takes events in, beside what disk and loopback of this machine allow.
-  proof             The long rounds: a city killed fifty times under payments, thousands of drawn histories, hundreds of
-                    thousands of changed texts before every reader.
+  sim [options]     One seed of the deterministic world, or many: `cargo xtask sim --seed 7`, `--seeds 10000 --shrink 300`;
+                    `cargo xtask sim mutants` plants known faults and says how soon each is found.
+  proof [filter]    The long rounds: ten thousand seeds of the world, planted faults, a city killed fifty times under
+                    payments, thousands of drawn histories, hundreds of thousands of changed texts before every reader,
+                    browsers killed while they store and send, their flushes watched, eight tabs in bad weather. What
+                    those of browsers found is written to target/proof. With a filter, only those whose name contains it:
+                    `cargo xtask proof browser`.
+  engines           The suites in every context of every engine, and from that run the tables of docs/engines.md.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
 Tools are kept in ~/.cache/conch/tools (CONCH_TOOLS names another place) and survive `cargo clean`.
@@ -76,7 +82,9 @@ enum Wish {
     Size,
     Story,
     Storm,
-    Proof,
+    Sim { words: Vec<String> },
+    Proof { filter: String },
+    Engines,
     Bench,
     Help,
 }
@@ -104,10 +112,16 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Size => size::weigh(&place)?,
         Wish::Story => proof::story(&place)?,
         Wish::Storm => proof::storm(&place)?,
+        Wish::Sim { words } => proof::sim(&place, &words)?,
         Wish::Bench => proof::bench(&place)?,
-        Wish::Proof => {
+        Wish::Proof { filter } => {
             let mut report = Report::new();
-            proof::run(&place, &mut report);
+            proof::run(&place, &filter, &mut report)?;
+            return Ok(report.close());
+        }
+        Wish::Engines => {
+            let mut report = Report::new();
+            engines(&place, &mut report)?;
             return Ok(report.close());
         }
         Wish::Test(choice) => {
@@ -125,6 +139,16 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the engines offer is measured first: the suites then hold themselves against it.
+fn engines(place: &Place, report: &mut Report) -> Result<(), Fault> {
+    let offers = suites::offers(place, report)?;
+    report.step("offers table", || passed::offers(place, &offers));
+    let ran = suites::run(place, &Choice::in_browsers(), report)?;
+    report.step("engines table", || passed::renew(place, &ran));
+    print!("\n{}", passed::tables(place)?);
+    Ok(())
 }
 
 impl Wish {
@@ -147,7 +171,9 @@ impl Wish {
             "size" => Self::Size,
             "story" => Self::Story,
             "storm" => Self::Storm,
-            "proof" => Self::Proof,
+            "sim" => Self::Sim { words: words.by_ref().collect() },
+            "proof" => Self::Proof { filter: words.next().unwrap_or_default() },
+            "engines" => Self::Engines,
             "bench" => match words.next().as_deref() {
                 Some("city") => Self::Bench,
                 other => {
@@ -206,6 +232,14 @@ mod tests {
         for line in ["test web store", "test --every-engine"] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn proof_takes_one_filter() {
+        let proof = |filter: &str| Wish::Proof { filter: filter.into() };
+        assert_eq!(parse("proof").unwrap(), proof(""));
+        assert_eq!(parse("proof browser").unwrap(), proof("browser"));
+        assert!(parse("proof browser kills").is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The table of docs/engines.md that says how many tests passed where: written from a run, never by hand.
+//! The tables of docs/engines.md: what each engine offers and how many tests passed where. Written from a run, never by
+//! hand.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,17 +11,24 @@ use crate::place::Place;
 use crate::suites::BrowserSuite;
 
 const PAGE: &str = "docs/engines.md";
-const BEGIN: &str = "<!-- counts -->\n";
-const END: &str = "<!-- end of counts -->\n";
+/// The two comments around a table.
+#[derive(Clone, Copy)]
+struct Marks {
+    begin: &'static str,
+    end: &'static str,
+}
+const COUNTS: Marks = Marks { begin: "<!-- counts -->\n", end: "<!-- end of counts -->\n" };
+const OFFERS: Marks = Marks { begin: "<!-- offers -->\n", end: "<!-- end of offers -->\n" };
+/// The test `the_table_says_what_this_engine_offers_here` writes the rows.
+const OFFERS_HEAD: &str = "\
+| engine | context | durability | Web Locks | BroadcastChannel | persist | estimate | Background Sync | keepalive |
+|---|---|---|---|---|---|---|---|---|
+";
 
 /// Writes what a run of everything gave. A run with failures changes nothing: what should have passed is not known.
 pub(crate) fn renew(place: &Place, ran: &[(BrowserSuite, Counts)]) -> Result<(), Fault> {
     let Some((old, new)) = pages(place, ran)? else { return Ok(()) };
-    if old == new {
-        return Ok(());
-    }
-    println!("  {PAGE}: other counts, written anew");
-    fs::write(place.root.join(PAGE), new).map_err(Fault::io(format!("cannot write {PAGE}")))
+    write(place, &old, &new)
 }
 
 /// A fault if the page says something else than the run gave.
@@ -33,20 +41,55 @@ pub(crate) fn check(place: &Place, ran: &[(BrowserSuite, Counts)]) -> Result<(),
     }
 }
 
+/// Writes what each engine said of itself.
+pub(crate) fn offers(place: &Place, rows: &[String]) -> Result<(), Fault> {
+    let page = read(place)?;
+    let mut text = String::from(OFFERS_HEAD);
+    rows.iter().for_each(|row| text.extend([row, "\n"]));
+    write(place, &page, &with(&page, OFFERS, &text)?)
+}
+
+/// Both tables as the page has them, to be shown.
+pub(crate) fn tables(place: &Place) -> Result<String, Fault> {
+    let page = read(place)?;
+    Ok(format!("{}\n{}", parts(&page, OFFERS)?.1, parts(&page, COUNTS)?.1))
+}
+
 /// The page as it is and as it should be.
 fn pages(place: &Place, ran: &[(BrowserSuite, Counts)]) -> Result<Option<(String, String)>, Fault> {
     if ran.iter().any(|(_, counts)| counts.failed > 0) {
         return Ok(None);
     }
-    let page = fs::read_to_string(place.root.join(PAGE)).map_err(Fault::io(format!("cannot read {PAGE}")))?;
-    let (before, rest) = page.split_once(BEGIN).ok_or_else(unmarked)?;
-    let (_, after) = rest.split_once(END).ok_or_else(unmarked)?;
-    let new = format!("{before}{BEGIN}{}{END}{after}", table(ran));
+    let page = read(place)?;
+    let new = with(&page, COUNTS, &table(ran))?;
     Ok(Some((page, new)))
 }
 
-fn unmarked() -> Fault {
-    Fault::advice(format!("{PAGE} has lost the two comments around its counts: put them back"))
+fn read(place: &Place) -> Result<String, Fault> {
+    fs::read_to_string(place.root.join(PAGE)).map_err(Fault::io(format!("cannot read {PAGE}")))
+}
+
+fn write(place: &Place, old: &str, new: &str) -> Result<(), Fault> {
+    if old == new {
+        return Ok(());
+    }
+    println!("  {PAGE}: the run gave something else, written anew");
+    fs::write(place.root.join(PAGE), new).map_err(Fault::io(format!("cannot write {PAGE}")))
+}
+
+/// The page with another table between two comments.
+fn with(page: &str, marks: Marks, table: &str) -> Result<String, Fault> {
+    let (before, _, after) = parts(page, marks)?;
+    Ok(format!("{before}{}{table}{}{after}", marks.begin, marks.end))
+}
+
+/// What stands before, between and after two comments.
+fn parts(page: &str, marks: Marks) -> Result<(&str, &str, &str), Fault> {
+    let lost =
+        || Fault::advice(format!("{PAGE} has lost `{}` or its end: put them back", marks.begin.trim()));
+    let (before, rest) = page.split_once(marks.begin).ok_or_else(lost)?;
+    let (between, after) = rest.split_once(marks.end).ok_or_else(lost)?;
+    Ok((before, between, after))
 }
 
 fn table(ran: &[(BrowserSuite, Counts)]) -> String {
@@ -101,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_page_that_says_something_else_is_told_until_it_is_renewed() {
-        let place = checkout("renewed", &format!("before\n{BEGIN}old\n{END}after\n"));
+        let Marks { begin, end } = COUNTS;
+        let place = checkout("renewed", &format!("before\n{begin}old\n{end}after\n"));
         assert!(check(&place, &ran(33, 0)).is_err());
         renew(&place, &ran(33, 0)).unwrap();
         check(&place, &ran(33, 0)).unwrap();
@@ -113,11 +157,23 @@ mod tests {
 
     #[test]
     fn a_run_with_failures_says_nothing_of_the_counts() {
-        let page = format!("{BEGIN}old\n{END}");
+        let Marks { begin, end } = COUNTS;
+        let page = format!("{begin}old\n{end}");
         let place = checkout("failed", &page);
         renew(&place, &ran(32, 1)).unwrap();
         check(&place, &ran(32, 1)).unwrap();
         assert_eq!(fs::read_to_string(place.root.join(PAGE)).unwrap(), page);
         fs::remove_dir_all(&place.root).unwrap();
+    }
+
+    #[test]
+    fn what_engines_offer_stands_between_its_comments_and_is_written_anew() {
+        let Marks { begin, end } = OFFERS;
+        let place = checkout("offers", &format!("before\n{begin}old\n{end}after\n"));
+        offers(&place, &["| webkit | window | yes |".to_owned()]).unwrap();
+        let page = read(&place).unwrap();
+        fs::remove_dir_all(&place.root).unwrap();
+        assert!(page.ends_with(&format!("| webkit | window | yes |\n{end}after\n")), "{page}");
+        assert!(page.starts_with(&format!("before\n{begin}| engine |")) && !page.contains("old"), "{page}");
     }
 }

@@ -25,6 +25,9 @@ const BROWSER_SUITE_S_MAX: &str = "180";
 const DRIVER_START_S_MAX: &str = "30";
 /// The module of the tests that need a document; workers have none.
 const NEEDS_PAGE: &str = "page::";
+/// The suite and the test of it in which an engine says what it offers.
+const OFFERS_SUITE: &str = "web_hands";
+const OFFERS_TEST: &str = "the_table_says_what_this_engine_offers_here";
 /// The workspaces that drive the real pages against a real city, and the packed package in strangers' pages. They are
 /// expected: if one lost its script, that shows as a failure and not as silence.
 const EXPECTED_SUITES: [&str; 2] = ["npm/packed", "www/e2e"];
@@ -55,6 +58,11 @@ impl Choice {
             }
         }
         Ok(choice)
+    }
+
+    /// The browser suites in every engine.
+    pub(crate) fn in_browsers() -> Self {
+        Self { filter: BROWSER_SUITES.to_owned(), engines: Wanted::All }
     }
 
     /// Every suite in every engine.
@@ -135,6 +143,27 @@ pub(crate) fn run(
         }
     }
     Ok(ran)
+}
+
+/// The rows that each engine writes of itself in each context: what it offers the outbox.
+pub(crate) fn offers(place: &Place, report: &mut Report) -> Result<Vec<String>, Fault> {
+    tools::check_prerequisites(place)?;
+    let suites: Vec<_> = everywhere(OFFERS_SUITE).collect();
+    let browsers = engine::ready(place, &Engine::ALL, Wanted::All)?;
+    let equipment = Equipment::gather(place, &suites, browsers, report)?;
+    let mut rows = Vec::new();
+    for own in suites.iter().filter_map(|suite| suite.kind.browser()) {
+        let mut command = own.runner(place, &equipment.binaries)?;
+        command.args([OFFERS_TEST, "--nocapture"]);
+        own.dress(&mut command, &equipment)?;
+        let said = child::said(command)?;
+        let begin = format!("| {} | {} |", own.engine.name(), own.context.name());
+        let row = said.lines().find_map(|line| Some(line.get(line.find(&begin)?..)?.trim().to_owned()));
+        rows.push(
+            row.ok_or_else(|| Fault::advice(format!("{} does not say what it offers:\n{said}", own.name())))?,
+        );
+    }
+    Ok(rows)
 }
 
 /// The suites whose name contains the filter.
@@ -314,8 +343,21 @@ impl BrowserSuite {
         let browser = equipment.browser(self.engine)?;
         let mut command = match browser {
             Browser::Chromium { driver, .. } if self.goes_by_wasm_pack() => self.wasm_pack(place, driver)?,
-            _ => self.runner(place, &equipment.binaries)?,
+            _ => {
+                let mut command = self.runner(place, &equipment.binaries)?;
+                if self.context != Context::Window {
+                    command.args(["--skip", NEEDS_PAGE]);
+                }
+                command
+            }
         };
+        self.dress(&mut command, equipment)?;
+        Ok(command)
+    }
+
+    /// Tells the test runner of one driver and one context.
+    fn dress(&self, command: &mut Command, equipment: &Equipment) -> Result<(), Fault> {
+        let browser = equipment.browser(self.engine)?;
         for name in DRIVER_VARIABLES.into_iter().chain(Context::ALL.map(Context::variable)) {
             command.env_remove(name);
         }
@@ -328,7 +370,7 @@ impl BrowserSuite {
                 command.env(name, seconds);
             }
         }
-        Ok(command)
+        Ok(())
     }
 
     fn wasm_pack(&self, place: &Place, driver: &Path) -> Result<Command, Fault> {
@@ -347,9 +389,6 @@ impl BrowserSuite {
     fn runner(&self, place: &Place, binaries: &Binaries) -> Result<Command, Fault> {
         let mut command = place.command(tools::wasm_bindgen(place)?.join("wasm-bindgen-test-runner"));
         command.arg(binaries.of(&self.file)?);
-        if self.context != Context::Window {
-            command.args(["--skip", NEEDS_PAGE]);
-        }
         Ok(command)
     }
 }

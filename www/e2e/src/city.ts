@@ -102,6 +102,11 @@ export class City {
     await once(child, "exit");
   }
 
+  /** Leaves the database for people to look into. */
+  keep(folder: string): Promise<void> {
+    return cp(this.#data, folder, { recursive: true });
+  }
+
   async end(): Promise<void> {
     await this.kill();
     await rm(this.#home, { recursive: true, force: true });

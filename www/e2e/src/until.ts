@@ -3,8 +3,12 @@ const PATIENCE_MS = 30_000;
 const LOOK_AGAIN_MS = 50;
 
 /** Looks until `look` gives something true, and says what was missing when it never did. */
-export async function until<T>(what: string, look: () => Promise<T | false | null | undefined>): Promise<T> {
-  const end = Date.now() + PATIENCE_MS;
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | false | null | undefined>,
+  patienceMs = PATIENCE_MS,
+): Promise<T> {
+  const end = Date.now() + patienceMs;
   let last: unknown;
   while (Date.now() < end) {
     try {
@@ -17,6 +21,6 @@ export async function until<T>(what: string, look: () => Promise<T | false | nul
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
   }
   throw new Error(
-    `waited ${PATIENCE_MS} ms for: ${what} (last: ${last instanceof Error ? last.message : String(last)})`,
+    `waited ${patienceMs} ms for: ${what} (last: ${last instanceof Error ? last.message : String(last)})`,
   );
 }
