@@ -12,7 +12,7 @@ use sim::{Bug, Plan, Report, TROUBLES, run};
 use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS] [--<trouble> 0-10] [--shrink RUNS]
+const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS | --hours N] [--<trouble> 0-10] [--shrink RUNS]
        sim mutants
        sim storm [--out FOLDER]";
 
@@ -135,6 +135,7 @@ fn options() -> Result<Options, String> {
             ("--tabs", _) => plan.tabs = small()?,
             ("--taps", _) => plan.taps = number,
             ("--weather-ms", _) => plan.weather_ms = number,
+            ("--hours", _) => plan.weather_ms = number.saturating_mul(3_600_000),
             ("--shrink", _) => shrink = u32::try_from(number).map_err(|_| "too many runs".to_owned())?,
             (_, Some((trouble, _))) => {
                 let force = u8::try_from(number).map_err(|_| format!("{word}: 0 to 10"))?;

@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 const DAWN: u64 = 1_790_000_000_000;
 /// What a wall clock without a battery shows at first, ms since 1970.
 const RESET_CLOCK_MS: i64 = 60 * 86_400_000;
-/// More events than this are no longer a run but a machine gone mad.
-const EVENTS_MAX: u64 = 200_000;
+/// More events than this for each device and each hour of weather begun are no longer a run but a machine gone mad.
+const EVENTS_MAX: u64 = 70_000;
 /// Once the weather is good everything settles within this time, in ms: the longest wait a city can impose, which is
 /// also the longest that a wall clock set back can make of a wait, and a quarter of an hour for silent leaders, a hidden
 /// page's ladder and a person's decisions.
@@ -313,6 +313,8 @@ impl World {
 
     fn play(&mut self) -> Result<(), Broken> {
         let deadline = self.plan.weather_ms + SETTLES_WITHIN_MS;
+        let hours = self.plan.weather_ms / 3_600_000 + 1;
+        let events_max = EVENTS_MAX * hours * self.plan.devices as u64;
         while let Some(Reverse((time, number))) = self.queue.pop() {
             let Some((at, what)) = self.events.remove(&number) else { continue };
             if time > deadline {
@@ -320,7 +322,7 @@ impl World {
             }
             self.now = time;
             self.city.clock = self.calendar();
-            if self.next_event > EVENTS_MAX {
+            if self.next_event > events_max {
                 return Err("bounded: the run never comes to rest".to_owned());
             }
             let place = (at.device as u64) << 40 ^ (at.tab as u64) << 48 ^ at.life << 52;

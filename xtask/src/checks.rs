@@ -42,7 +42,7 @@ pub(crate) fn run(place: &Place, report: &mut Report) -> Result<(), Fault> {
 /// Bans, licences and sources; advisories need a network that not every machine has.
 fn deny(place: &Place) -> Result<(), Fault> {
     let mut deny = place.command(tools::cargo_deny(place)?.join("cargo-deny"));
-    deny.args(["check", "bans", "licenses", "sources"]);
+    deny.args(["--workspace", "check", "bans", "licenses", "sources"]);
     child::run(deny)
 }
 
