@@ -141,7 +141,7 @@ fn sql_alone(root: &Path, shape: Shape) -> f64 {
 /// Events after which the city closes a group.
 const GROUP_EVENTS_MAX: usize = 500;
 /// Layouts of the file, in order.
-const LAYOUTS: usize = 5;
+const LAYOUTS: usize = 6;
 /// Partitions of the log.
 const PARTITIONS: i64 = 16;
 /// Services that look at the log.
