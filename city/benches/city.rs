@@ -12,6 +12,8 @@
     reason = "a benchmark stops at the first surprise"
 )]
 
+use city_domain::bus::PARTITIONS;
+use city_domain::limits;
 use conch::event::{Device, Emit, EventId, Identity, Sequence, UnixMillis, prepare, with_sequence};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
@@ -111,20 +113,21 @@ fn sql_alone(root: &Path, shape: Shape) -> f64 {
     let mut books = Connection::open(&file).unwrap();
     books.pragma_update(None, "journal_mode", "WAL").unwrap();
     books.pragma_update(None, "synchronous", "FULL").unwrap();
-    books.pragma_update(None, "cache_size", -64 * 1024).unwrap();
-    books.pragma_update(None, "wal_autocheckpoint", 4_000).unwrap();
+    books.pragma_update(None, "cache_size", -limits::CACHE_KIB).unwrap();
+    books.pragma_update(None, "wal_autocheckpoint", limits::CHECKPOINT_PAGES).unwrap();
     books.pragma_update(None, "temp_store", "MEMORY").unwrap();
     books.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
     books.set_prepared_statement_cache_capacity(256);
-    for step in 1..=LAYOUTS {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/{step:03}.sql"));
+    // The layouts of the file, in order, as many as there are.
+    let layout = |step| Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/{step:03}.sql"));
+    for path in (1..).map(layout).take_while(|path| path.exists()) {
         books.execute_batch(&std::fs::read_to_string(path).unwrap()).unwrap();
     }
     let body = event("till-x", "order-x", UnixMillis(0), 1).body;
     let (began, mut written) = (Instant::now(), 0u64);
     while began.elapsed() < TRIAL {
         let transaction = books.transaction().unwrap();
-        for _ in 0..shape.lines.min(GROUP_EVENTS_MAX.div_ceil(shape.batch)) {
+        for _ in 0..shape.lines.min(limits::GROUP_EVENTS_MAX.div_ceil(shape.batch)) {
             run(&transaction, "SAVEPOINT piece", &[]);
             for _ in 0..shape.batch {
                 taken_in(&transaction, shape, written, &body);
@@ -138,12 +141,6 @@ fn sql_alone(root: &Path, shape: Shape) -> f64 {
     written as f64 / began.elapsed().as_secs_f64()
 }
 
-/// Events after which the city closes a group.
-const GROUP_EVENTS_MAX: usize = 500;
-/// Layouts of the file, in order.
-const LAYOUTS: usize = 6;
-/// Partitions of the log.
-const PARTITIONS: i64 = 16;
 /// Services that look at the log.
 const SERVICES: usize = 4;
 
@@ -162,7 +159,8 @@ fn taken_in(books: &Connection, shape: Shape, number: u64, body: &str) {
     let mut other = [2; 16];
     other[8..].copy_from_slice(&number.to_be_bytes());
     let (device, order) = shape.names(number);
-    let (source, partition) = (format!("conch://device/{device}/life"), (number % PARTITIONS as u64) as i64);
+    let (source, partition) =
+        (format!("conch://device/{device}/life"), (number % u64::from(PARTITIONS)) as u16);
     let number = number as i64 + 1;
     let say = |id: [u8; 16], kind: &str| {
         run(
@@ -253,7 +251,7 @@ fn on_the_log(books: &Connection) {
             let mut heard = books
                 .prepare_cached("SELECT offset, source, id, topic, type, key, body FROM log WHERE partition = ?1 AND offset > ?2 ORDER BY offset")
                 .unwrap();
-            let heard = heard.query_map([partition, before], |row| row.get::<_, String>(6)).unwrap();
+            let heard = heard.query_map(params![partition, before], |row| row.get::<_, String>(6)).unwrap();
             assert_eq!(
                 heard.map(|body| body.unwrap().len()).filter(|length| *length > 0).count(),
                 said.len()

@@ -413,16 +413,13 @@ impl City {
         }
         let market = topic.family() == "pay.txn";
         let scope = if market { String::new() } else { principal.device.as_str().to_owned() };
-        let times = self.effects.entry((scope, intent)).or_insert(0);
+        let meaning = (scope, intent);
         match word {
-            VerdictWord::Accepted => *times += 1,
-            VerdictWord::Duplicate if *times == 0 => {
+            VerdictWord::Accepted => *self.effects.entry(meaning).or_insert(0) += 1,
+            VerdictWord::Duplicate if !self.effects.contains_key(&meaning) => {
                 return Err(format!("effect: {intent} is called a duplicate and never had its effect"));
             }
             _ => {}
-        }
-        if *times == 0 {
-            self.effects.retain(|_, times| *times > 0);
         }
         self.order.push(id);
         self.judged.insert(id, Taken { source, key: key.as_str().to_owned(), intent, verdict: word });
@@ -542,12 +539,8 @@ impl City {
         let outcome = if call.query {
             self.ledger.query(&id).map_err(failed)?
         } else {
-            let service = match own.service {
-                Service::Authorize => acquirer::Service::Authorize,
-                Service::Capture => acquirer::Service::Capture,
-                Service::Cancel => acquirer::Service::Cancel,
-                Service::Refund => acquirer::Service::Refund,
-            };
+            let service = acquirer::Service::parse(own.service.as_str());
+            let service = service.ok_or("books: the acquirer does not know this service")?;
             let task = Task {
                 id,
                 about: own.about.clone(),
@@ -710,7 +703,8 @@ fn ended(done: Result<(), Ended>) -> Result<bool, Broken> {
     }
 }
 
-fn drawn(chance: &mut Jitter) -> [u8; 10] {
+/// Entropy of an id.
+pub(crate) fn drawn(chance: &mut Jitter) -> [u8; 10] {
     let bits = (chance.next_bits().to_be_bytes(), chance.next_bits().to_be_bytes());
     let mut entropy = [0; 10];
     for (to, from) in entropy.iter_mut().zip(bits.0.into_iter().chain(bits.1)) {

@@ -9,8 +9,6 @@ use city_domain::{Answer, Call, limits};
 use conch::event::{IntentKey, Key, UnixMillis};
 use conch::wire::classify::Reply;
 
-/// How long a call whose answer is lost is waited for, in ms.
-const CALL_PATIENCE_MS: u64 = limits::ACQUIRER_TIMEOUT_MS;
 /// Nobody in particular: what happens to the city happens to no device.
 const NOBODY: At = At { device: 0, tab: 0, life: 0 };
 /// A killed city is killed within so many writes.
@@ -85,7 +83,8 @@ impl World {
     pub(crate) fn acquirer_hears(&mut self, life: u64, call: Box<Call>, luck: Luck) -> Result<(), Broken> {
         self.report.calls += 1;
         let answer = Box::new(self.city.acquirer(&call, luck)?);
-        let slow = if *answer == Answer::Unknown { CALL_PATIENCE_MS } else { self.chance.up_to(600) };
+        let slow =
+            if *answer == Answer::Unknown { limits::ACQUIRER_TIMEOUT_MS } else { self.chance.up_to(600) };
         self.schedule(self.now + slow, NOBODY, What::AcquirerAnswers { life, call, answer });
         Ok(())
     }

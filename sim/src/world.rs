@@ -1,6 +1,6 @@
 //! The event loop of the world: one virtual time, one queue, one source of chance.
 
-use crate::city::{City, Luck, MOODS, Mood, principal};
+use crate::city::{City, Luck, MOODS, Mood, drawn, principal};
 use crate::device::{Claim, Device, Frozen, Lock, Tab};
 use crate::disk::Disk;
 use crate::ledgers;
@@ -816,12 +816,7 @@ impl World {
     }
 
     pub(crate) fn entropy(&mut self) -> [u8; 10] {
-        let (high, low) = (self.chance.next_bits().to_be_bytes(), self.chance.next_bits().to_be_bytes());
-        let mut bytes = [0; 10];
-        for (to, from) in bytes.iter_mut().zip(high.into_iter().chain(low)) {
-            *to = from;
-        }
-        bytes
+        drawn(&mut self.chance)
     }
 
     /// Something happens to a device as a whole.

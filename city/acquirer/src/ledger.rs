@@ -19,6 +19,13 @@ pub enum Service {
 }
 
 impl Service {
+    const ALL: [Self; 4] = [Self::Authorize, Self::Capture, Self::Cancel, Self::Refund];
+
+    /// Reads the word of the list.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.as_str() == word)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Authorize => "authorize",

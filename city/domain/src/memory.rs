@@ -585,9 +585,9 @@ impl Tx for Memory {
 
     fn place_taken(&mut self, source: &str, sequence: u64, id: EventId) -> Result<bool, Fault> {
         let first = (source.to_owned(), sequence, EventId::from_bytes([0; 16]));
-        let there =
+        let mut there =
             self.places.range(first..).take_while(|(own, place, _)| own == source && *place == sequence);
-        Ok(there.into_iter().any(|(_, _, other)| *other != id))
+        Ok(there.any(|(_, _, other)| *other != id))
     }
 
     fn clone_of(&mut self, device: &Device) -> Result<Option<Why>, Fault> {

@@ -86,12 +86,7 @@ impl Town {
         let outcome = if call.query {
             self.ledger.query(&own.id).unwrap()
         } else {
-            let service = match own.service {
-                Service::Authorize => acquirer::Service::Authorize,
-                Service::Capture => acquirer::Service::Capture,
-                Service::Cancel => acquirer::Service::Cancel,
-                Service::Refund => acquirer::Service::Refund,
-            };
+            let service = acquirer::Service::parse(own.service.as_str()).unwrap();
             let task = Task {
                 id: own.id.clone(),
                 about: own.about.clone(),

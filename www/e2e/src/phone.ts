@@ -6,21 +6,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { chromiumFlags, chromiumProgram } from "./chromium.js";
 import { endsWithUs } from "./leftovers.js";
 
-const executable = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const flags = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--disable-dev-shm-usage",
-  "--remote-debugging-port=0",
-];
+const flags = [...chromiumFlags, "--remote-debugging-port=0"];
 const VIEWPORT = { width: 390, height: 844 };
 const PATIENCE_MS = 30_000;
 
@@ -47,7 +36,7 @@ export class Phone {
   /** Starts the browser, again with the same profile after a kill. */
   async boot(): Promise<void> {
     // Its own process group, so that a kill takes every process of the browser at once.
-    const child = spawn(executable, [...flags, `--user-data-dir=${this.#profile}`, "about:blank"], {
+    const child = spawn(chromiumProgram, [...flags, `--user-data-dir=${this.#profile}`, "about:blank"], {
       detached: true,
       stdio: ["ignore", "ignore", "pipe"],
     });

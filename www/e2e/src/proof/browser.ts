@@ -5,26 +5,19 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { chromiumFlags, chromiumProgram } from "../chromium.js";
 import { endsWithUs } from "../leftovers.js";
 
 export const engines = ["chromium", "firefox"] as const;
 export type Engine = (typeof engines)[number];
 
 const programs: Record<Engine, string> = {
-  chromium: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  chromium: chromiumProgram,
   firefox: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
 };
 
-const chromiumFlags = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--disable-dev-shm-usage",
+const flags = [
+  ...chromiumFlags,
   "--disable-extensions",
   // What it finds broken in a profile it tells, and only here.
   "--enable-logging=stderr",
@@ -84,7 +77,7 @@ export class Browser {
   command(address: string): [string, string[]] {
     const own =
       this.engine === "chromium"
-        ? [...chromiumFlags, `--user-data-dir=${this.profile}`]
+        ? [...flags, `--user-data-dir=${this.profile}`]
         : ["--headless", "--no-remote", "--profile", this.profile];
     return [programs[this.engine], [...own, address]];
   }
