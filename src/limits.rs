@@ -88,7 +88,8 @@ pub const FEED_AGAIN_MS: u64 = 1_000;
 pub const FEED_AGAIN_HIDDEN_MS: u64 = 60_000;
 /// Longest cursor of a feed, in characters.
 pub const CURSOR_CHARS_MAX: usize = 128;
-/// How long what the city said about an event is kept, in ms from that event: 60 days, for refunds come late.
+/// How long what the city said about an event is kept, in ms from that event: 60 days, for refunds come late. An answer to
+/// an event that is older than half of that is kept as long from its own time.
 pub const INBOX_KEEP_MS: u64 = 60 * 24 * 3_600_000;
 /// A clock that shows an earlier time was never set, in ms since 1970: 2025-01-01. Nothing is old for what it says.
 pub const CLOCK_SET_MS: u64 = 1_735_689_600_000;

@@ -11,6 +11,7 @@
 mod desk;
 
 use conch::event::{EventId, UnixMillis};
+use conch::limits::INBOX_KEEP_MS;
 use conch::outbox::engine::{Hint, Input, Notice};
 use conch::pace::{Link, Watched};
 use conch::wire::classify::Reply;
@@ -210,10 +211,22 @@ fn what_was_written_without_anybody_hearing_of_it_is_told_once_with_its_next_say
 /// older for it, also when it is said again.
 #[test]
 fn what_answers_an_event_of_a_clock_that_was_never_set_has_its_effect_once() {
+    an_answer_said_again_has_its_effect_once(UnixMillis(60_000));
+}
+
+/// The same for a clock that somebody set to the wrong year, and for a refund that comes a season late.
+#[test]
+fn what_answers_an_event_older_than_answers_are_kept_has_its_effect_once() {
+    for age_ms in [INBOX_KEEP_MS - 1, INBOX_KEEP_MS, INBOX_KEEP_MS + 1, 5 * INBOX_KEEP_MS] {
+        an_answer_said_again_has_its_effect_once(UnixMillis(id(1).time().unwrap().0 - age_ms));
+    }
+}
+
+fn an_answer_said_again_has_its_effect_once(minted: UnixMillis) {
     let mut desk = Desk::listening();
-    let of_1970 = EventId::mint(UnixMillis(60_000), [7; 10]);
+    let cause = EventId::mint(minted, [7; 10]);
     let said = |cursor: &str| {
-        let event = format!(r#"{{"id":"{}","causationid":"{of_1970}","type":"a.b.v1.said"}}"#, id(1));
+        let event = format!(r#"{{"id":"{}","causationid":"{cause}","type":"a.b.v1.said"}}"#, id(1));
         city(200, &format!(r#"{{"events":[{event}],"cursor":"{cursor}"}}"#))
     };
     for cursor in ["c1.1", "c1.2", "c1.3"] {

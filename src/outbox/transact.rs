@@ -486,7 +486,7 @@ impl Transaction {
             }
             Batch::Feed { heard, .. } => {
                 for own in heard.iter() {
-                    reads.push(Read::Inbox(own.event.cause, own.event.id));
+                    reads.push(Read::Inbox(filed_under(own), own.event.id));
                 }
             }
             Batch::Buried(_) => reads.push(Read::Tombstones),
@@ -812,6 +812,15 @@ fn wait(lanes: &[(LaneHash, UnixMillis)], found: &[Found]) -> Step {
     Step::Finish(writes, Done::Written)
 }
 
+/// What an answer is kept with: the event it answers, and none when that is old already, by a clock that was set wrong or
+/// because the answer comes late. With its event it would soon be forgotten, and applied again when it is said again.
+fn filed_under(heard: &Heard) -> Option<EventId> {
+    let FeedEvent { cause, id, .. } = heard.event;
+    let minted = cause?.time()?.0;
+    let recent = minted + INBOX_KEEP_MS / 2 > id.time()?.0;
+    cause.filter(|_| recent || minted < CLOCK_SET_MS)
+}
+
 fn hear(heard: &[Heard], cursor: &str, at: UnixMillis, found: &[Found]) -> Step {
     let mut fresh = Vec::new();
     let mut writes = Vec::new();
@@ -820,7 +829,7 @@ fn hear(heard: &[Heard], cursor: &str, at: UnixMillis, found: &[Found]) -> Step 
         let twin = heard.iter().take(place).any(|before| before.event.id == own.event.id);
         if matches!(known, Found::Inbox(false)) && !twin {
             fresh.push(place);
-            writes.push(Write::Inbox(own.event.clone()));
+            writes.push(Write::Inbox(FeedEvent { cause: filed_under(own), ..own.event.clone() }));
             for put in &own.put {
                 writes.push(Write::Record(put.record.clone(), put.value.clone()));
             }
