@@ -24,7 +24,7 @@ pub const GATHER_MAX_MS: u64 = 4;
 /// Requests per second one city is trusted with, unless the operator knows better.
 pub const CAPACITY_PER_S: u32 = 200;
 /// Share of the capacity that slots hand out; the rest absorbs what was not planned.
-pub const SLOT_SHARE: f64 = 0.95;
+pub const SLOT_SHARE: f64 = 0.97;
 /// How much longer than devices / capacity the window is: too short costs far more than too long.
 pub const WINDOW_MARGIN: f64 = 1.2;
 /// A device counts for the window this long after it was last heard, in ms.

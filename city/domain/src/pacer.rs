@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn slots_follow_one_another_at_the_capacity_and_never_beyond_the_window() {
         let mut pacer = with_devices(1_000, 100);
-        let waits: Vec<u64> = (0..950).map(|_| pacer.slot_s(NOW, 100)).collect();
+        let waits: Vec<u64> = (0..970).map(|_| pacer.slot_s(NOW, 100)).collect();
         assert_eq!(waits.first(), Some(&1));
         assert_eq!(waits.last(), Some(&11), "one second of queue, then ten seconds of slots");
         assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]));

@@ -304,7 +304,7 @@ refusals are cheap, and not elsewhere:
 - **N/C = 5 s.** Slots are told in whole seconds and devices add up to a second, which is a fifth of the whole. `Retry-After`
   knows nothing finer.
 - **ρ = 0.1, N/C = 20 s.** Refusals alone bring the least end to {tenth:.2}, and slots hand out {share} % of the capacity to
-  leave room for what nobody planned, which makes it {:.2}.
+  leave room for what nobody planned, which makes it {:.2}; the second of jitter and the way there and back are the rest.
 - **ρ = 0.5, N/C = 20 s.** The least end is {half:.2}. The pacer reckons as if refusals cost nothing, so while the first
   wave is being turned away half of the slots pass, and their devices are turned away again: with s for those {share} % that
   is sρ/(1 − sρ) requests per event on top of the least. There Polly v2 ends at {polly}, and full jitter {full}.
