@@ -1,6 +1,6 @@
 //! Carries alerts out of the city: each one as a POST of its CloudEvent to the address the operator named.
 
-use crate::machinery::{ALERTS, Errand};
+use city_domain::bus::{ALERTS, Errand};
 use city_domain::limits;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;

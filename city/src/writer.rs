@@ -6,11 +6,12 @@ use crate::cashier::{self, Word};
 use crate::clock;
 use crate::horn;
 use crate::keys::Keys;
-use crate::machinery::{Errand, Machinery, Services};
+use crate::machinery::Machinery;
 use crate::metrics::Metrics;
 use crate::secret::{self, Hash, hash, new_token};
 use crate::store::SqlTx;
 use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
+use city_domain::bus::{Errand, Services};
 use city_domain::clones::{self, Heard};
 use city_domain::{
     Answer, Answered, Authorization, Begun, Call, City, Claim, ClaimChanged, Examined, Fault, Judged, Listed,

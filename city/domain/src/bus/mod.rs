@@ -10,6 +10,7 @@
 mod dead;
 mod deliver;
 mod handling;
+mod machine;
 mod outside;
 mod relay;
 mod rows;
@@ -18,6 +19,7 @@ mod subscribe;
 pub use dead::{Decision, NotDecided, decide};
 pub use deliver::{Consumer, Tick, Turn, due, take_page, take_up, tick};
 pub use handling::{Failure, Next, Problem, after_failure};
+pub use machine::{ALERTS, Errand, Machine, Moved, Outside, Services};
 pub use outside::{carried, enlist, errands};
 pub use relay::{Lease, hold, relay};
 pub use rows::{BusTx, Closing, DeadLetter, Wait};
