@@ -10,6 +10,9 @@ const SYNC_LIFE_MS = 120_000;
 const SYNC_LOOK_MS = 500;
 /** How long a service worker waits to lead before it believes that a page came first. */
 const SYNC_LEAD_MS = 5_000;
+/** What a new log may cost before the old one goes: Chromium's holds 4 MiB at most, and verdicts need room too. */
+const LOG_ROOM_BYTES = 8 * 1024 * 1024;
+const SCRATCH = "conch:scratch";
 /** Nothing more will be sent by itself. */
 const AT_REST = ["paused", "needs-attention", "closed"];
 
@@ -38,6 +41,7 @@ export function face(own) {
     const edge = await openLoaded.call(Edge, options);
     chosen.set(edge, options);
     if (options.sync) wakeWorker(edge);
+    beginLog(edge);
     return edge;
   };
 
@@ -95,6 +99,37 @@ function wakeWorker(edge) {
     }
     owes = backlog > 0;
   });
+}
+
+/**
+ * Has Chromium begin a new log for its databases, once for each leader. A kill may leave the log with the head of a record
+ * alone; what Chromium appends behind that costs the whole outbox at the next opening (docs/engines.md).
+ */
+function beginLog(edge) {
+  // No feature tells how databases are kept. Elsewhere this would be of no use and do no harm.
+  if (!/Chrom(e|ium)\//.test(navigator.userAgent)) return;
+  let begun = false;
+  const stop = edge.subscribe(({ leader }) => {
+    if (!leader || begun) return;
+    begun = true;
+    // The first call comes before there is a way to stop.
+    queueMicrotask(() => stop());
+    // What fails leaves the old log, which most often is whole.
+    deleteScratch().catch(() => {});
+  });
+}
+
+/** To delete a database, even an empty one, Chromium compacts, and to compact it begins a new log. */
+async function deleteScratch() {
+  const { usage = 0, quota = Infinity } = (await navigator.storage?.estimate()) ?? {};
+  if (quota - usage < LOG_ROOM_BYTES) return;
+  const opening = indexedDB.open(SCRATCH);
+  opening.onsuccess = () => {
+    const scratch = opening.result;
+    scratch.close();
+    // Only what was made here goes.
+    if (scratch.objectStoreNames.length === 0) indexedDB.deleteDatabase(SCRATCH);
+  };
 }
 
 /** An error like those from inside. All that come from here may go away by themselves. */

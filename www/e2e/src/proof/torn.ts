@@ -1,0 +1,141 @@
+// A kill in the middle of a write leaves Chromium's log with a record that has a head and no more. Here that end is made
+// by hand, so that what comes of it is seen every time: with the new log that the package has Chromium begin nothing may
+// be lost, and without it something must be, or the look could not see what it is for.
+import { appendFile, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { until } from "../until.js";
+import { Browser, versionOf } from "./browser.js";
+import { Host } from "./host.js";
+import { type Opened, type Orders, page } from "./opening.js";
+import { stranger } from "./stranger.js";
+
+/** How long the record was to be whose head is all that came: shorter than what is written behind it, or longer. */
+export const records = { short: 128, long: 30_000 } as const;
+export const ends = ["killed", "told to end"] as const;
+
+export interface Plan {
+  record: keyof typeof records;
+  /** How the opening after the torn one ends. */
+  end: (typeof ends)[number];
+  heals: boolean;
+}
+
+export interface Seen extends Plan {
+  browser: string;
+  acknowledged: number;
+  lost: number;
+  /** Whether Chromium went on with the torn log. */
+  reused: boolean;
+  /** From that until the log was gone: so long another end would still have cost everything. */
+  tornMs: number | null;
+  /** What Chromium and the outbox said of the damage. */
+  corruption: string | null;
+  alarm: Opened["alarm"];
+}
+
+const EMITS = 20;
+const PATIENCE_MS = 60_000;
+const NEW_LOG_PATIENCE_MS = 10_000;
+/** No server listens there, so nothing is ever delivered. */
+const NOWHERE = "http://127.0.0.1:9";
+
+/** Opens the outbox, tears its log, opens it twice more, and compares. */
+export async function tear({ record, end, heals }: Plan): Promise<Seen> {
+  const installed = await stranger();
+  const host = await Host.open(NOWHERE, installed.edge);
+  const browser = await Browser.make("chromium");
+  try {
+    host.away = true;
+    for (const [path, text] of page) host.files.set(path, text);
+    let orders: Orders = { emits: EMITS, heals };
+    let opened: Opened | null = null;
+    let broken: string | null = null;
+    host.ears.set("/heard/begun", () => orders);
+    host.ears.set("/heard/opened", (body) => {
+      opened = JSON.parse(body.toString()) as Opened;
+      return {};
+    });
+    host.ears.set("/heard/broken", (body) => {
+      broken = body.toString();
+      return {};
+    });
+    const run = async (emits: number): Promise<Opened> => {
+      orders = { emits, heals };
+      opened = null;
+      browser.open(`${host.origin}/`);
+      return until(
+        "an open outbox",
+        async () => {
+          if (broken !== null) throw new Error(broken);
+          return opened;
+        },
+        PATIENCE_MS,
+      );
+    };
+
+    const first = await run(EMITS);
+    await browser.kill();
+    const log = await newestLog(browser);
+    await appendFile(join(log.folder, log.file), head(records[record]));
+
+    const second = await run(EMITS);
+    const gone = async () => (await newestLog(browser)).file !== log.file && said(browser, "Delete type=0");
+    if (heals) await until("a new log", gone, NEW_LOG_PATIENCE_MS);
+    const reused = await said(browser, "Reusing old log");
+    const deleted = await said(browser, "Delete type=0");
+    if (end === "killed") await browser.kill();
+    else await browser.close();
+
+    const third = await run(0);
+    const corruption = browser.said.split("\n").find((line) => /corrupt/i.test(line)) ?? null;
+    const safe = [...first.safe, ...second.safe];
+    return {
+      ...{ record, end, heals, browser: await versionOf("chromium") },
+      acknowledged: safe.length,
+      lost: safe.filter((id) => !third.found.includes(id)).length,
+      reused: reused !== null,
+      tornMs: reused === null || deleted === null ? null : deleted - reused,
+      corruption,
+      alarm: third.alarm,
+    };
+  } finally {
+    await browser.end();
+    await host.close();
+    await installed.leave();
+  }
+}
+
+/** The head of a whole record of so many bytes. Its checksum is one of a payload that never came, so any will do. */
+function head(bytes: number): Buffer {
+  const head = Buffer.from([0xc0, 0x9c, 0x4e, 0xad, 0, 0, 1]);
+  head.writeUInt16LE(bytes, 4);
+  return head;
+}
+
+async function newestLog(browser: Browser): Promise<{ folder: string; file: string }> {
+  const folders = await readdir(browser.databases);
+  const own = folders.find((name) => name.endsWith(".indexeddb.leveldb"));
+  if (own === undefined) throw new Error(`Chromium keeps its databases as something else: ${folders.join(", ")}`);
+  const folder = join(browser.databases, own);
+  const file = (await readdir(folder))
+    .filter((name) => name.endsWith(".log"))
+    .sort()
+    .at(-1);
+  if (file === undefined) throw new Error(`no log in ${folder}`);
+  return { folder, file };
+}
+
+/** When LevelDB last said so since it was opened, in milliseconds of its day, or null. */
+async function said(browser: Browser, words: string): Promise<number | null> {
+  const { folder } = await newestLog(browser);
+  const lines = (await readFile(join(folder, "LOG"), "utf8")).split("\n");
+  const time = /-(\d+):(\d+):(\d+)\.(\d{3})/.exec(lines.findLast((line) => line.includes(words)) ?? "");
+  if (time === null) return null;
+  const [hours = 0, minutes = 0, seconds = 0, ms = 0] = time.slice(1).map(Number);
+  return ((hours * 60 + minutes) * 60 + seconds) * 1_000 + ms;
+}
+
+/** Nothing lost, because the torn log was left; what a run without the new log must not show. */
+export function isHealed({ acknowledged, lost, reused, tornMs, corruption, alarm }: Seen): boolean {
+  return acknowledged === 2 * EMITS && lost === 0 && reused && tornMs !== null && corruption === null && alarm === null;
+}
