@@ -4,7 +4,7 @@ import { ends, isHealed, records, type Seen, tear } from "./torn.js";
 
 const runs: Seen[] = [];
 const wrong: string[] = [];
-for (const record of Object.keys(records) as (keyof typeof records)[]) {
+for (const record of records) {
   for (const end of ends) {
     for (const heals of [true, false]) {
       const seen = await tear({ record, end, heals });

@@ -1,7 +1,7 @@
 // A kill in the middle of a write leaves Chromium's log with a record that has a head and no more. Here that end is made
 // by hand, so that what comes of it is seen every time: with the new log that the package has Chromium begin nothing may
 // be lost, and without it something must be, or the look could not see what it is for.
-import { appendFile, readdir, readFile } from "node:fs/promises";
+import { appendFile, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { until } from "../until.js";
 import { Browser, versionOf } from "./browser.js";
@@ -9,12 +9,12 @@ import { Host } from "./host.js";
 import { type Opened, type Orders, page } from "./opening.js";
 import { stranger } from "./stranger.js";
 
-/** How long the record was to be whose head is all that came: shorter than what is written behind it, or longer. */
-export const records = { short: 128, long: 30_000 } as const;
+/** Whether the record whose head is all that came was to be shorter than what is written behind it, or longer. */
+export const records = ["short", "long"] as const;
 export const ends = ["killed", "told to end"] as const;
 
 export interface Plan {
-  record: keyof typeof records;
+  record: (typeof records)[number];
   /** How the opening after the torn one ends. */
   end: (typeof ends)[number];
   heals: boolean;
@@ -33,7 +33,12 @@ export interface Seen extends Plan {
   alarm: Opened["alarm"];
 }
 
-const EMITS = 20;
+/** In the first opening and in the second. */
+const EMITS = [20, 3] as const;
+const SHORT_BYTES = 128;
+/** LevelDB's log comes in blocks, and no record goes beyond one. */
+const BLOCK_BYTES = 32_768;
+const HEAD_BYTES = 7;
 const PATIENCE_MS = 60_000;
 const NEW_LOG_PATIENCE_MS = 10_000;
 /** No server listens there, so nothing is ever delivered. */
@@ -47,7 +52,7 @@ export async function tear({ record, end, heals }: Plan): Promise<Seen> {
   try {
     host.away = true;
     for (const [path, text] of page) host.files.set(path, text);
-    let orders: Orders = { emits: EMITS, heals };
+    let orders: Orders = { emits: 0, heals };
     let opened: Opened | null = null;
     let broken: string | null = null;
     host.ears.set("/heard/begun", () => orders);
@@ -73,12 +78,12 @@ export async function tear({ record, end, heals }: Plan): Promise<Seen> {
       );
     };
 
-    const first = await run(EMITS);
+    const first = await run(EMITS[0]);
     await browser.kill();
     const log = await newestLog(browser);
-    await appendFile(join(log.folder, log.file), head(records[record]));
+    await appendHead(join(log.folder, log.file), record);
 
-    const second = await run(EMITS);
+    const second = await run(EMITS[1]);
     const gone = async () => (await newestLog(browser)).file !== log.file && said(browser, "Delete type=0");
     if (heals) await until("a new log", gone, NEW_LOG_PATIENCE_MS);
     const reused = await said(browser, "Reusing old log");
@@ -105,11 +110,12 @@ export async function tear({ record, end, heals }: Plan): Promise<Seen> {
   }
 }
 
-/** The head of a whole record of so many bytes. Its checksum is one of a payload that never came, so any will do. */
-function head(bytes: number): Buffer {
+/** The head of a record in one piece. Its checksum is one of a payload that never came, so any will do. */
+async function appendHead(log: string, record: Plan["record"]): Promise<void> {
+  const { size } = await stat(log);
   const head = Buffer.from([0xc0, 0x9c, 0x4e, 0xad, 0, 0, 1]);
-  head.writeUInt16LE(bytes, 4);
-  return head;
+  head.writeUInt16LE(record === "short" ? SHORT_BYTES : BLOCK_BYTES - (size % BLOCK_BYTES) - HEAD_BYTES, 4);
+  await appendFile(log, head);
 }
 
 async function newestLog(browser: Browser): Promise<{ folder: string; file: string }> {
@@ -137,5 +143,12 @@ async function said(browser: Browser, words: string): Promise<number | null> {
 
 /** Nothing lost, because the torn log was left; what a run without the new log must not show. */
 export function isHealed({ acknowledged, lost, reused, tornMs, corruption, alarm }: Seen): boolean {
-  return acknowledged === 2 * EMITS && lost === 0 && reused && tornMs !== null && corruption === null && alarm === null;
+  return (
+    acknowledged === EMITS[0] + EMITS[1] &&
+    lost === 0 &&
+    reused &&
+    tornMs !== null &&
+    corruption === null &&
+    alarm === null
+  );
 }
