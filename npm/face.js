@@ -112,10 +112,10 @@ function beginLog(edge) {
   const stop = edge.subscribe(({ leader }) => {
     if (!leader || begun) return;
     begun = true;
-    // The first call comes before there is a way to stop.
-    queueMicrotask(() => stop());
     // What fails leaves the old log, which most often is whole.
-    deleteScratch().catch(() => {});
+    deleteScratch()
+      .finally(() => stop())
+      .catch(() => {});
   });
 }
 

@@ -13,6 +13,7 @@ import { type Order, Shop } from "./shop.js";
 declare global {
   var conch: typeof import("conch-edge");
   var edge: Promise<Edge>;
+  var asked: string[];
   function ask(question: [name: string, given?: unknown]): Promise<unknown>;
 }
 
@@ -368,6 +369,89 @@ scene("a service worker delivers in a sync event what a page left behind", async
   // This page has no outbox of its own, so whoever delivers is the worker.
   await market.delivered();
   assert.deepEqual(market.taken, [id]);
+});
+
+/** Lists what the pages of a scene ask IndexedDB for, in `asked`. */
+async function listens(context: BrowserContext): Promise<void> {
+  await context.addInitScript(() => {
+    globalThis.asked = [];
+    for (const call of ["open", "deleteDatabase"] as const) {
+      const real = IDBFactory.prototype[call];
+      IDBFactory.prototype[call] = function (name: string, version?: number) {
+        asked.push(`${call} ${name}`);
+        return version === undefined ? real.call(this, name) : real.call(this, name, version);
+      };
+    }
+  });
+}
+
+const leads = (page: Page) =>
+  page.evaluate(async () => {
+    const outbox = await edge;
+    await new Promise<void>((resolve) => void outbox.subscribe(({ leader }) => leader && resolve()));
+  });
+const OUTBOX = "open conch-till-1";
+const NEW_LOG = ["open conch:scratch", "deleteDatabase conch:scratch"];
+
+scene("Chromium is made to begin a new log by each page that comes to lead, and by no other", async (scene) => {
+  await listens(scene.context);
+  const first = await scene.open("/sites/plain/");
+  await openOutbox(first);
+  await first.waitForFunction(() => asked.length > 2);
+  assert.deepEqual(await first.evaluate(() => asked), [OUTBOX, ...NEW_LOG]);
+  const second = await scene.open("/sites/plain/");
+  await openOutbox(second);
+  assert.equal(
+    await second.evaluate(
+      async () => (await (await edge).emit({ topic: "stall.note.v1", type: "made", key: "k", payload: 1 })).sequence,
+    ),
+    1,
+  );
+  assert.deepEqual(await second.evaluate(() => asked), [OUTBOX]);
+  await first.close();
+  await leads(second);
+  await second.waitForFunction(() => asked.length > 2);
+  assert.deepEqual(await second.evaluate(() => asked), [OUTBOX, ...NEW_LOG]);
+  await second.waitForFunction(async () => (await indexedDB.databases()).length === 1);
+});
+
+scene("where storage is nearly full the log is left as it is", async ({ context, open }) => {
+  await listens(context);
+  await context.addInitScript(() => {
+    // The empty page before it is no secure context.
+    if ("storage" in navigator) navigator.storage.estimate = async () => ({ usage: 0, quota: 8 * 1024 * 1024 - 1 });
+  });
+  const page = await open("/sites/plain/");
+  await openOutbox(page);
+  await leads(page);
+  assert.deepEqual(await page.evaluate(() => asked), [OUTBOX]);
+});
+
+scene("a database of the page's own under the scratch name stays", async ({ context, open }) => {
+  await listens(context);
+  const page = await open("/sites/plain/");
+  await page.evaluate(async () => {
+    await new Promise<void>((resolve) => {
+      const opening = indexedDB.open("conch:scratch");
+      opening.onupgradeneeded = () => void opening.result.createObjectStore("mine");
+      opening.onsuccess = () => {
+        opening.result.close();
+        resolve();
+      };
+    });
+    asked.length = 0;
+  });
+  await openOutbox(page);
+  await page.waitForFunction(() => asked.length > 1);
+  // It is opened again only after whoever looked into it has let go.
+  const stores = await page.evaluate(
+    () =>
+      new Promise<string[]>((resolve) => {
+        const opening = indexedDB.open("conch:scratch", 2);
+        opening.onsuccess = () => resolve([...opening.result.objectStoreNames]);
+      }),
+  );
+  assert.deepEqual(stores, ["mine"]);
 });
 
 scene("a worker that would have to wait for long gives the browser its turn", async ({ market, open }) => {
