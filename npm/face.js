@@ -35,13 +35,14 @@ export function face(own) {
 
   const openLoaded = Edge.open;
   Edge.open = async (options) => {
+    // Beside all that follows: nobody waits for it, and what fails leaves the old log, which most often is whole.
+    beginLog(options).catch(() => {});
     await init();
     // After a panic the instance is not to be trusted; a fresh one finds everything on disk.
     if (faulted()) renew();
     const edge = await openLoaded.call(Edge, options);
     chosen.set(edge, options);
     if (options.sync) wakeWorker(edge);
-    beginLog(edge);
     return edge;
   };
 
@@ -58,9 +59,7 @@ export function face(own) {
 
   /** For a service worker's `sync` event: sends what is owed, unless a page does. Rejects while something stays owed. */
   const deliver = async (options) => {
-    const database = options.database ?? `conch-${options.device}`;
-    const free = (lock) => lock !== null;
-    if (!(await (navigator.locks?.request(`conch:${database}`, { ifAvailable: true }, free) ?? true))) return;
+    if (!(await isLeaderless(options))) return;
     const edge = await Edge.open({ ...options, feed: false, sync: false });
     let again;
     try {
@@ -101,26 +100,23 @@ function wakeWorker(edge) {
   });
 }
 
-/**
- * Has Chromium begin a new log for its databases, once for each leader. A kill may leave the log with the head of a record
- * alone; what Chromium appends behind that costs the whole outbox at the next opening (docs/engines.md).
- */
-function beginLog(edge) {
-  // No feature tells how databases are kept. Elsewhere this would be of no use and do no harm.
-  if (!/Chrom(e|ium)\//.test(navigator.userAgent)) return;
-  let begun = false;
-  const stop = edge.subscribe(({ leader }) => {
-    if (!leader || begun) return;
-    begun = true;
-    // What fails leaves the old log, which most often is whole.
-    deleteScratch()
-      .finally(() => stop())
-      .catch(() => {});
-  });
+/** Whether no context of the origin leads this outbox. Without Web Locks nobody can tell. */
+async function isLeaderless({ database, device }) {
+  const free = (lock) => lock !== null;
+  const name = `conch:${database ?? `conch-${device}`}`;
+  return navigator.locks?.request(name, { ifAvailable: true }, free) ?? true;
 }
 
-/** To delete a database, even an empty one, Chromium compacts, and to compact it begins a new log. */
-async function deleteScratch() {
+/**
+ * Has Chromium begin a new log for its databases. A kill may leave the log with the head of a record alone; what Chromium
+ * appends behind that costs the whole outbox at a later opening (docs/engines.md). To delete a database, even an empty one,
+ * it compacts, and to compact it begins a new log.
+ */
+async function beginLog(options) {
+  // No feature tells how databases are kept. Elsewhere this would be of no use and do no harm.
+  if (!/Chrom(e|ium)\//.test(navigator.userAgent)) return;
+  // Whoever leads has done it since the browser was started.
+  if (!(await isLeaderless(options))) return;
   const { usage = 0, quota = Infinity } = (await navigator.storage?.estimate()) ?? {};
   if (quota - usage < LOG_ROOM_BYTES) return;
   const opening = indexedDB.open(SCRATCH);

@@ -393,26 +393,22 @@ const leads = (page: Page) =>
 const OUTBOX = "open conch-till-1";
 const NEW_LOG = ["open conch:scratch", "deleteDatabase conch:scratch"];
 
-scene("Chromium is made to begin a new log by each page that comes to lead, and by no other", async (scene) => {
-  await listens(scene.context);
-  const first = await scene.open("/sites/plain/");
-  await openOutbox(first);
-  await first.waitForFunction(() => asked.length > 2);
-  assert.deepEqual(await first.evaluate(() => asked), [OUTBOX, ...NEW_LOG]);
-  const second = await scene.open("/sites/plain/");
-  await openOutbox(second);
-  assert.equal(
-    await second.evaluate(
-      async () => (await (await edge).emit({ topic: "stall.note.v1", type: "made", key: "k", payload: 1 })).sequence,
-    ),
-    1,
-  );
-  assert.deepEqual(await second.evaluate(() => asked), [OUTBOX]);
-  await first.close();
-  await leads(second);
-  await second.waitForFunction(() => asked.length > 2);
-  assert.deepEqual(await second.evaluate(() => asked), [OUTBOX, ...NEW_LOG]);
-  await second.waitForFunction(async () => (await indexedDB.databases()).length === 1);
+scene("Chromium is made to begin a new log by the first page, and not by one beside it", async ({ context, open }) => {
+  await listens(context);
+  for (let evening = 0; evening < 2; evening += 1) {
+    const first = await open("/sites/plain/");
+    await openOutbox(first);
+    await first.waitForFunction(() => asked.length > 2);
+    assert.deepEqual((await first.evaluate(() => asked)).sort(), [OUTBOX, ...NEW_LOG].sort());
+    await leads(first);
+    const second = await open("/sites/plain/");
+    await openOutbox(second);
+    await first.close();
+    await leads(second);
+    assert.deepEqual(await second.evaluate(() => asked), [OUTBOX]);
+    await second.waitForFunction(async () => (await indexedDB.databases()).length === 1);
+    await second.close();
+  }
 });
 
 scene("where storage is nearly full the log is left as it is", async ({ context, open }) => {
