@@ -12,6 +12,8 @@ export interface Orders {
 export interface Opened {
   found: string[];
   safe: string[];
+  /** When the first of them was, by the wall clock. */
+  safeAt: number | null;
   /** What the outbox itself says of its storage. */
   alarm: "evicted" | "restored" | null;
 }
@@ -25,11 +27,13 @@ export async function open(Edge: typeof Outbox): Promise<void> {
     const { alarm } = edge.snapshot().storage;
     const found = (await edge.owed(1_000)).map(({ id }) => id);
     const safe: string[] = [];
+    let safeAt: number | null = null;
     for (let told = 0; told < emits; told += 1) {
       const key = `${found.length + told}`;
       safe.push((await edge.emit({ topic: "stall.note.v1", type: "made", key, payload: { key } })).id);
+      safeAt ??= Date.now();
     }
-    await post("opened", JSON.stringify({ found, safe, alarm } satisfies Opened));
+    await post("opened", JSON.stringify({ found, safe, safeAt, alarm } satisfies Opened));
   } catch (error) {
     await post("broken", String(error));
   }

@@ -9,8 +9,11 @@ for (const record of records) {
     for (const heals of [true, false]) {
       const seen = await tear({ record, end, heals });
       runs.push(seen);
-      const { acknowledged, lost, tornMs, corruption, alarm } = seen;
-      const left = tornMs === null ? "went on with the torn log" : `left the torn log after ${tornMs} ms`;
+      const { acknowledged, lost, tornMs, aheadMs, corruption, alarm } = seen;
+      const left =
+        tornMs === null
+          ? "went on with the torn log"
+          : `left the torn log after ${tornMs} ms, ${aheadMs} ms before the first safe event`;
       const told = corruption === null ? "nothing said" : "corruption said";
       const name = `head of a ${record} record, then ${end}, ${heals ? "with" : "without"} a new log`;
       say(`${name}: ${lost} of ${acknowledged} lost, ${left}, ${told}, alarm ${alarm}`);

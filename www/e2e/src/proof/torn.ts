@@ -28,6 +28,8 @@ export interface Seen extends Plan {
   reused: boolean;
   /** From that until the log was gone: so long another end would still have cost everything. */
   tornMs: number | null;
+  /** How long it had been gone when the first event of that opening was called safe; below 0 it went later. */
+  aheadMs: number | null;
   /** What Chromium and the outbox said of the damage. */
   corruption: string | null;
   alarm: Opened["alarm"];
@@ -51,43 +53,17 @@ export async function tear({ record, end, heals }: Plan): Promise<Seen> {
   const browser = await Browser.make("chromium");
   try {
     host.away = true;
-    for (const [path, text] of page) host.files.set(path, text);
-    let orders: Orders = { emits: 0, heals };
-    let opened: Opened | null = null;
-    let broken: string | null = null;
-    host.ears.set("/heard/begun", () => orders);
-    host.ears.set("/heard/opened", (body) => {
-      opened = JSON.parse(body.toString()) as Opened;
-      return {};
-    });
-    host.ears.set("/heard/broken", (body) => {
-      broken = body.toString();
-      return {};
-    });
-    const run = async (emits: number): Promise<Opened> => {
-      orders = { emits, heals };
-      opened = null;
-      browser.open(`${host.origin}/`);
-      return until(
-        "an open outbox",
-        async () => {
-          if (broken !== null) throw new Error(broken);
-          return opened;
-        },
-        PATIENCE_MS,
-      );
-    };
-
+    const run = opener(host, browser, heals);
     const first = await run(EMITS[0]);
     await browser.kill();
     const log = await newestLog(browser);
     await appendHead(join(log.folder, log.file), record);
 
     const second = await run(EMITS[1]);
-    const gone = async () => (await newestLog(browser)).file !== log.file && said(browser, "Delete type=0");
-    if (heals) await until("a new log", gone, NEW_LOG_PATIENCE_MS);
-    const reused = await said(browser, "Reusing old log");
-    const deleted = await said(browser, "Delete type=0");
+    const gone = new RegExp(`Delete type=0 #${Number.parseInt(log.file, 10)}$`);
+    if (heals) await until("a new log", () => said(browser, gone), NEW_LOG_PATIENCE_MS);
+    const reused = await said(browser, /Reusing old log/);
+    const deleted = await said(browser, gone);
     if (end === "killed") await browser.kill();
     else await browser.close();
 
@@ -100,6 +76,7 @@ export async function tear({ record, end, heals }: Plan): Promise<Seen> {
       lost: safe.filter((id) => !third.found.includes(id)).length,
       reused: reused !== null,
       tornMs: reused === null || deleted === null ? null : deleted - reused,
+      aheadMs: second.safeAt === null || deleted === null ? null : second.safeAt - deleted,
       corruption,
       alarm: third.alarm,
     };
@@ -108,6 +85,33 @@ export async function tear({ record, end, heals }: Plan): Promise<Seen> {
     await host.close();
     await installed.leave();
   }
+}
+
+/** What opens the page on the profile and waits for what it found and called safe. */
+function opener(host: Host, browser: Browser, heals: boolean): (emits: number) => Promise<Opened> {
+  for (const [path, text] of page) host.files.set(path, text);
+  let orders: Orders = { emits: 0, heals };
+  let opened: Opened | null = null;
+  let broken: string | null = null;
+  host.ears.set("/heard/begun", () => orders);
+  host.ears.set("/heard/opened", (body) => {
+    opened = JSON.parse(body.toString()) as Opened;
+    return {};
+  });
+  host.ears.set("/heard/broken", (body) => {
+    broken = body.toString();
+    return {};
+  });
+  const heard = async (): Promise<Opened | null> => {
+    if (broken !== null) throw new Error(broken);
+    return opened;
+  };
+  return async (emits) => {
+    orders = { emits, heals };
+    opened = null;
+    browser.open(`${host.origin}/`);
+    return until("an open outbox", heard, PATIENCE_MS);
+  };
 }
 
 /** The head of a record in one piece. Its checksum is one of a payload that never came, so any will do. */
@@ -131,14 +135,12 @@ async function newestLog(browser: Browser): Promise<{ folder: string; file: stri
   return { folder, file };
 }
 
-/** When LevelDB last said so since it was opened, in milliseconds of its day, or null. */
-async function said(browser: Browser, words: string): Promise<number | null> {
+/** When LevelDB last said so since it was opened, or null. It tells the local time. */
+async function said(browser: Browser, words: RegExp): Promise<number | null> {
   const { folder } = await newestLog(browser);
-  const lines = (await readFile(join(folder, "LOG"), "utf8")).split("\n");
-  const time = /-(\d+):(\d+):(\d+)\.(\d{3})/.exec(lines.findLast((line) => line.includes(words)) ?? "");
-  if (time === null) return null;
-  const [hours = 0, minutes = 0, seconds = 0, ms = 0] = time.slice(1).map(Number);
-  return ((hours * 60 + minutes) * 60 + seconds) * 1_000 + ms;
+  const line = (await readFile(join(folder, "LOG"), "utf8")).split("\n").findLast((line) => words.test(line));
+  const [, day, time] = /^([\d/]+)-([\d:.]+) /.exec(line ?? "") ?? [];
+  return day === undefined ? null : Date.parse(`${day.replaceAll("/", "-")}T${time}`);
 }
 
 /** Nothing lost, because the torn log was left; what a run without the new log must not show. */
