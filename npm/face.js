@@ -10,7 +10,7 @@ const SYNC_LIFE_MS = 120_000;
 const SYNC_LOOK_MS = 500;
 /** How long a service worker waits to lead before it believes that a page came first. */
 const SYNC_LEAD_MS = 5_000;
-/** What a new log may cost before the old one goes: Chromium's holds 4 MiB at most, and verdicts need room too. */
+/** Chromium's log holds 4 MiB at most, which are written out before it goes; and verdicts need room too. */
 const LOG_ROOM_BYTES = 8 * 1024 * 1024;
 const SCRATCH = "conch:scratch";
 /** Nothing more will be sent by itself. */
@@ -118,7 +118,8 @@ async function beginLog(options) {
   // Whoever leads has done it since the browser was started.
   if (!(await isLeaderless(options))) return;
   const { usage = 0, quota = Infinity } = (await navigator.storage?.estimate()) ?? {};
-  if (quota - usage < LOG_ROOM_BYTES) return;
+  // What compacting it sets off may write everything once more before the old goes.
+  if (quota < 2 * usage + LOG_ROOM_BYTES) return;
   const opening = indexedDB.open(SCRATCH);
   opening.onsuccess = () => {
     const scratch = opening.result;
