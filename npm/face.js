@@ -10,6 +10,9 @@ const SYNC_LIFE_MS = 120_000;
 const SYNC_LOOK_MS = 500;
 /** How long a service worker waits to lead before it believes that a page came first. */
 const SYNC_LEAD_MS = 5_000;
+/** Chromium's log holds 4 MiB at most, which are written out before it goes; and verdicts need room too. */
+const LOG_ROOM_BYTES = 8 * 1024 * 1024;
+const SCRATCH = "conch:scratch";
 /** Nothing more will be sent by itself. */
 const AT_REST = ["paused", "needs-attention", "closed"];
 
@@ -32,6 +35,8 @@ export function face(own) {
 
   const openLoaded = Edge.open;
   Edge.open = async (options) => {
+    // Beside all that follows: nobody waits for it, and what fails leaves the old log, which most often is whole.
+    beginLog(options).catch(() => {});
     await init();
     // After a panic the instance is not to be trusted; a fresh one finds everything on disk.
     if (faulted()) renew();
@@ -54,9 +59,7 @@ export function face(own) {
 
   /** For a service worker's `sync` event: sends what is owed, unless a page does. Rejects while something stays owed. */
   const deliver = async (options) => {
-    const database = options.database ?? `conch-${options.device}`;
-    const free = (lock) => lock !== null;
-    if (!(await (navigator.locks?.request(`conch:${database}`, { ifAvailable: true }, free) ?? true))) return;
+    if (!(await isLeaderless(options))) return;
     const edge = await Edge.open({ ...options, feed: false, sync: false });
     let again;
     try {
@@ -95,6 +98,35 @@ function wakeWorker(edge) {
     }
     owes = backlog > 0;
   });
+}
+
+/** Whether no context of the origin leads this outbox. Without Web Locks nobody can tell. */
+async function isLeaderless({ database, device }) {
+  const free = (lock) => lock !== null;
+  const name = `conch:${database ?? `conch-${device}`}`;
+  return navigator.locks?.request(name, { ifAvailable: true }, free) ?? true;
+}
+
+/**
+ * Has Chromium begin a new log for its databases. A kill may leave the log with the head of a record alone; what Chromium
+ * appends behind that costs the whole outbox at a later opening (docs/engines.md). To delete a database, even an empty one,
+ * it compacts, and to compact it begins a new log.
+ */
+async function beginLog(options) {
+  // No feature tells how databases are kept. Elsewhere this would be of no use and do no harm.
+  if (!/Chrom(e|ium)\//.test(navigator.userAgent)) return;
+  // Whoever leads has done it since the browser was started.
+  if (!(await isLeaderless(options))) return;
+  const { usage = 0, quota = Infinity } = (await navigator.storage?.estimate()) ?? {};
+  // What compacting it sets off may write everything once more before the old goes.
+  if (quota < 2 * usage + LOG_ROOM_BYTES) return;
+  const opening = indexedDB.open(SCRATCH);
+  opening.onsuccess = () => {
+    const scratch = opening.result;
+    scratch.close();
+    // Only what was made here goes.
+    if (scratch.objectStoreNames.length === 0) indexedDB.deleteDatabase(SCRATCH);
+  };
 }
 
 /** An error like those from inside. All that come from here may go away by themselves. */

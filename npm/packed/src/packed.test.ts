@@ -13,6 +13,7 @@ import { type Order, Shop } from "./shop.js";
 declare global {
   var conch: typeof import("conch-edge");
   var edge: Promise<Edge>;
+  var asked: string[];
   function ask(question: [name: string, given?: unknown]): Promise<unknown>;
 }
 
@@ -368,6 +369,87 @@ scene("a service worker delivers in a sync event what a page left behind", async
   // This page has no outbox of its own, so whoever delivers is the worker.
   await market.delivered();
   assert.deepEqual(market.taken, [id]);
+});
+
+/** Lists what the pages of a scene ask IndexedDB for, in `asked`. */
+async function listens(context: BrowserContext): Promise<void> {
+  await context.addInitScript(() => {
+    globalThis.asked = [];
+    for (const call of ["open", "deleteDatabase"] as const) {
+      const real = IDBFactory.prototype[call];
+      IDBFactory.prototype[call] = function (name: string, version?: number) {
+        asked.push(`${call} ${name}`);
+        return version === undefined ? real.call(this, name) : real.call(this, name, version);
+      };
+    }
+  });
+}
+
+const leads = (page: Page) =>
+  page.evaluate(async () => {
+    const outbox = await edge;
+    await new Promise<void>((resolve) => void outbox.subscribe(({ leader }) => leader && resolve()));
+  });
+const OUTBOX = "open conch-till-1";
+const NEW_LOG = ["open conch:scratch", "deleteDatabase conch:scratch"];
+
+scene("Chromium is made to begin a new log by the first page, and not by one beside it", async ({ context, open }) => {
+  await listens(context);
+  for (let evening = 0; evening < 2; evening += 1) {
+    const first = await open("/sites/plain/");
+    await openOutbox(first);
+    await first.waitForFunction(() => asked.length > 2);
+    assert.deepEqual((await first.evaluate(() => asked)).sort(), [OUTBOX, ...NEW_LOG].sort());
+    await leads(first);
+    const second = await open("/sites/plain/");
+    await openOutbox(second);
+    await first.close();
+    await leads(second);
+    assert.deepEqual(await second.evaluate(() => asked), [OUTBOX]);
+    await second.waitForFunction(async () => (await indexedDB.databases()).length === 1);
+    await second.close();
+  }
+});
+
+scene("where storage is nearly full the log is left as it is", async ({ context, open }) => {
+  await listens(context);
+  await context.addInitScript(() => {
+    // All of it could not be written once more, with 8 MiB to spare.
+    const told = { usage: 100 * 1024 * 1024, quota: 208 * 1024 * 1024 - 1 };
+    // The empty page before it is no secure context.
+    if ("storage" in navigator) navigator.storage.estimate = async () => told;
+  });
+  const page = await open("/sites/plain/");
+  await openOutbox(page);
+  await leads(page);
+  assert.deepEqual(await page.evaluate(() => asked), [OUTBOX]);
+});
+
+scene("a database of the page's own under the scratch name stays", async ({ context, open }) => {
+  await listens(context);
+  const page = await open("/sites/plain/");
+  await page.evaluate(async () => {
+    await new Promise<void>((resolve) => {
+      const opening = indexedDB.open("conch:scratch");
+      opening.onupgradeneeded = () => void opening.result.createObjectStore("mine");
+      opening.onsuccess = () => {
+        opening.result.close();
+        resolve();
+      };
+    });
+    asked.length = 0;
+  });
+  await openOutbox(page);
+  await page.waitForFunction(() => asked.length > 1);
+  // It is opened again only after whoever looked into it has let go.
+  const stores = await page.evaluate(
+    () =>
+      new Promise<string[]>((resolve) => {
+        const opening = indexedDB.open("conch:scratch", 2);
+        opening.onsuccess = () => resolve([...opening.result.objectStoreNames]);
+      }),
+  );
+  assert.deepEqual(stores, ["mine"]);
 });
 
 scene("a worker that would have to wait for long gives the browser its turn", async ({ market, open }) => {
