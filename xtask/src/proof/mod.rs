@@ -124,7 +124,7 @@ impl Long {
                 Due::Run => {
                     let equipment = match &mut equipped {
                         Some(equipment) => equipment,
-                        none => none.insert(Equipment::gather(place, self.kind)?),
+                        none => none.insert(Equipment::gather(place, self.kind, part)?),
                     };
                     let begun = Instant::now();
                     let kept = part.run(place, self.kind, &folder, equipment)?;
@@ -179,9 +179,13 @@ struct Equipment {
 
 impl Equipment {
     /// Builds first, so that no failing build passes for a broken promise.
-    fn gather(place: &Place, kind: Kind) -> Result<Self, Fault> {
+    fn gather(place: &Place, kind: Kind, part: &Part) -> Result<Self, Fault> {
         match kind {
-            Kind::Tests => Ok(Self::default()),
+            Kind::Tests => {
+                let words = part.words.iter().map(String::as_str).take_while(|word| *word != "--");
+                let words: Vec<_> = words.chain(["--no-run"]).collect();
+                child::run(place.cargo(&words)).map(|()| Self::default())
+            }
             Kind::Simulator | Kind::Storm => {
                 child::run(place.cargo(&["build", "--release", "-p", "sim"])).map(|()| Self::default())
             }

@@ -206,6 +206,29 @@ mod tests {
         assert!(else_asked.contains("another command"), "{else_asked}");
     }
 
+    /// `` `name` in `file` ``: a test that is written so is one.
+    #[test]
+    fn the_small_ones_are_tests_that_exist() {
+        let page = page_as_it_is();
+        let small = page.split_once("## The small ones").unwrap().1.split_once("\n## ").unwrap().0;
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../");
+        let mut found = 0;
+        for (before, after) in
+            small.match_indices("` in `").map(|(at, mark)| (&small[..at], &small[at + mark.len()..]))
+        {
+            let (name, file) = (before.rsplit('`').next().unwrap(), after.split('`').next().unwrap());
+            let source =
+                fs::read_to_string(format!("{root}{file}")).unwrap_or_else(|_| panic!("there is no {file}"));
+            let is = [format!("fn {name}("), format!("test(\"{name}\"")];
+            assert!(is.iter().any(|is| source.contains(is)), "{file} has no test {name}");
+            found += 1;
+        }
+        assert!(found >= 4, "{small}");
+        for long in list::all(Scale::Whole) {
+            assert!(small.contains(long.name), "{} has no row", long.name);
+        }
+    }
+
     #[test]
     fn a_row_of_the_summary_without_a_new_one_stays() {
         let stands = "| what | what it came to | code | again |\n|---|---|---|---|\n| world | old | a | b |\n| money | old | a | b |\n";

@@ -328,6 +328,8 @@ class Run {
     const { engine, context, seed } = this.#plan;
     await phone.browser.kill();
     const kept = join(folder, `evidence-${engine}-${context}-${seed}-${this.found.kills}`);
+    // The same seed may have left some before, and links of a profile cannot be copied over others.
+    await rm(kept, { recursive: true, force: true });
     await cp(phone.browser.profile, join(kept, "profile"), { recursive: true });
     await mkdir(phone.left, { recursive: true });
     await cp(phone.left, join(kept, "left"), { recursive: true });
