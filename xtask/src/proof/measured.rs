@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::proof::kept::{self, Code, Kept};
 use crate::proof::list::{Long, Part, Scale};
 
+/// What a part of the page says that was written from a small run.
+const SMALL: &str = "This was a small run, to see that everything works.";
+
 /// All parts of a long run, at one commit.
 #[derive(Debug)]
 pub(super) struct Measured<'long> {
@@ -104,6 +107,11 @@ impl<'long> Measured<'long> {
         }
     }
 
+    /// Whether it is worth less than what stands: a small run takes no whole one's place.
+    pub(super) fn is_less_than(&self, stands: &str) -> bool {
+        self.scale == Scale::Small && stands.contains("Measured at") && !stands.contains(SMALL)
+    }
+
     /// The row of the summary.
     pub(super) fn row(&self, figure: &str) -> String {
         let (Code { commit, dirty }, small) = (self.code(), self.scale == Scale::Small);
@@ -131,7 +139,7 @@ impl<'long> Measured<'long> {
             text += &format!("\nThat is: `{}`.", part.command());
         }
         if self.scale == Scale::Small {
-            text += "\nThis was a small run, to see that everything works.";
+            text += &format!("\n{SMALL}");
         }
         let broken = self.broken();
         if !broken.is_empty() {

@@ -44,6 +44,9 @@ fn written(
     for (long, measured) in found {
         let name = long.name;
         let text = match measured {
+            Ok(measured) if measured.is_less_than(marked::part(PAGE, &page, name)?) => {
+                Err("a small run takes no whole one's place".to_owned())
+            }
             Ok(measured) => tables::of(measured, sources)
                 .map(|(figure, table)| (measured.row(&figure), table + &measured.source())),
             Err(why) => Err(why.clone()),
@@ -116,11 +119,34 @@ mod tests {
 
     /// Every part of a long run with the same counts.
     fn measured<'long>(long: &'long Long, held: bool, counted: &Value) -> Measured<'long> {
+        at_scale(long, Scale::Whole, held, counted)
+    }
+
+    fn at_scale<'long>(long: &'long Long, scale: Scale, held: bool, counted: &Value) -> Measured<'long> {
         let results = long.parts.iter().map(|part| {
             let kept = Kept { command: part.command(), ..kept(held, counted.clone()) };
             (part, Some(kept))
         });
-        Measured::of(long, Scale::Whole, results.collect()).unwrap()
+        Measured::of(long, scale, results.collect()).unwrap()
+    }
+
+    #[test]
+    fn a_small_run_is_replaced_by_a_whole_one_and_never_replaces_it() {
+        let longs = list::all(Scale::Whole);
+        let of = long(&longs, "browser kills");
+        let write = |page: &str, scale| {
+            let measured = at_scale(of, scale, true, &kills());
+            let page = written(page, &[(of, Ok(measured))], &sources()).unwrap().0;
+            let part = marked::part(PAGE, &page, "browser kills").unwrap().contains("small run");
+            (
+                part || marked::part(PAGE, &page, SUMMARY).unwrap().contains("browser kills | a small run"),
+                page,
+            )
+        };
+        let (_, page) = write(&page_as_it_is(), Scale::Small);
+        let (is_small, page) = write(&page, Scale::Whole);
+        assert!(!is_small);
+        assert!(!write(&page, Scale::Small).0);
     }
 
     fn long<'all>(longs: &'all [Long], name: &str) -> &'all Long {
