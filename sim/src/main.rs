@@ -3,7 +3,8 @@
 //! `cargo run -p sim -- --seed 7` replays; `cargo run --release -p sim -- --seeds 10000` explores and stops at the
 //! first broken promise, which `--shrink 300` makes smaller first. `--net 0` and the like lower one kind of trouble.
 //!
-//! `cargo run --release -p sim -- mutants` plants each known fault and says after how many seeds it is found.
+//! `cargo run --release -p sim -- mutants` plants each known fault and says after how many seeds it is found; `--results FILE`
+//! also writes that as JSON.
 //!
 //! `cargo run --release -p sim -- storm` measures a fleet that comes back and prints the page about it; `--out docs` also
 //! writes it with its plot.
@@ -13,16 +14,17 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS | --hours N] [--<trouble> 0-10] [--shrink RUNS]
-       sim mutants
+       sim mutants [--results FILE]
        sim storm [--out FOLDER]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["mutants"] => return mutants(),
+        ["mutants"] => return mutants(None),
+        ["mutants", "--results", file] => return mutants(Some(Path::new(file))),
         ["storm"] => return storm(None),
         ["storm", "--out", folder] => return storm(Some(Path::new(folder))),
-        ["storm", ..] => {
+        ["storm" | "mutants", ..] => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
@@ -37,12 +39,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Fails when a planted fault is not found.
-fn mutants() -> ExitCode {
+/// Fails when a planted fault is not found, and writes its table all the same.
+fn mutants(results: Option<&Path>) -> ExitCode {
     println!(
         "| planted fault | promise it breaks | seeds until found | what the oracle says |\n|---|---|---|---|"
     );
     let mut found = 0;
+    let mut rows = Vec::new();
     for bug in Bug::ALL {
         let hunt = |(seed, broken): (u64, String)| broken.starts_with(bug.breaks()).then_some((seed, broken));
         let runs = (0..Bug::SEEDS_TO_FIND).filter_map(|seed| {
@@ -57,6 +60,15 @@ fn mutants() -> ExitCode {
         };
         let words: String = words.chars().take(110).collect();
         println!("| {bug:?} | {} | {seeds} | {words} |", bug.breaks());
+        let seeds = first.map_or_else(|| "null".to_owned(), |(seed, _)| (seed + 1).to_string());
+        rows.push(format!(r#"{{"fault":"{bug:?}","promise":"{}","seeds":{seeds}}}"#, bug.breaks()));
+    }
+    if let Some(file) = results {
+        let text = format!("{{\"within\":{},\"faults\":[{}]}}\n", Bug::SEEDS_TO_FIND, rows.join(","));
+        if let Err(problem) = std::fs::write(file, text) {
+            eprintln!("sim: cannot write {}: {problem}", file.display());
+            return ExitCode::FAILURE;
+        }
     }
     println!("\n{found} of {} found within {} seeds", Bug::ALL.len(), Bug::SEEDS_TO_FIND);
     if found == Bug::ALL.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -12,6 +12,7 @@ mod display;
 mod engine;
 mod fault;
 mod foreign;
+mod marked;
 mod pack;
 mod passed;
 mod place;
@@ -58,11 +59,15 @@ and the parts of them
   bench city        How fast the city takes events in, beside what disk and loopback of this machine allow.
   sim [options]     One seed of the deterministic world, or many: `cargo xtask sim --seed 7`, `--seeds 10000 --shrink 300`;
                     `cargo xtask sim mutants` plants known faults and says how soon each is found.
-  proof [filter]    The long rounds: ten thousand seeds of the world, planted faults, a city killed fifty times under
-                    payments, thousands of drawn histories, hundreds of thousands of changed texts before every reader,
-                    browsers killed while they store and send, their logs torn, their flushes watched, eight tabs in bad
-                    weather. What those of browsers found is written to target/proof. With a filter, only those whose
-                    name contains it: `cargo xtask proof browser`.
+  proof [filter]    The long rounds: ten thousand seeds of the world, planted faults, a city killed under payments,
+                    thousands of drawn histories, hundreds of thousands of changed texts before every reader, browsers
+                    killed while they store and send, their logs torn, their flushes watched, eight tabs in bad weather.
+                    Each part leaves its results in target/proof, and what held at this commit is skipped; at the
+                    end docs/proof.md is written from them. With a filter, only those whose name contains it:
+                    `cargo xtask proof browser`.
+                      --anew            runs all again
+                      --small           as little of each as shows that it works, with results in target/proof/small
+  proof page        docs/proof.md from the results there are; a part without results keeps what stands.
   engines           The suites in every context of every engine, and from that run the tables of docs/engines.md.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.
 
@@ -83,7 +88,8 @@ enum Wish {
     Story,
     Storm,
     Sim { words: Vec<String> },
-    Proof { filter: String },
+    Proof(proof::Choice),
+    ProofPage(proof::Scale),
     Engines,
     Bench,
     Help,
@@ -114,9 +120,13 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Storm => proof::storm(&place)?,
         Wish::Sim { words } => proof::sim(&place, &words)?,
         Wish::Bench => proof::bench(&place)?,
-        Wish::Proof { filter } => {
+        Wish::ProofPage(scale) => proof::renew(&place, scale)?,
+        Wish::Proof(choice) => {
             let mut report = Report::new();
-            proof::run(&place, &filter, &mut report)?;
+            proof::run(&place, &choice, &mut report)?;
+            if choice.is_everything() {
+                report.step("proof page", || proof::renew(&place, choice.scale));
+            }
             return Ok(report.close());
         }
         Wish::Engines => {
@@ -152,6 +162,11 @@ fn engines(place: &Place, report: &mut Report) -> Result<(), Fault> {
 }
 
 impl Wish {
+    /// `proof page` runs nothing: no long run is called so.
+    fn of_proof(choice: proof::Choice) -> Self {
+        if choice.filter == "page" { Self::ProofPage(choice.scale) } else { Self::Proof(choice) }
+    }
+
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Fault> {
         let Some(command) = words.next() else { return Ok(Self::Help) };
         let wish = match command.as_str() {
@@ -172,7 +187,7 @@ impl Wish {
             "story" => Self::Story,
             "storm" => Self::Storm,
             "sim" => Self::Sim { words: words.by_ref().collect() },
-            "proof" => Self::Proof { filter: words.next().unwrap_or_default() },
+            "proof" => return proof::Choice::parse(words).map(Self::of_proof),
             "engines" => Self::Engines,
             "bench" => match words.next().as_deref() {
                 Some("city") => Self::Bench,
@@ -235,11 +250,17 @@ mod tests {
     }
 
     #[test]
-    fn proof_takes_one_filter() {
-        let proof = |filter: &str| Wish::Proof { filter: filter.into() };
-        assert_eq!(parse("proof").unwrap(), proof(""));
-        assert_eq!(parse("proof browser").unwrap(), proof("browser"));
-        assert!(parse("proof browser kills").is_err());
+    fn proof_takes_one_filter_a_scale_and_the_wish_for_all_again() {
+        use proof::{Choice, Scale};
+        let proof = |filter: &str, scale, anew| Wish::Proof(Choice { filter: filter.into(), scale, anew });
+        assert_eq!(parse("proof").unwrap(), proof("", Scale::Whole, false));
+        assert_eq!(parse("proof browser").unwrap(), proof("browser", Scale::Whole, false));
+        assert_eq!(parse("proof --anew kills --small").unwrap(), proof("kills", Scale::Small, true));
+        assert_eq!(parse("proof page").unwrap(), Wish::ProofPage(Scale::Whole));
+        assert_eq!(parse("proof page --small").unwrap(), Wish::ProofPage(Scale::Small));
+        for line in ["proof browser kills", "proof --again"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -7,18 +7,14 @@ use std::fs;
 use crate::counts::Counts;
 use crate::engine::{Context, Engine};
 use crate::fault::Fault;
+use crate::marked;
 use crate::place::Place;
 use crate::suites::BrowserSuite;
 
-const PAGE: &str = "docs/engines.md";
-/// The two comments around a table.
-#[derive(Clone, Copy)]
-struct Marks {
-    begin: &'static str,
-    end: &'static str,
-}
-const COUNTS: Marks = Marks { begin: "<!-- counts -->\n", end: "<!-- end of counts -->\n" };
-const OFFERS: Marks = Marks { begin: "<!-- offers -->\n", end: "<!-- end of offers -->\n" };
+pub(crate) const PAGE: &str = "docs/engines.md";
+/// The parts of the page that are tables.
+pub(crate) const COUNTS: &str = "counts";
+const OFFERS: &str = "offers";
 /// The test `the_table_says_what_this_engine_offers_here` writes the rows.
 const OFFERS_HEAD: &str = "\
 | engine | context | durability | Web Locks | BroadcastChannel | persist | estimate | Background Sync | keepalive |
@@ -46,13 +42,14 @@ pub(crate) fn offers(place: &Place, rows: &[String]) -> Result<(), Fault> {
     let page = read(place)?;
     let mut text = String::from(OFFERS_HEAD);
     rows.iter().for_each(|row| text.extend([row, "\n"]));
-    write(place, &page, &with(&page, OFFERS, &text)?)
+    write(place, &page, &marked::with(PAGE, &page, OFFERS, &text)?)
 }
 
 /// Both tables as the page has them, to be shown.
 pub(crate) fn tables(place: &Place) -> Result<String, Fault> {
     let page = read(place)?;
-    Ok(format!("{}\n{}", parts(&page, OFFERS)?.1, parts(&page, COUNTS)?.1))
+    let part = |name| marked::part(PAGE, &page, name);
+    Ok(format!("{}\n{}", part(OFFERS)?, part(COUNTS)?))
 }
 
 /// The page as it is and as it should be.
@@ -61,7 +58,7 @@ fn pages(place: &Place, ran: &[(BrowserSuite, Counts)]) -> Result<Option<(String
         return Ok(None);
     }
     let page = read(place)?;
-    let new = with(&page, COUNTS, &table(ran))?;
+    let new = marked::with(PAGE, &page, COUNTS, &table(ran))?;
     Ok(Some((page, new)))
 }
 
@@ -75,21 +72,6 @@ fn write(place: &Place, old: &str, new: &str) -> Result<(), Fault> {
     }
     println!("  {PAGE}: the run gave something else, written anew");
     fs::write(place.root.join(PAGE), new).map_err(Fault::io(format!("cannot write {PAGE}")))
-}
-
-/// The page with another table between two comments.
-fn with(page: &str, marks: Marks, table: &str) -> Result<String, Fault> {
-    let (before, _, after) = parts(page, marks)?;
-    Ok(format!("{before}{}{table}{}{after}", marks.begin, marks.end))
-}
-
-/// What stands before, between and after two comments.
-fn parts(page: &str, marks: Marks) -> Result<(&str, &str, &str), Fault> {
-    let lost =
-        || Fault::advice(format!("{PAGE} has lost `{}` or its end: put them back", marks.begin.trim()));
-    let (before, rest) = page.split_once(marks.begin).ok_or_else(lost)?;
-    let (between, after) = rest.split_once(marks.end).ok_or_else(lost)?;
-    Ok((before, between, after))
 }
 
 fn table(ran: &[(BrowserSuite, Counts)]) -> String {
@@ -144,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_page_that_says_something_else_is_told_until_it_is_renewed() {
-        let Marks { begin, end } = COUNTS;
+        let (begin, end) = ("<!-- counts -->\n", "<!-- end of counts -->\n");
         let place = checkout("renewed", &format!("before\n{begin}old\n{end}after\n"));
         assert!(check(&place, &ran(33, 0)).is_err());
         renew(&place, &ran(33, 0)).unwrap();
@@ -157,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_run_with_failures_says_nothing_of_the_counts() {
-        let Marks { begin, end } = COUNTS;
+        let (begin, end) = ("<!-- counts -->\n", "<!-- end of counts -->\n");
         let page = format!("{begin}old\n{end}");
         let place = checkout("failed", &page);
         renew(&place, &ran(32, 1)).unwrap();
@@ -168,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_engines_offer_stands_between_its_comments_and_is_written_anew() {
-        let Marks { begin, end } = OFFERS;
+        let (begin, end) = ("<!-- offers -->\n", "<!-- end of offers -->\n");
         let place = checkout("offers", &format!("before\n{begin}old\n{end}after\n"));
         offers(&place, &["| webkit | window | yes |".to_owned()]).unwrap();
         let page = read(&place).unwrap();

@@ -73,7 +73,7 @@ fn value(text: &str) -> Option<u64> {
 }
 
 /// `65536` → `65,536`.
-fn grouped(value: u64) -> String {
+pub(crate) fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

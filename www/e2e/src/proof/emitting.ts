@@ -122,6 +122,9 @@ export async function work(Edge: typeof Outbox): Promise<void> {
     const orders = (await post("/heard/begun", "")) as Orders;
     await post("/heard/disk", await onDisk(`conch-${orders.device}`));
     const edge = await Edge.open({ city: "/", device: orders.device, credentials: () => orders.token });
+    const { alarm } = edge.snapshot().storage;
+    const { goesOn } = (await post("/heard/opened", JSON.stringify({ alarm }))) as { goesOn: boolean };
+    if (!goesOn) return;
     if (orders.settle === null) await emit(edge, orders);
     else {
       const delivered = await deliver(edge, orders.settle);

@@ -8,6 +8,8 @@ const KILLS: Record<Engine, number> = { chromium: 100, firefox: 30 };
 /** Few enough that no device comes to the 50,000 events whose intents it keeps. */
 const KILLS_A_PROFILE = 10;
 
+const KILL_AFTER_MS = [1, 1_000] as const;
+
 const { CONCH_SEED, CONCH_KILLS, CONCH_ONLY = "" } = process.env;
 const seed = Number(CONCH_SEED ?? Date.now() % 2 ** 31);
 const all = engines.flatMap((engine) => contexts.map((context): [Engine, Context] => [engine, context]));
@@ -27,14 +29,12 @@ for (const [engine, context] of chosen) {
       kills: Number(CONCH_KILLS ?? KILLS[engine]),
       killsAProfile: KILLS_A_PROFILE,
       seed,
+      killAfterMs: KILL_AFTER_MS,
       say: timed,
     }),
   );
 }
 for (const run of runs) say(JSON.stringify(run));
-await keep(CONCH_ONLY === "" ? "kills" : `kills-${CONCH_ONLY.replaceAll(" ", "-")}`, {
-  seed,
-  lost: 0,
-  doubled: 0,
-  runs,
-});
+const broken = runs.flatMap(({ broken }) => broken ?? []);
+await keep(CONCH_ONLY === "" ? "kills" : `kills-${CONCH_ONLY.replaceAll(" ", "-")}`, { seed, broken, runs });
+if (broken.length > 0) throw new Error(broken.join("\n"));

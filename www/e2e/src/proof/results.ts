@@ -14,11 +14,11 @@ export function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Writes `<name>.json`, with the machine it was measured on. */
+/** Writes `<name>.json`, or the file `CONCH_RESULTS` names, with the machine it was measured on. */
 export async function keep(name: string, found: object): Promise<void> {
   await mkdir(folder, { recursive: true });
   const machine = { system: `${process.platform} ${release()}`, cores: cpus().length, node: process.version };
-  const file = join(folder, `${name}.json`);
+  const file = process.env.CONCH_RESULTS ?? join(folder, `${name}.json`);
   await writeFile(file, `${JSON.stringify({ ...found, at: new Date().toISOString(), machine }, null, 2)}\n`);
   say(`results in ${file}`);
 }
