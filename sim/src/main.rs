@@ -2,17 +2,19 @@
 //!
 //! `cargo run -p sim -- --seed 7` replays; `cargo run --release -p sim -- --seeds 10000` explores and stops at the
 //! first broken promise, which `--shrink 300` makes smaller first. `--net 0` and the like lower one kind of trouble.
+//! When all held it says how much was lived through and at what cost; `--results FILE` writes that as JSON.
 //!
 //! `cargo run --release -p sim -- mutants` plants each known fault and says after how many seeds it is found.
 //!
 //! `cargo run --release -p sim -- storm` measures a fleet that comes back and prints the page about it; `--out docs` also
 //! writes it with its plot.
 
-use sim::{Bug, Plan, Report, TROUBLES, run};
-use std::path::Path;
+use sim::speed::cpu_seconds;
+use sim::{Bug, Plan, Speed, TROUBLES, run};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS | --hours N] [--<trouble> 0-10] [--shrink RUNS]
+const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS | --hours N] [--<trouble> 0-10] [--shrink RUNS] [--results FILE]
        sim mutants
        sim storm [--out FOLDER]";
 
@@ -87,19 +89,21 @@ struct Options {
     plan: Plan,
     /// Runs spent on making a failing plan smaller.
     shrink: u32,
+    /// Where what was lived through is written.
+    results: Option<PathBuf>,
 }
 
-fn explore(Options { seeds, plan, shrink }: Options) -> ExitCode {
+fn explore(Options { seeds, plan, shrink, results }: Options) -> ExitCode {
     let many = seeds.end - seeds.start;
-    let mut met = Report::default();
+    let mut speed = Speed::new(&plan, seeds.start);
     for seed in seeds {
         match run(Plan { seed, ..plan }) {
             Ok(report) => {
-                met += &report;
+                speed.add(&plan, &report);
                 if many == 1 {
                     println!("seed {seed}: {report:?}");
                 } else if seed % 1_000 == 999 {
-                    println!("{} seeds held: {met:?}", seed + 1);
+                    println!("{} seeds held: {:?}", seed + 1, speed.met);
                 }
             }
             Err(broken) => {
@@ -115,15 +119,26 @@ fn explore(Options { seeds, plan, shrink }: Options) -> ExitCode {
             }
         }
     }
+    speed.cpu_s = std::fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_seconds(&stat));
+    println!("{speed}");
+    let Some(file) = results else { return ExitCode::SUCCESS };
+    if let Err(problem) = std::fs::write(&file, speed.to_json()) {
+        eprintln!("sim: cannot write {}: {problem}", file.display());
+        return ExitCode::FAILURE;
+    }
     ExitCode::SUCCESS
 }
 
 fn options() -> Result<Options, String> {
     let mut plan = Plan::seeded(0);
-    let (mut seeds, mut from, mut shrink) = (0..1, 0, 0);
+    let (mut seeds, mut from, mut shrink, mut results) = (0..1, 0, 0, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let value = words.next().ok_or(format!("{word} needs a number"))?;
+        let value = words.next().ok_or(format!("{word} needs a value"))?;
+        if word == "--results" {
+            results = Some(PathBuf::from(value));
+            continue;
+        }
         let number: u64 = value.parse().map_err(|_| format!("{word} needs a number, not {value}"))?;
         let small = || usize::try_from(number).map_err(|_| format!("{word}: too many"));
         let trouble = TROUBLES.iter().find(|(_, name)| word.strip_prefix("--") == Some(name));
@@ -145,5 +160,5 @@ fn options() -> Result<Options, String> {
         }
     }
     seeds.start = seeds.start.max(from);
-    Ok(Options { seeds, plan, shrink })
+    Ok(Options { seeds, plan, shrink, results })
 }

@@ -3,6 +3,8 @@
 
 mod books;
 mod bus;
+#[cfg(test)]
+mod tests;
 mod undo;
 
 use crate::books::{Duplicate, Movement, Operation, RefundStep};
