@@ -122,10 +122,14 @@ impl Feed {
         self.said.iter_mut().take(forgotten).for_each(|said| said.lost = true);
     }
 
+    /// Where what is not lost begins behind so many.
+    fn from(&self, behind: usize) -> usize {
+        behind + self.said.iter().skip(behind).take_while(|said| said.lost).count()
+    }
+
     fn page(&self, behind: usize, repeats: bool) -> (String, bool) {
         let kept = |said: &&Said| !said.lost;
-        let skipped = self.said.iter().skip(behind).take_while(|said| said.lost).count();
-        let from = behind + skipped;
+        let from = self.from(behind);
         let news: Vec<&Said> = self.said.iter().skip(from).take(FEED_PAGE).collect();
         let cursor = format!("g{}.{}", self.generation, from + news.len());
         // At least once: what it said before may come along, and what it says may come twice.
@@ -198,6 +202,8 @@ pub struct City {
     pub effects: BTreeMap<Meaning, u32>,
     /// What it says to each device.
     pub feeds: Vec<Feed>,
+    /// How many events of the books are on the feeds.
+    told: u64,
     principals: Vec<Principal>,
     chance: Jitter,
     jitter: Jitter,
@@ -235,6 +241,7 @@ impl City {
             order: Vec::new(),
             effects: BTreeMap::new(),
             feeds: vec![Feed::default(); principals.len()],
+            told: 0,
             principals,
             chance: Jitter::new(!seed),
             jitter: Jitter::new(seed ^ 0x5bd1_e995),
@@ -274,30 +281,32 @@ impl City {
         blow: Blow,
         work: impl FnOnce(&mut Memory, &mut Turn<'_>) -> Result<T, Fault>,
     ) -> Result<T, Ended> {
-        let before = blow.map(|_| self.books.clone());
         self.books.fail_after(blow);
         let chance = &mut self.chance;
         let mut entropy = || drawn(chance);
         let mut turn = Turn::new(&self.city, self.clock, &mut entropy, &mut self.jitter);
-        let done = work(&mut self.books, &mut turn);
+        let done = match blow {
+            Some(_) if self.bug != Some(Bug::TornCity) => self.books.whole(|books| work(books, &mut turn)),
+            _ => work(&mut self.books, &mut turn),
+        };
         self.troubles.extend(turn.troubles);
         self.books.fail_after(None);
-        match (done, before) {
+        match (done, blow) {
             (Ok(value), _) => {
                 self.tell();
                 Ok(value)
             }
-            (Err(_), Some(_)) if self.bug == Some(Bug::TornCity) => Err(Ended::Killed),
-            (Err(_), Some(before)) => {
-                self.books = before;
-                Err(Ended::Killed)
-            }
+            (Err(_), Some(_)) => Err(Ended::Killed),
             (Err(fault), None) => Err(Ended::Broken(format!("storage: {}", fault.0))),
         }
     }
 
     /// What was committed is on the feeds.
     fn tell(&mut self) {
+        // Most transactions say nothing to anybody.
+        if core::mem::replace(&mut self.told, self.books.fed()) == self.books.fed() {
+            return;
+        }
         for (principal, feed) in self.principals.iter().zip(&mut self.feeds) {
             for event in self.books.feed(&principal.device).iter().skip(feed.said.len()) {
                 let read = Json::parse(&event.body).ok();
@@ -439,13 +448,20 @@ impl City {
             Mood::Distrustful => return Answer::Now(self.reply(401, None, String::new())),
             _ => {}
         }
-        let cursor = question.split('&').find_map(|part| part.strip_prefix("after=")).unwrap_or_default();
+        let cursor = cursor_of(question);
         let page = self.feeds.get(device).and_then(|feed| Some(feed.page(feed.behind(cursor)?, repeats)));
         match page {
             Some((page, true)) => Answer::WhenThereIsNews(self.reply(200, None, page)),
             Some((page, false)) => Answer::Now(self.reply(200, None, page)),
             None => Answer::Now(self.reply(410, None, String::new())),
         }
+    }
+
+    /// Whether the city in its good mood has an answer to a question for the feed at once.
+    pub fn has_news(&self, device: usize, question: &str) -> bool {
+        let feed = self.feeds.get(device);
+        let behind = feed.and_then(|feed| Some((feed, feed.behind(cursor_of(question))?)));
+        behind.is_none_or(|(feed, behind)| feed.from(behind) < feed.said.len())
     }
 
     fn unreadable(&self) -> Reply {
@@ -711,6 +727,10 @@ pub(crate) fn drawn(chance: &mut Jitter) -> [u8; 10] {
         *to = from;
     }
     entropy
+}
+
+fn cursor_of(question: &str) -> &str {
+    question.split('&').find_map(|part| part.strip_prefix("after=")).unwrap_or_default()
 }
 
 /// What a device says of its outbox.

@@ -18,9 +18,11 @@ mod network;
 pub mod oracle;
 mod people;
 pub mod plan;
+pub mod speed;
 mod storage;
 pub mod world;
 
 pub use bug::Bug;
 pub use plan::{FORCE_MAX, Force, Plan, Report, TROUBLES, Trouble};
+pub use speed::Speed;
 pub use world::{run, shrink};

@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p sim -- --seed 7` replays; `cargo run --release -p sim -- --seeds 10000` explores and stops at the
 //! first broken promise, which `--shrink 300` makes smaller first. `--net 0` and the like lower one kind of trouble.
+//! At the end it says how much was lived through and at what cost; `--results FILE` writes that as JSON.
 //!
 //! `cargo run --release -p sim -- mutants` plants each known fault and says after how many seeds it is found; `--results FILE`
 //! also writes that as JSON.
@@ -9,11 +10,12 @@
 //! `cargo run --release -p sim -- storm` measures a fleet that comes back and prints the page about it; `--out docs` also
 //! writes it with its plot.
 
-use sim::{Bug, Plan, Report, TROUBLES, run};
-use std::path::Path;
+use sim::speed::cpu_seconds;
+use sim::{Bug, Plan, Speed, TROUBLES, run};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS | --hours N] [--<trouble> 0-10] [--shrink RUNS]
+const USAGE: &str = "usage: sim [--seed N | --seeds COUNT] [--from N] [--devices N] [--tabs N] [--taps N] [--weather-ms MS | --hours N] [--<trouble> 0-10] [--shrink RUNS] [--results FILE]
        sim mutants [--results FILE]
        sim storm [--out FOLDER]";
 
@@ -99,43 +101,59 @@ struct Options {
     plan: Plan,
     /// Runs spent on making a failing plan smaller.
     shrink: u32,
+    /// Where what was lived through is written.
+    results: Option<PathBuf>,
 }
 
-fn explore(Options { seeds, plan, shrink }: Options) -> ExitCode {
+fn explore(Options { seeds, plan, shrink, results }: Options) -> ExitCode {
     let many = seeds.end - seeds.start;
-    let mut met = Report::default();
+    let mut speed = Speed::new(&plan, seeds.start);
     for seed in seeds {
         match run(Plan { seed, ..plan }) {
             Ok(report) => {
-                met += &report;
+                speed.add(&plan, &report);
                 if many == 1 {
                     println!("seed {seed}: {report:?}");
                 } else if seed % 1_000 == 999 {
-                    println!("{} seeds held: {met:?}", seed + 1);
+                    println!("{} seeds held: {:?}", seed + 1, speed.met);
                 }
             }
             Err(broken) => {
                 eprintln!("{broken}");
-                if shrink == 0 {
-                    return ExitCode::FAILURE;
+                let mut smallest = Plan { seed, ..plan };
+                if shrink > 0 {
+                    let (smaller, still) = sim::shrink(smallest, shrink);
+                    if smaller != smallest {
+                        eprintln!("smaller: {}\n  replay: {}", still.unwrap_or_default(), smaller.command());
+                        smallest = smaller;
+                    }
                 }
-                let (smaller, still) = sim::shrink(Plan { seed, ..plan }, shrink);
-                if smaller != (Plan { seed, ..plan }) {
-                    eprintln!("smaller: {}\n  replay: {}", still.unwrap_or_default(), smaller.command());
-                }
-                return ExitCode::FAILURE;
+                speed.broken = Some(smallest.command());
+                break;
             }
         }
     }
-    ExitCode::SUCCESS
+    speed.cpu_s = std::fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_seconds(&stat));
+    println!("{speed}");
+    if let Some(file) = results
+        && let Err(problem) = std::fs::write(&file, speed.to_json())
+    {
+        eprintln!("sim: cannot write {}: {problem}", file.display());
+        return ExitCode::FAILURE;
+    }
+    if speed.broken.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn options() -> Result<Options, String> {
     let mut plan = Plan::seeded(0);
-    let (mut seeds, mut from, mut shrink) = (0..1, 0, 0);
+    let (mut seeds, mut from, mut shrink, mut results) = (0..1, 0, 0, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let value = words.next().ok_or(format!("{word} needs a number"))?;
+        let value = words.next().ok_or(format!("{word} needs a value"))?;
+        if word == "--results" {
+            results = Some(PathBuf::from(value));
+            continue;
+        }
         let number: u64 = value.parse().map_err(|_| format!("{word} needs a number, not {value}"))?;
         let small = || usize::try_from(number).map_err(|_| format!("{word}: too many"));
         let trouble = TROUBLES.iter().find(|(_, name)| word.strip_prefix("--") == Some(name));
@@ -157,5 +175,5 @@ fn options() -> Result<Options, String> {
         }
     }
     seeds.start = seeds.start.max(from);
-    Ok(Options { seeds, plan, shrink })
+    Ok(Options { seeds, plan, shrink, results })
 }

@@ -8,6 +8,7 @@ use crate::world::{At, What, World};
 use city_domain::{Answer, Call, limits};
 use conch::event::{IntentKey, Key, UnixMillis};
 use conch::wire::classify::Reply;
+use std::collections::BTreeSet;
 
 /// Nobody in particular: what happens to the city happens to no device.
 const NOBODY: At = At { device: 0, tab: 0, life: 0 };
@@ -143,7 +144,8 @@ impl World {
 
     /// Whoever there is news for hears it.
     fn ring_all(&mut self) {
-        for device in 0..self.devices.len() {
+        let news = self.polls.iter().filter(|poll| self.has_news(poll)).map(|poll| poll.at.device);
+        for device in news.collect::<BTreeSet<_>>() {
             self.ring(device);
         }
     }

@@ -115,11 +115,8 @@ impl World {
         }
     }
 
-    fn has_news(&self, poll: &Poll) -> bool {
-        !matches!(
-            self.city.say(poll.at.device, &poll.question, Mood::Well, false),
-            Answer::WhenThereIsNews(_)
-        )
+    pub(crate) fn has_news(&self, poll: &Poll) -> bool {
+        self.city.has_news(poll.at.device, &poll.question)
     }
 
     pub(crate) fn poll_ends(&mut self, at: At, number: u64) -> Result<(), Broken> {

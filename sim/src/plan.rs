@@ -234,3 +234,30 @@ impl core::ops::AddAssign<&Self> for Report {
         self.trace ^= one.trace;
     }
 }
+
+impl Report {
+    /// What can be summed up over runs, by name.
+    pub fn sums(&self) -> [(&'static str, u64); 19] {
+        [
+            ("stored", self.stored),
+            ("replayed", self.replayed),
+            ("requests", self.requests),
+            ("crashes", self.crashes),
+            ("powerCuts", self.power_cuts),
+            ("freezes", self.freezes),
+            ("frozenLeaders", self.frozen_leaders),
+            ("steals", self.steals),
+            ("stale", self.stale),
+            ("lost", self.lost),
+            ("full", self.full),
+            ("expired", self.expired),
+            ("decided", self.decided),
+            ("heard", self.heard),
+            ("resyncs", self.resyncs),
+            ("cityKills", self.city_kills),
+            ("calls", self.calls),
+            ("refunded", self.refunded),
+            ("admitted", self.admitted),
+        ]
+    }
+}

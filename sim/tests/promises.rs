@@ -36,7 +36,7 @@
 
 use sim::{Bug, Plan, Report, TROUBLES, run, shrink};
 
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 200;
 
 #[test]
 fn promises_hold_under_bad_weather() {

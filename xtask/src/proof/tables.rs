@@ -33,8 +33,9 @@ const WORLD: [(&str, &str); 15] = [
     ("/sums/refunded", "payments that were taken twice and went back"),
     ("/sums/admitted", "tickets that let somebody in"),
 ];
-const DEVICE_HOURS: &str = "/device_hours";
-const CPU_SECONDS: &str = "/cpu_seconds";
+const DEVICE_HOURS: &str = "/deviceHours";
+const VIRTUAL_HOURS: &str = "/virtualHours";
+const CPU_SECONDS: &str = "/cpuSeconds";
 const HOURS_A_YEAR: f64 = 8_766.0;
 
 /// Pages and sources that stand in the repository.
@@ -120,6 +121,8 @@ fn world(measured: &Measured<'_>) -> Result<(String, String), String> {
     row("years of devices", format!("{years:.2}"));
     row("CPU minutes", format!("{:.1}", seconds / 60.0));
     row("device hours a CPU minute", format!("{:.0}", hours / (seconds / 60.0).max(f64::MIN_POSITIVE)));
+    let times = measured.sum(VIRTUAL_HOURS)? * 3_600.0 / seconds.max(f64::MIN_POSITIVE);
+    row("times real time, one world on one core", format!("{times:.0}"));
     for (pointer, what) in WORLD {
         row(what, grouped(rounded(measured.sum(pointer)?)));
     }
