@@ -330,6 +330,29 @@ pub struct Snapshot {
     pub why: WhyNotSending,
 }
 
+/// What an engine holds in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Owed rows.
+    pub rows: usize,
+    /// Bytes of their events.
+    pub bytes: usize,
+    /// Lanes that do not simply flow.
+    pub lanes: usize,
+    /// Segments noted for those lanes.
+    pub parked: usize,
+    /// Store operations under way.
+    pub operations: usize,
+    /// Requests under way.
+    pub requests: usize,
+    /// What is to be done and was not asked for yet.
+    pub outputs: usize,
+    /// Notes of times, of verdicts and words on their way to the disk, and rows under suspicion.
+    pub notes: usize,
+    /// Dead events the city was not told of.
+    pub tombstones: usize,
+}
+
 /// Why we wait before the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
@@ -582,6 +605,23 @@ impl Engine {
             paused: self.paused,
             next_wake: self.next_send().or_else(|| self.next_wake()).map(|at| now.wall_of(at)),
             why: self.why_not_sending(now),
+        }
+    }
+
+    /// What it holds in memory at this moment, for whoever checks that it stays small.
+    pub fn weight(&self) -> Weight {
+        let [rows, bytes, lanes, parked] = self.window.weight();
+        let suspects = self.suspects.iter().map(Vec::len).sum::<usize>();
+        Weight {
+            rows,
+            bytes,
+            lanes,
+            parked,
+            operations: self.pending.len() + usize::from(self.loading.is_some()),
+            requests: self.flights.len(),
+            outputs: self.out.len() + self.group.wishes.len(),
+            notes: self.ages.len() + self.untold.len() + self.unwritten.len() + suspects,
+            tombstones: self.tombstones.len(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! start reports back through [`Driver::hand`]. All events of one turn reach the store together, because the
 //! draining of the engine is put off to the end of the turn.
 
-use super::canary::{self, Alarm};
+use super::canary;
 use super::channel::{Channel, Word};
 use super::health::{self, Health};
 use super::values::{self, NoticeOut};
@@ -20,6 +20,7 @@ use crate::browser::{clock, fetch};
 use crate::event::{EventId, Sequence};
 use crate::limits::HEALTH_EVERY_WRITES;
 use crate::outbox::Engine;
+use crate::outbox::canary::{Alarm, compare};
 use crate::outbox::engine::{EmitFault, Final, Hint, Input, Notice, Output, Request, Ticket};
 use crate::outbox::feed::Heard;
 use crate::outbox::port::{Batch, Load, Opened, StoreFault};
@@ -135,7 +136,7 @@ impl Driver {
     /// Starts with what was found on disk, to listen and to compete for the lead.
     pub(super) fn start(self: &Rc<Self>, opened: Opened, seen: Option<String>) {
         fault::watch(self);
-        self.alarm.set(seen.and_then(|seen| canary::compare(&seen, self.store.life(), &opened.counter)));
+        self.alarm.set(seen.and_then(|seen| compare(&seen, self.store.life(), &opened.counter)));
         self.hand(Input::Opened(opened));
         let wakes = {
             let weak = Rc::downgrade(self);
