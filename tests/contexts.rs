@@ -36,6 +36,8 @@ struct Context {
     asked: VecDeque<Output>,
     sent: Vec<Request>,
     tickets: u64,
+    /// How often it said that it leads.
+    beats: u32,
     lockless: bool,
 }
 
@@ -49,6 +51,7 @@ impl Context {
             asked: VecDeque::new(),
             sent: Vec::new(),
             tickets: 0,
+            beats: 0,
             lockless: false,
         };
         context.hand(Input::Opened(disk.opened()));
@@ -74,6 +77,7 @@ impl Context {
                     self.asked.push_back(output)
                 }
                 Output::Send(request) => self.sent.push(request),
+                Output::Beat => self.beats += 1,
                 Output::YieldLead if self.lockless => self.engine.handle(Input::NoLocks, self.now),
                 _ => {}
             }
@@ -375,5 +379,35 @@ fn an_event_of_which_nobody_heard_that_it_was_stored_is_sent_all_the_same() {
         }
         let owed = context.engine.snapshot(context.now).counter.owed;
         assert_eq!((owed, context.sent.is_empty()), (1, !leads));
+    }
+}
+
+/// Found by the simulator: a page of an older release held the lock, could not use the database that a newer one had
+/// upgraded, and said every ten seconds that it led. So nobody sent what was owed until somebody closed it.
+#[test]
+fn a_leader_that_cannot_reach_the_store_does_not_say_that_it_leads() {
+    let lost = || StoreFault::Lost("the database was deleted".into());
+    for (fault, says_so) in [(StoreFault::Newer, false), (lost(), false), (StoreFault::Quota, true)] {
+        let mut disk = Disk::default();
+        let mut leader = Context::leading(&disk, 1);
+        leader.emit("a");
+        leader.settle(&mut disk);
+        leader.beats = 0;
+        for _ in 0..40 {
+            leader.now.mono_ms += 1_000;
+            leader.emit("b");
+            leader.hand(Input::Wake);
+            while let Some(asked) = leader.asked.pop_front() {
+                let fault = fault.clone();
+                leader.hand(match asked {
+                    Output::Apply { op, .. } => Input::Applied { op, result: Err(fault) },
+                    Output::Load { op, .. } => Input::Loaded { op, result: Err(fault) },
+                    Output::Reread { op } => Input::Reread { op, result: Err(fault) },
+                    other => panic!("{other:?}"),
+                });
+            }
+            leader.sent.clear();
+        }
+        assert_eq!(leader.beats > 0, says_so, "{fault:?}: {} beats", leader.beats);
     }
 }

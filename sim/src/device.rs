@@ -153,6 +153,8 @@ pub(crate) struct Tab {
     pub(crate) blocked_since: Option<u64>,
     /// Whether it is a service worker and no page.
     pub(crate) worker: bool,
+    /// What was noted beside the database before it opened.
+    pub(crate) seen: Option<String>,
     /// What it noted last beside the database.
     pub(crate) noted: Option<(Sequence, u64)>,
     /// Requests whose end it has not heard.
@@ -167,6 +169,8 @@ pub(crate) struct Tab {
     /// Its claim to the lock.
     pub(crate) token: u64,
     pub(crate) tickets: u64,
+    /// What its people asked for and were not answered yet.
+    pub(crate) wishes: u64,
     pub(crate) taps: BTreeMap<Ticket, Emit>,
     /// Tallies under way: key and number.
     pub(crate) tallies: BTreeMap<Ticket, (String, u64)>,
@@ -190,6 +194,7 @@ pub(crate) struct Frozen {
 impl Tab {
     pub(crate) fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
+        self.wishes += 1;
         Ticket(self.tickets)
     }
 }

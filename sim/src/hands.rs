@@ -42,6 +42,10 @@ impl World {
     }
 
     fn perform(&mut self, at: At, output: Output) -> Result<(), Broken> {
+        if matches!(output, Output::Emitted(..) | Output::Committed(..) | Output::Closed(..)) {
+            let tab = self.tab(at)?;
+            tab.wishes = tab.wishes.saturating_sub(1);
+        }
         match output {
             Output::Apply { op, batch } => self.queue_store(at, op, Work::Apply(Box::new(batch)), false),
             Output::Load { op, load } => self.queue_store(at, op, Work::Load(load), false),

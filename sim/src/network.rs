@@ -108,7 +108,7 @@ impl World {
         let answer = match request.path.strip_prefix("/v1/feed?") {
             Some(question) => self.city.say(at.device, question, mood, repeats),
             None => {
-                let blow = self.blow(40);
+                let blow = self.blow(20);
                 let reply = self.city.answer(at.device, request, mood, blow)?;
                 if blow.is_some() {
                     self.city_dies();

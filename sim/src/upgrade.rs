@@ -36,6 +36,7 @@ impl World {
         let own = self.device(device)?;
         let (identity, opened) = (own.identity.clone(), own.disk.opened());
         let (has_locks, born, release) = (own.lock.is_some(), own.past.len(), own.published);
+        let seen = own.marker.clone();
         self.looks_back(at, &opened.counter)?;
         let tab = self.tab(at)?;
         let mut engine = conch::outbox::Engine::new(identity, seed);
@@ -50,6 +51,7 @@ impl World {
             born,
             release,
             holds: true,
+            seen,
             worker,
             ..Tab::default()
         };
@@ -172,8 +174,14 @@ impl World {
         let Some(tab) = own.tabs.get_mut(at.tab).filter(|tab| !tab.worker) else { return Ok(()) };
         let Some(counter) = tab.engine.as_ref().map(|engine| engine.counter()) else { return Ok(()) };
         let news = Some((counter.next, counter.owed));
-        if core::mem::replace(&mut tab.noted, news) != news {
-            own.marker = Some(canary::words(&incarnation(tab.born), &counter));
+        let life = incarnation(tab.born);
+        let may = canary::may_note(own.marker.as_deref(), tab.seen.as_deref(), &life);
+        if core::mem::replace(&mut tab.noted, news) != news && may {
+            own.marker = Some(canary::words(&life, &counter));
+            // A page that still ran has noted it anew.
+            if let Some(past) = own.past.get_mut(tab.born) {
+                past.marked = true;
+            }
         }
         Ok(())
     }

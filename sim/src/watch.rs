@@ -80,9 +80,8 @@ impl World {
 fn stays_small(device: &Device, said: u64) -> Result<(), Broken> {
     for (tab, own) in device.tabs.iter().enumerate() {
         let Some(engine) = &own.engine else { continue };
-        let wishes = (own.taps.len() + own.tallies.len() + own.decisions.len()) as u64;
         let weight = engine.weight();
-        if let Some(what) = too_much(weight, wishes, device.emits) {
+        if let Some(what) = too_much(weight, own.wishes, device.emits) {
             return Err(format!("bounded: tab {tab} holds too many {what}: {weight:?}"));
         }
         if own.awaits.len() > REQUESTS_MAX {

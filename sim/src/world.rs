@@ -715,8 +715,11 @@ impl World {
     fn all_settled(&mut self) -> Result<bool, Broken> {
         let mut settled = true;
         for index in 0..self.devices.len() {
-            let soon = self.now + 500;
+            let now = self.now;
             let device = self.device(index)?;
+            // Whoever has asked for something waits a while for the answer.
+            let asked = device.tabs.iter().any(|tab| tab.engine.is_some() && tab.wishes > 0);
+            let soon = now + if asked { 10_000 } else { 500 };
             let tables = &device.disk.now;
             let (dead, paused) = (tables.counter.dead > 0, tables.paused);
             let untold = !device.again.is_empty() || !device.tallies_again.is_empty();

@@ -466,6 +466,8 @@ pub struct Engine {
     server_faults: u32,
     /// Verdicts of which nobody knows whether they are on disk.
     unwritten: Vec<Settlement>,
+    /// The last that was heard of the store is that this context cannot reach it.
+    cut_off: bool,
     /// Failures of the store in a row; good answers of the city do not end them.
     store_failures: u32,
     failures: u32,
@@ -538,6 +540,7 @@ impl Engine {
             accused: None,
             server_faults: 0,
             unwritten: Vec::new(),
+            cut_off: false,
             store_failures: 0,
             failures: 0,
             not_before_ms: 0,
@@ -844,6 +847,7 @@ impl Engine {
 
     /// Takes what happened. Drain `poll` afterwards.
     pub fn handle(&mut self, input: Input, now: Now) {
+        self.note_store(&input);
         match input {
             Input::Opened(opened) => self.opened(opened, now),
             Input::Applied { op, result } => self.applied(op, result, now),
@@ -871,6 +875,17 @@ impl Engine {
             Input::Flush => self.flush(now),
         }
         self.pump(now);
+    }
+
+    /// Whether the store can be reached from here. A full disk is one that can.
+    fn note_store(&mut self, input: &Input) {
+        let fault = match input {
+            Input::Applied { result, .. } => result.as_ref().err(),
+            Input::Loaded { result, .. } => result.as_ref().err(),
+            Input::Reread { result, .. } => result.as_ref().err(),
+            _ => return,
+        };
+        self.cut_off = !matches!(fault, None | Some(StoreFault::Refused(_) | StoreFault::Quota));
     }
 
     /// What is to be done next; `None` when all is said. Writes the group of the turn first.
@@ -1075,7 +1090,8 @@ impl Engine {
             Some(epoch) if due && self.lockless => {
                 self.apply(Batch::Beat { epoch, leaves: false }, Purpose::Beat);
             }
-            Some(_) if due => self.out.push_back(Output::Beat),
+            // Another context may reach the store: an older release's page cannot once a newer one has upgraded it.
+            Some(_) if due && !self.cut_off => self.out.push_back(Output::Beat),
             Some(_) => {}
             None if self.locked => {}
             None if now.mono_ms >= self.heard_ms + self.patience_ms() => {
@@ -1096,7 +1112,10 @@ impl Engine {
         self.window.wake_lanes(now.mono_ms);
         if self.lead_retry_ms.is_some_and(|at| at <= now.mono_ms) {
             self.lead_retry_ms = None;
-            if self.locked && self.epoch.is_none() {
+            if self.locked && self.epoch.is_none() && self.cut_off && !self.lockless {
+                // The lock goes round to whoever reaches the store; it comes back when nobody else wants it.
+                self.yield_lead();
+            } else if self.locked && self.epoch.is_none() {
                 self.ask_lead();
             } else {
                 self.reread();
@@ -1787,6 +1806,10 @@ impl Engine {
                 }
                 self.ear.failed(self.watched, &mut self.jitter, now.mono_ms);
                 self.tell(Notice::Storage(fault));
+                if self.cut_off && !self.lockless && self.flights.is_empty() {
+                    // Whoever owes nothing would bear with us for ever, and hear nothing of the city.
+                    self.yield_lead();
+                }
             }
         }
     }

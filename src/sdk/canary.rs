@@ -5,7 +5,7 @@
 //! together with the outbox is noticed by the city alone, as a device that begins a new life.
 
 use crate::browser::sys;
-use crate::outbox::canary::words;
+use crate::outbox::canary::{may_note, words};
 use crate::outbox::record::Counter;
 use wasm_bindgen::JsValue;
 
@@ -23,9 +23,12 @@ pub(super) fn seen(database: &str) -> Option<String> {
     sys::call(&storage()?, "getItem", &[&sys::text(&name(database))]).ok()?.as_string()
 }
 
-/// Notes what is seen. A browser that does not keep it only forgets the comparison.
-pub(super) fn note(database: &str, life: &str, counter: &Counter) {
-    if let Some(storage) = storage() {
+/// Notes what is seen, unless a younger outbox was noted since `before`. A browser that does not keep it only forgets the
+/// comparison.
+pub(super) fn note(database: &str, before: Option<&str>, life: &str, counter: &Counter) {
+    if let Some(storage) = storage()
+        && may_note(seen(database).as_deref(), before, life)
+    {
         let seen = sys::text(&words(life, counter));
         let _ = sys::call(&storage, "setItem", &[&sys::text(&name(database)), &seen]);
     }
