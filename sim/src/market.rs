@@ -73,7 +73,7 @@ impl World {
             self.city_dies();
             return Ok(());
         }
-        let blow = self.blow(60);
+        let blow = self.blow(20);
         let Turned { calls, next, killed } = self.city.turn(blow)?;
         if killed || blow.is_some() {
             // What was handed out and not asked is asked again by the next life.
