@@ -67,8 +67,8 @@ pub enum Bug {
 }
 
 impl Bug {
-    /// Each is found within so many seeds.
-    pub const SEEDS_TO_FIND: u64 = 80;
+    /// Each is found within so many seeds. The rarest need the city killed in the very turn in which a service has work.
+    pub const SEEDS_TO_FIND: u64 = 200;
     /// All of them.
     pub const ALL: [Self; 30] = [
         Self::StaleSettles,

@@ -17,8 +17,8 @@ use std::collections::BTreeSet;
 /// that lost the word of another one's event has looked for it on disk.
 pub(crate) const BYSTANDER_WITHIN_MS: u64 = LEADER_SILENT_HIDDEN_MS + 30_000;
 /// What a page has under way of its own accord: a lead, a reading, a settle, a wait, marks, a beat, the feed, a pruning, a
-/// note, and as much again.
-const CHORES_MAX: u64 = 20;
+/// note, and several of each while the store stands still.
+const CHORES_MAX: u64 = 40;
 
 impl World {
     /// bounded and no-bystander, whenever the oracle looks.
