@@ -11,6 +11,7 @@
 
 use conch::event::json::Json;
 use conch::event::{Device, Emit, Identity, Sequence, UnixMillis};
+use conch::limits::{BEAT_EVERY_MS, LEADER_SILENT_MS};
 use conch::outbox::Engine;
 use conch::outbox::engine::{Input, Output, Request, Ticket, WhyNotSending};
 use conch::outbox::port::{Batch, StoreFault};
@@ -36,6 +37,8 @@ struct Context {
     asked: VecDeque<Output>,
     sent: Vec<Request>,
     tickets: u64,
+    /// How often it said that it leads.
+    beats: u32,
     lockless: bool,
 }
 
@@ -49,6 +52,7 @@ impl Context {
             asked: VecDeque::new(),
             sent: Vec::new(),
             tickets: 0,
+            beats: 0,
             lockless: false,
         };
         context.hand(Input::Opened(disk.opened()));
@@ -74,6 +78,7 @@ impl Context {
                     self.asked.push_back(output)
                 }
                 Output::Send(request) => self.sent.push(request),
+                Output::Beat => self.beats += 1,
                 Output::YieldLead if self.lockless => self.engine.handle(Input::NoLocks, self.now),
                 _ => {}
             }
@@ -310,6 +315,31 @@ fn without_locks_whoever_yields_does_not_take_the_lead_back_at_once() {
     assert!(applied > 10 && disk.now.epoch < 6, "applied {applied} times, epoch {}", disk.now.epoch);
 }
 
+/// Nothing is owed, and the word that the leader left was lost: the city may have something to say all the same.
+#[test]
+fn without_locks_somebody_listens_to_the_feed_after_a_leader_nobody_heard_leave() {
+    let mut disk = Disk::default();
+    let mut one = lockless(&mut disk, 1);
+    one.advance(BEAT_EVERY_MS, &mut disk);
+    let mut other = lockless(&mut disk, 2);
+    assert!(one.engine.snapshot(one.now).leader && !other.engine.snapshot(other.now).leader);
+    one.hand(Input::Leaving);
+    one.settle(&mut disk);
+    assert!(other.engine.next_wake().is_some_and(|at| at <= other.now.mono_ms + LEADER_SILENT_MS));
+    for _ in 0..4 {
+        other.advance(BEAT_EVERY_MS, &mut disk);
+    }
+    assert!(other.sent.iter().any(|request| request.path.starts_with("/v1/feed")));
+    // While a leader listens, nobody takes its place.
+    other.advance(BEAT_EVERY_MS, &mut disk);
+    let mut third = lockless(&mut disk, 3);
+    for _ in 0..8 {
+        other.advance(BEAT_EVERY_MS, &mut disk);
+        third.advance(BEAT_EVERY_MS, &mut disk);
+    }
+    assert!(other.engine.snapshot(other.now).leader && !third.engine.snapshot(third.now).leader);
+}
+
 /// The store does what it is asked, but the connection is lost before it can say so.
 fn unheard(context: &mut Context, disk: &mut Disk) {
     match context.run(disk) {
@@ -375,5 +405,35 @@ fn an_event_of_which_nobody_heard_that_it_was_stored_is_sent_all_the_same() {
         }
         let owed = context.engine.snapshot(context.now).counter.owed;
         assert_eq!((owed, context.sent.is_empty()), (1, !leads));
+    }
+}
+
+/// Found by the simulator: a page of an older release held the lock, could not use the database that a newer one had
+/// upgraded, and said every ten seconds that it led. So nobody sent what was owed until somebody closed it.
+#[test]
+fn a_leader_that_cannot_reach_the_store_does_not_say_that_it_leads() {
+    let lost = || StoreFault::Lost("the database was deleted".into());
+    for (fault, says_so) in [(StoreFault::Newer, false), (lost(), false), (StoreFault::Quota, true)] {
+        let mut disk = Disk::default();
+        let mut leader = Context::leading(&disk, 1);
+        leader.emit("a");
+        leader.settle(&mut disk);
+        leader.beats = 0;
+        for _ in 0..40 {
+            leader.now.mono_ms += 1_000;
+            leader.emit("b");
+            leader.hand(Input::Wake);
+            while let Some(asked) = leader.asked.pop_front() {
+                let fault = fault.clone();
+                leader.hand(match asked {
+                    Output::Apply { op, .. } => Input::Applied { op, result: Err(fault) },
+                    Output::Load { op, .. } => Input::Loaded { op, result: Err(fault) },
+                    Output::Reread { op } => Input::Reread { op, result: Err(fault) },
+                    other => panic!("{other:?}"),
+                });
+            }
+            leader.sent.clear();
+        }
+        assert_eq!(leader.beats > 0, says_so, "{fault:?}: {} beats", leader.beats);
     }
 }

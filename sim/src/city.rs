@@ -6,6 +6,8 @@
 
 use crate::bug::Bug;
 use crate::oracle::Broken;
+use crate::sick::{Illness, Sick};
+use crate::weather::Weather;
 use acquirer::{Ledger, Outcome, Task};
 use city_domain::bus::{BusTx, Consumer, Lease, PARTITIONS, Subscription, Turn};
 use city_domain::bus::{carried, due, enlist, errands, hold, relay, take_up, tick};
@@ -55,11 +57,32 @@ pub enum Mood {
     Busy,
     /// It leaves verdicts out, and says `retry` and `hold` to some.
     Forgetful,
+    /// 403, 404, 408, 425 or 503, one after the other.
+    Strange,
 }
 
 /// Every mood.
-pub const MOODS: [Mood; 6] =
-    [Mood::Well, Mood::Overloaded, Mood::Failing, Mood::Distrustful, Mood::Busy, Mood::Forgetful];
+pub const MOODS: [Mood; 7] = [
+    Mood::Well,
+    Mood::Overloaded,
+    Mood::Failing,
+    Mood::Distrustful,
+    Mood::Busy,
+    Mood::Forgetful,
+    Mood::Strange,
+];
+
+impl Mood {
+    /// What a request meets in it.
+    pub fn weather(self) -> Option<Weather> {
+        match self {
+            Self::Overloaded => Some(Weather::Overload),
+            Self::Failing => Some(Weather::Failures),
+            Self::Distrustful | Self::Busy | Self::Strange => Some(Weather::Refusals),
+            Self::Well | Self::Forgetful => None,
+        }
+    }
+}
 
 /// One event as the city took it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,8 +254,8 @@ impl City {
             city: city_domain::City { id: EventId::mint(UnixMillis(0), [7; 10]) },
             books: Memory::default(),
             services: vec![
-                Box::new(Civic { rules: Rules::default() }),
-                Box::new(Power { plan }),
+                Box::new(Sick::with(Box::new(Civic { rules: Rules::default() }))),
+                Box::new(Sick::with(Box::new(Power { plan }))),
                 Box::new(Refunds),
                 Box::new(Digests),
             ],
@@ -328,7 +351,8 @@ impl City {
     ) -> Result<Option<Reply>, Broken> {
         Ok(Some(match (mood, request.path.as_str()) {
             (Mood::Overloaded, _) => self.reply(429, Some("2"), String::new()),
-            (Mood::Distrustful, _) => self.reply(401, None, String::new()),
+            (Mood::Distrustful, _) => self.wants_credentials(),
+            (Mood::Strange, _) => self.strange(request.number),
             (_, "/v1/edge") => {
                 let city = self.city.id;
                 let offer = format!(
@@ -445,7 +469,8 @@ impl City {
         match mood {
             Mood::Overloaded => return Answer::Now(self.reply(429, Some("2"), String::new())),
             Mood::Failing => return Answer::Now(self.reply(500, None, String::new())),
-            Mood::Distrustful => return Answer::Now(self.reply(401, None, String::new())),
+            Mood::Distrustful => return Answer::Now(self.wants_credentials()),
+            Mood::Strange => return Answer::Now(self.strange(self.life)),
             _ => {}
         }
         let cursor = cursor_of(question);
@@ -462,6 +487,33 @@ impl City {
         let feed = self.feeds.get(device);
         let behind = feed.and_then(|feed| Some((feed, feed.behind(cursor_of(question))?)));
         behind.is_none_or(|(feed, behind)| feed.from(behind) < feed.said.len())
+    }
+
+    /// A body came too slowly.
+    pub fn gave_up(&self) -> Reply {
+        self.reply(408, None, String::new())
+    }
+
+    /// Whoever asks must come with other credentials.
+    pub fn wants_credentials(&self) -> Reply {
+        self.reply(401, None, String::new())
+    }
+
+    /// As if these events had been accepted. Planted faults say so.
+    pub fn takes_all(&self, events: &[EventId]) -> Reply {
+        let said: Vec<String> =
+            events.iter().map(|id| format!(r#"{{"id":"{id}","verdict":"accepted"}}"#)).collect();
+        self.verdicts(&said)
+    }
+
+    fn strange(&self, number: u64) -> Reply {
+        match number % 5 {
+            0 => self.reply(403, None, String::new()),
+            1 => self.reply(404, None, String::new()),
+            2 => self.gave_up(),
+            3 => self.reply(425, None, String::new()),
+            _ => self.reply(503, Some("3"), String::new()),
+        }
     }
 
     fn unreadable(&self) -> Reply {
@@ -489,6 +541,7 @@ impl City {
         }
         let services = core::mem::take(&mut self.services);
         let (asking, begun, holder) = (self.asking.clone(), self.begun, self.city.id.to_string());
+        let blocks = self.bug == Some(Bug::PoisonBlocks);
         let done = self.transact(blow, |books, turn| {
             if let Lease::Theirs(until) = hold(books, "bus", &holder, turn.now)? {
                 return Ok((Vec::new(), Vec::new(), Some(until)));
@@ -501,8 +554,15 @@ impl City {
             }
             let mut next = None;
             for service in &services {
+                let waiting = if blocks {
+                    books.due_waits(service.name(), UnixMillis(u64::MAX), MOST)?
+                } else {
+                    Vec::new()
+                };
                 for partition in 0..PARTITIONS {
-                    take_up(books, service.as_ref(), partition, MOST, turn)?;
+                    if waiting.iter().all(|wait| wait.partition != partition) {
+                        take_up(books, service.as_ref(), partition, MOST, turn)?;
+                    }
                 }
                 due(books, service.as_ref(), MOST, turn)?;
                 let (_, clock) = tick(books, service.as_ref(), MOST, turn)?;
@@ -524,6 +584,7 @@ impl City {
             Err(Ended::Broken(broken)) => return Err(broken),
         };
         self.begun = true;
+        self.nobody_waits_for_another()?;
         self.asking.extend(calls.iter().map(|call| call.operation.id.clone()));
         let mut next = next;
         for errand in alerts {
@@ -536,6 +597,51 @@ impl City {
             next = earliest([next, self.books.next_due(ALERTS).ok().flatten()]);
         }
         Ok(Turned { calls, next, killed: false })
+    }
+
+    /// served, after every turn: each service has taken up all there is, and only what it fails on waits for its time.
+    fn nobody_waits_for_another(&mut self) -> Result<(), Broken> {
+        let wrong = |fault: Fault| fault.0;
+        for service in &self.services {
+            let name = service.name();
+            for partition in 0..PARTITIONS {
+                let behind = self.books.cursor(name, partition).map_err(wrong)?;
+                if behind < self.books.head(partition).map_err(wrong)? {
+                    return Err(format!("served: {name} goes no further than {partition}/{behind}"));
+                }
+            }
+            for wait in self.books.due_waits(name, UnixMillis(u64::MAX), usize::MAX).map_err(wrong)? {
+                let message = self.books.log_at(wait.partition, wait.offset).map_err(wrong)?;
+                // What stood behind another of its key and was let go has not been tried yet.
+                if wait.tries > 0 && message.is_none_or(|own| Illness::of(&own).is_none()) {
+                    return Err(format!("served: {name} waits with {} for nothing", wait.key));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The relay puts some of what was said on the log, and is killed before it takes it from there. Whether there was any.
+    pub fn publishes_only(&mut self, most: usize) -> Result<bool, Broken> {
+        let again = self.bug == Some(Bug::RelayTwice);
+        let done = self.transact(None, |books, turn| {
+            let mut published = 0;
+            for partition in books.said_in()? {
+                for (_, mut message) in books.outgoing(partition, most)? {
+                    if again {
+                        // A log that does not know what lies on it.
+                        message.source.push('#');
+                    }
+                    published += usize::from(books.append(&message, turn.now)?);
+                }
+            }
+            Ok(published > 0)
+        });
+        match done {
+            Ok(any) => Ok(any),
+            Err(Ended::Killed) => Ok(false),
+            Err(Ended::Broken(broken)) => Err(broken),
+        }
     }
 
     /// The acquirer, and the line to it.
@@ -698,6 +804,27 @@ impl City {
                     for partition in 0..PARTITIONS {
                         let head = self.books.head(partition).map_err(wrong)?;
                         self.books.put_cursor(service.name(), partition, head).map_err(wrong)?;
+                    }
+                }
+            }
+            Some(Bug::InboxAfterEffect) => {
+                for partition in self.books.said_in().map_err(wrong)? {
+                    relay(&mut self.books, partition, MOST, self.clock).map_err(wrong)?;
+                }
+                let chance = &mut self.chance;
+                let mut entropy = || drawn(chance);
+                let mut turn = Turn::new(&self.city, self.clock, &mut entropy, &mut self.jitter);
+                for service in &self.services {
+                    let subscriptions = service.subscriptions();
+                    for partition in 0..PARTITIONS {
+                        let cursor = self.books.cursor(service.name(), partition).map_err(wrong)?;
+                        for (_, message) in self.books.log_after(partition, cursor, MOST).map_err(wrong)? {
+                            let message =
+                                message.filter(|own| city_domain::bus::heard(&subscriptions, own).is_some());
+                            if let Some(message) = message.filter(|own| Illness::of(own).is_none()) {
+                                let _ = service.handle(&mut self.books, &message, &mut turn);
+                            }
+                        }
                     }
                 }
             }

@@ -2,11 +2,11 @@
 
 use crate::disk::Disk;
 use crate::oracle::{Context, Memory};
-use crate::world::What;
-use conch::event::{Emit, EventId, Identity, Sequence};
+use crate::world::{At, What};
+use conch::event::{Emit, EventId, Identity, LaneHash, Sequence};
 use conch::outbox::Engine;
 use conch::outbox::engine::Ticket;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// One device.
 pub struct Device {
@@ -26,6 +26,22 @@ pub struct Device {
     /// Whether its contexts can speak to each other.
     pub(crate) has_channel: bool,
     pub(crate) memory: Memory,
+    /// The databases that were thrown away, the first one first.
+    pub(crate) past: Vec<Past>,
+    /// What was noted of the outbox beside it.
+    pub(crate) marker: Option<String>,
+    /// The release that a page opened now has.
+    pub(crate) published: u32,
+    /// Whether a newer page asked to upgrade, and nobody could yet.
+    pub(crate) upgrade_asked: bool,
+    /// Whether its credentials have run out.
+    pub(crate) expired: bool,
+    /// The latest request of each of its contexts that reached the city.
+    pub(crate) arrived: BTreeMap<At, u64>,
+    /// How many events its people made.
+    pub(crate) emits: u64,
+    /// Since when lanes that flow have something that is not sent.
+    pub(crate) ready: BTreeMap<LaneHash, u64>,
     pub(crate) tabs: Vec<Tab>,
     /// What a person saw fail and taps again, with the same meaning.
     pub(crate) again: Vec<Emit>,
@@ -35,6 +51,28 @@ pub struct Device {
     pub(crate) looked_at: bool,
     /// How often an event of the feed had its effect.
     pub(crate) effects: u64,
+}
+
+/// A database that was thrown away, and what the oracle knew of it.
+pub(crate) struct Past {
+    pub(crate) identity: Identity,
+    pub(crate) disk: Disk,
+    pub(crate) memory: Memory,
+    /// Whether what was noted beside it survived.
+    pub(crate) marked: bool,
+    /// Whether a page was told.
+    pub(crate) told: bool,
+}
+
+impl Device {
+    /// What the oracle knows of the life a page speaks for, and its disk.
+    pub(crate) fn known_to(&mut self, tab: usize) -> (&mut Memory, &Disk) {
+        let born = self.tabs.get(tab).map_or(self.past.len(), |tab| tab.born);
+        match self.past.get_mut(born) {
+            Some(past) => past.known(),
+            None => (&mut self.memory, &self.disk),
+        }
+    }
 }
 
 /// What is wrong with a device's storage.
@@ -103,6 +141,24 @@ impl Lock {
 #[derive(Default)]
 pub(crate) struct Tab {
     pub(crate) engine: Option<Engine>,
+    /// Which database of the device it opened.
+    pub(crate) born: usize,
+    /// The release it runs.
+    pub(crate) release: u32,
+    /// Whether its connection to the database is open.
+    pub(crate) holds: bool,
+    /// Since when it waits for others to let go of the database.
+    pub(crate) opening_since: Option<u64>,
+    /// Since when its connection waits behind an upgrade.
+    pub(crate) blocked_since: Option<u64>,
+    /// Whether it is a service worker and no page.
+    pub(crate) worker: bool,
+    /// What was noted beside the database before it opened.
+    pub(crate) seen: Option<String>,
+    /// What it noted last beside the database.
+    pub(crate) noted: Option<(Sequence, u64)>,
+    /// Requests whose end it has not heard.
+    pub(crate) awaits: BTreeSet<u64>,
     /// Rises with every end, so that answers to a dead page are dropped.
     pub(crate) life: u64,
     /// The device's monotonic time when the page was opened.
@@ -113,6 +169,8 @@ pub(crate) struct Tab {
     /// Its claim to the lock.
     pub(crate) token: u64,
     pub(crate) tickets: u64,
+    /// What its people asked for and were not answered yet.
+    pub(crate) wishes: u64,
     pub(crate) taps: BTreeMap<Ticket, Emit>,
     /// Tallies under way: key and number.
     pub(crate) tallies: BTreeMap<Ticket, (String, u64)>,
@@ -136,6 +194,7 @@ pub(crate) struct Frozen {
 impl Tab {
     pub(crate) fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
+        self.wishes += 1;
         Ticket(self.tickets)
     }
 }

@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Tables {
     /// Running totals.
     pub counter: Counter,
+    /// Which layout its rows have; 0 while there is no database.
+    pub layout: u32,
     /// Epoch of the last lead.
     pub epoch: u64,
     /// Whether a person stopped it.
@@ -53,6 +55,9 @@ pub struct Tables {
 enum Edit {
     Add(Intents),
     Write(Write),
+    Layout(u32),
+    /// Planted: all segments that owe are gone.
+    LoseOwed,
 }
 
 /// One device's disk.
@@ -74,6 +79,24 @@ impl Disk {
     /// An empty disk, perhaps with a fault.
     pub fn with(bug: Option<Bug>) -> Self {
         Self { bug, ..Self::default() }
+    }
+
+    /// The first page creates it.
+    pub fn create(&mut self, layout: u32) {
+        if self.now.layout == 0 {
+            (self.now.layout, self.flushed.layout) = (layout, layout);
+        }
+    }
+
+    /// Brings it to a newer layout in one transaction, which a power cut may take back. Every row stays.
+    pub fn upgrade(&mut self, layout: u32) {
+        self.now.layout = layout;
+        let mut edits = vec![Edit::Layout(layout)];
+        if self.bug == Some(Bug::UpgradeForgets) {
+            self.now.lose_owed();
+            edits.push(Edit::LoseOwed);
+        }
+        self.unflushed.push(edits);
     }
 
     /// Applies one batch in one transaction.
@@ -129,6 +152,8 @@ impl Disk {
             match edit {
                 Edit::Add(record) => self.flushed.add(&record),
                 Edit::Write(write) => self.flushed.write(write),
+                Edit::Layout(layout) => self.flushed.layout = layout,
+                Edit::LoseOwed => self.flushed.lose_owed(),
             }
         }
     }
@@ -168,6 +193,7 @@ impl Disk {
             (Some(Bug::LosesLetters), Write::Dead(_)) => None,
             (Some(Bug::TornCommit), Write::Record(..)) => None,
             (Some(Bug::EagerCursor), Write::Inbox(_)) => None,
+            (Some(Bug::KeepsLanes), Write::DeleteLane(_)) => None,
             (Some(Bug::Unmasked), Write::Body(first, body)) => {
                 Some(Write::Body(first, body.replace("[card]", CARD)))
             }
@@ -192,6 +218,11 @@ impl Disk {
         }
     }
 
+    fn shows(&self, row: &LoadedRow) -> bool {
+        let waits = self.bug == Some(Bug::HeadOfLine) && !self.now.lanes.is_empty();
+        !waits || self.now.lanes.contains_key(&row.lane)
+    }
+
     /// One page of owed rows.
     pub fn load(&self, load: &Load) -> Page {
         let found: Vec<&Marks> = match load {
@@ -206,7 +237,11 @@ impl Disk {
             }
         };
         Page {
-            rows: found.iter().flat_map(|marks| self.now.owed_rows(marks)).collect(),
+            rows: found
+                .iter()
+                .flat_map(|marks| self.now.owed_rows(marks))
+                .filter(|row| self.shows(row))
+                .collect(),
             last: found.last().map(|marks| marks.first),
             more: matches!(load, Load::After(_)) && found.len() == LOAD_SEGMENTS_MAX as usize,
         }
@@ -299,9 +334,38 @@ impl Tables {
         }
     }
 
+    /// Planted: what is owed is forgotten, and the totals say so.
+    fn lose_owed(&mut self) {
+        let only_owes = |marks: &&Marks| {
+            let plain = |byte: &u8| matches!(Status::of(*byte), Status::Owed | Status::Accepted);
+            marks.owes() && marks.status.iter().all(plain)
+        };
+        let doomed: Vec<Marks> = self.marks.values().filter(only_owes).cloned().collect();
+        for marks in doomed {
+            for row in self.owed_rows(&marks) {
+                self.counter.owed -= 1;
+                self.counter.bytes -= row.body.len() as u64;
+                self.counter.unknown -= u64::from(row.maybe_sent);
+            }
+            self.marks.remove(&marks.first);
+            self.bodies.remove(&marks.first);
+            self.forget(marks.first);
+        }
+    }
+
     /// The segment whose index holds these bytes.
     pub fn holder(&self, key: [u8; 16]) -> Option<&Sequence> {
         self.holders.get(&key)
+    }
+
+    /// Dead events the city has not been told of.
+    pub fn tombstones(&self) -> &[Sequence] {
+        &self.tombstones
+    }
+
+    /// What was stored by which time of the city.
+    pub fn ages(&self) -> &[AgeMark] {
+        &self.ages
     }
 
     /// The owed rows of a segment.

@@ -5,6 +5,7 @@ use crate::bug::Bug;
 use crate::oracle::{Broken, heard_record, told};
 use crate::plan::Trouble;
 use crate::storage::concerns_others;
+use crate::weather::Weather;
 use crate::world::{At, Claiming, What, Word, Work, World};
 use conch::outbox::append::Put;
 use conch::outbox::engine::{Input, Notice, Output, Receipt, WhyNotSending};
@@ -36,10 +37,15 @@ impl World {
             }
             self.perform(at, output)?;
         }
+        self.notes(at)?;
         self.set_timer(at)
     }
 
     fn perform(&mut self, at: At, output: Output) -> Result<(), Broken> {
+        if matches!(output, Output::Emitted(..) | Output::Committed(..) | Output::Closed(..)) {
+            let tab = self.tab(at)?;
+            tab.wishes = tab.wishes.saturating_sub(1);
+        }
         match output {
             Output::Apply { op, batch } => self.queue_store(at, op, Work::Apply(Box::new(batch)), false),
             Output::Load { op, load } => self.queue_store(at, op, Work::Load(load), false),
@@ -70,11 +76,11 @@ impl World {
     }
 
     pub(crate) fn notice(&mut self, at: At, notice: &Notice) -> Result<(), Broken> {
-        let device = self.device(at.device)?;
+        let (_, disk) = self.device(at.device)?.known_to(at.tab);
         match notice {
-            Notice::Settled { id, verdict } => told(*id, verdict, &device.disk),
+            Notice::Settled { id, verdict } => told(*id, verdict, disk),
             Notice::DeadLetter { id, sequence, reason, .. } => {
-                let dead = &device.disk.flushed.dead;
+                let dead = &disk.flushed.dead;
                 if !dead.contains_key(&(false, *sequence)) && !dead.contains_key(&(true, *sequence)) {
                     return Err(format!("honest-words: {id} was called dead without a letter on disk"));
                 }
@@ -82,7 +88,7 @@ impl World {
                 Ok(())
             }
             Notice::Heard(event) => {
-                if !device.disk.now.inbox.contains_key(&(event.cause, event.id)) {
+                if !disk.now.inbox.contains_key(&(event.cause, event.id)) {
                     return Err(format!("honest-words: {} was told before it was applied", event.id));
                 }
                 self.report.heard += 1;
@@ -159,13 +165,20 @@ impl World {
     }
 
     /// The answer of a store, and with it the word to the other contexts.
-    pub(crate) fn stored(&mut self, at: At, input: Input, shared: bool) {
+    pub(crate) fn stored(&mut self, at: At, input: Input, shared: bool) -> Result<(), Broken> {
         let later = self.chance.up_to(3);
-        // Between the write and its answer the page may die.
         self.schedule(self.now + later, at, What::StoreAnswers { input: Box::new(input) });
         if shared {
             self.tell_others(at, Word::Changed);
         }
+        // Between the write and its answer the page may die.
+        if self.strikes(Trouble::Crash, 200) {
+            self.met(Weather::KilledMidway);
+            self.report.crashes += 1;
+            let pause = self.chance.up_to(5_000);
+            return self.ends(at, pause);
+        }
+        Ok(())
     }
 
     /// Whether others must look again after this work.

@@ -3,8 +3,9 @@
 
 use crate::city::City;
 use crate::oracle::Broken;
-use city_domain::bus::{BusTx, PARTITIONS, heard};
-use city_domain::{Fault, OrderState, RefundState, ScanResult, Service, limits};
+use crate::sick::Illness;
+use city_domain::bus::{BusTx, Message, PARTITIONS, heard};
+use city_domain::{Fault, Memory, OrderState, RefundState, ScanResult, Service, limits};
 use conch::event::{EventId, Key};
 use conch::wire::VerdictWord;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,10 +43,23 @@ pub fn left(city: &mut City) -> Result<Option<String>, Broken> {
     Ok((!unread.is_empty()).then(|| "the acquirer's list is not read to its end".to_owned()))
 }
 
-/// Checks everything that was committed. Gives how many duplicates went back, and how many tickets let somebody in.
-pub fn hold(city: &mut City) -> Result<(u64, u64), Broken> {
+/// What was found in books that hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Duplicates that went back.
+    pub refunded: u64,
+    /// Tickets that let somebody in.
+    pub admitted: u64,
+    /// Dead letters of services.
+    pub dead: u64,
+    /// Orders for which more than one device spoke.
+    pub shared: u64,
+}
+
+/// Checks everything that was committed.
+pub fn hold(city: &mut City) -> Result<Held, Broken> {
     on_the_log(city)?;
-    served(city)?;
+    let dead = served(city)?;
     let refunded = balance(city)?;
     told(city)?;
     let admitted = admitted_once(city)?;
@@ -56,7 +70,15 @@ pub fn hold(city: &mut City) -> Result<(u64, u64), Broken> {
     if missing > 0 {
         return Err(format!("gaps: {missing} events are missing, and nobody lost any"));
     }
-    Ok((refunded, admitted))
+    Ok(Held { refunded, admitted, dead, shared: shared(city) })
+}
+
+fn shared(city: &mut City) -> u64 {
+    let mut speakers: BTreeMap<&Key, BTreeSet<&str>> = BTreeMap::new();
+    for own in city.books().events().iter().filter(|own| own.topic.family() == "pay.txn") {
+        speakers.entry(&own.key).or_default().insert(&own.source);
+    }
+    speakers.values().filter(|sources| sources.len() > 1).count() as u64
 }
 
 /// Every accepted event lies on the log once, and those of a key in the order in which they were judged.
@@ -66,9 +88,12 @@ fn on_the_log(city: &mut City) -> Result<(), Broken> {
     let accepted = city.judged.iter().filter(|(_, taken)| taken.verdict == VerdictWord::Accepted);
     let accepted: BTreeSet<EventId> = accepted.map(|(id, _)| *id).collect();
     let (mut there, mut last) = (BTreeSet::new(), BTreeMap::new());
-    for message in city.books().log().filter(|message| message.source.starts_with("conch://device/")) {
+    for message in city.books().log() {
         if !there.insert(message.id) {
             return Err(format!("on-the-log: {} lies there twice", message.id));
+        }
+        if !message.source.starts_with("conch://device/") {
+            continue;
         }
         let Some(place) = places.get(&message.id) else {
             return Err(format!("on-the-log: {} was never judged", message.id));
@@ -83,33 +108,70 @@ fn on_the_log(city: &mut City) -> Result<(), Broken> {
     }
 }
 
-/// Every service has done its part for all it subscribes, once, or given it up with a word to a person.
-fn served(city: &mut City) -> Result<(), Broken> {
+/// Every service has done its part for all it subscribes, once; what it can never do is a dead letter, and that is all
+/// there is of them. How many there are.
+fn served(city: &mut City) -> Result<u64, Broken> {
     let wants: Vec<_> = city.services().iter().map(|own| (own.name(), own.subscriptions())).collect();
     let books = city.books();
+    let mut letters = BTreeMap::new();
+    for letter in books.dead_letters() {
+        if letters.insert((letter.consumer.as_str(), letter.message.id), letter.number).is_some() {
+            return Err(format!("served: {} died twice", letter.message.id));
+        }
+    }
+    let mut deadly = 0;
     for message in books.log() {
         for (name, subscriptions) in &wants {
-            if heard(subscriptions, message).is_none() || books.has_handled(name, message) {
+            if heard(subscriptions, message).is_none() {
                 continue;
             }
-            let dead = books.dead_letters().any(|own| own.consumer == *name && own.message.id == message.id);
-            if !dead {
+            let ill =
+                matches!(*name, "civic" | "power") && Illness::of(message).is_some_and(Illness::is_deadly);
+            let dead = letters.contains_key(&(name, message.id));
+            let done = books.has_handled(name, message);
+            deadly += u64::from(ill);
+            if (done, dead) != (!ill, ill) {
+                let (topic, kind) = (&message.topic, message.kind.as_str());
                 return Err(format!(
-                    "served: {name} never heard {}.{}",
-                    message.topic,
-                    message.kind.as_str()
+                    "served: {name} and {topic}.{kind}: done {done}, dead {dead}, deadly {ill}"
                 ));
             }
         }
     }
-    let alerts = |letter: u64| {
-        let word = format!(r#""deadLetter":{letter}"#);
-        books.log().any(|own| own.topic.as_str() == "ops.alerts.v1" && own.body.contains(&word))
-    };
-    match books.dead_letters().find(|own| !alerts(own.number)) {
-        Some(letter) => Err(format!("served: dead letter {} raised no alert", letter.number)),
-        None => Ok(()),
+    if deadly != letters.len() as u64 {
+        return Err(format!("served: {} dead letters, of which {deadly} had to be", letters.len()));
     }
+    alerted(books)?;
+    once(books)?;
+    Ok(deadly)
+}
+
+/// One alert for the first dead letter of each kind, one for the tenth, and so on, and no other ones.
+fn alerted(books: &Memory) -> Result<(), Broken> {
+    let mut open: BTreeMap<&str, u64> = BTreeMap::new();
+    for letter in books.dead_letters() {
+        let open = open.entry(&letter.fingerprint).or_default();
+        *open += 1;
+        let word = format!(r#""deadLetter":{},"#, letter.number);
+        let raised = |own: &&Message| own.topic.as_str() == "ops.alerts.v1" && own.body.contains(&word);
+        let (alerts, due) = (books.log().filter(raised).count(), [1, 10, 100, 1_000].contains(open));
+        if alerts != usize::from(due) {
+            return Err(format!("served: dead letter {} raised {alerts} alerts", letter.number));
+        }
+    }
+    Ok(())
+}
+
+/// No service had its effect twice: what follows from one event is said once.
+fn once(books: &Memory) -> Result<(), Broken> {
+    let mut said = BTreeSet::new();
+    for message in books.log().filter(|own| own.topic.family() == "civic.events") {
+        let Some(cause) = message.envelope().and_then(|own| own.causation) else { continue };
+        if !said.insert((cause.clone(), message.kind.as_str().to_owned())) {
+            return Err(format!("served: {} follows twice from {cause}", message.kind.as_str()));
+        }
+    }
+    Ok(())
 }
 
 /// The acquirer's books and ours are the same list; each order has its money once; what moved twice went back once.
@@ -205,5 +267,8 @@ fn admitted_once(city: &mut City) -> Result<u64, Broken> {
 }
 
 /// How long the city's own work may last once the weather is good, in ms: the longest wait between two tries of a service
-/// or of a call, twice over, and the time until a hold nobody was told of is let go.
-pub const CITY_SETTLES_MS: u64 = 2 * limits::RETRY_CAP_MS + limits::UNTOLD_HOLD_MS;
+/// or of a call, twice over, the time until a hold nobody was told of is let go, and all tries of what a service fails on
+/// for ever, for two events behind each other.
+pub const CITY_SETTLES_MS: u64 = 2 * limits::RETRY_CAP_MS + limits::UNTOLD_HOLD_MS + 2 * ALL_TRIES_MS;
+/// The longest that all tries of one event last, in ms: eight waits that double from twice the base, and one at the cap.
+const ALL_TRIES_MS: u64 = 510 * limits::RETRY_BASE_MS + limits::RETRY_CAP_MS;

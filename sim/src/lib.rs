@@ -18,11 +18,17 @@ mod network;
 pub mod oracle;
 mod people;
 pub mod plan;
+mod sick;
 pub mod speed;
 mod storage;
+mod tide;
+mod upgrade;
+mod watch;
+pub mod weather;
 pub mod world;
 
 pub use bug::Bug;
 pub use plan::{FORCE_MAX, Force, Plan, Report, TROUBLES, Trouble};
 pub use speed::Speed;
+pub use weather::{Met, WEATHER, Weather};
 pub use world::{run, shrink};

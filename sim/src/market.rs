@@ -4,6 +4,7 @@
 use crate::city::{Blow, Luck, Turned};
 use crate::oracle::Broken;
 use crate::plan::Trouble;
+use crate::weather::Weather;
 use crate::world::{At, What, World};
 use city_domain::{Answer, Call, limits};
 use conch::event::{IntentKey, Key, UnixMillis};
@@ -23,17 +24,22 @@ impl World {
     }
 
     fn luck(&mut self) -> Luck {
-        Luck {
+        let luck = Luck {
             lose_request: self.strikes(Trouble::Money, 6),
             lose_answer: self.strikes(Trouble::Money, 5),
             decline: self.strikes(Trouble::Money, 8),
             double: self.strikes(Trouble::Money, 2),
+        };
+        if luck != Luck::default() {
+            self.met(Weather::Gateway);
         }
+        luck
     }
 
     /// The city is killed. Whoever waited for it hears nothing more, and it starts again after a while.
     pub(crate) fn city_dies(&mut self) {
         self.report.city_kills += 1;
+        self.met(Weather::CityKilled);
         let down_ms = 500 + self.chance.up_to(30_000);
         self.city.kill(UnixMillis(self.city.clock.0 + down_ms));
         for poll in core::mem::take(&mut self.polls) {
@@ -62,7 +68,13 @@ impl World {
             return Ok(());
         }
         self.turn_at = None;
-        let blow = self.blow(60);
+        let most = 1 + self.chance.up_to(3) as usize;
+        if self.strikes(Trouble::Relay, 40) && self.city.publishes_only(most)? {
+            self.met(Weather::RelayKilled);
+            self.city_dies();
+            return Ok(());
+        }
+        let blow = self.blow(20);
         let Turned { calls, next, killed } = self.city.turn(blow)?;
         if killed || blow.is_some() {
             // What was handed out and not asked is asked again by the next life.
@@ -128,7 +140,7 @@ impl World {
         for (to, from) in key.iter_mut().zip(self.entropy()) {
             *to = from;
         }
-        if away || !self.city.is_up() {
+        if away || !self.city.is_up() || self.is_cut_off(at.device) {
             return Ok(None);
         }
         let Ok(order) = Key::parse(order) else { return Ok(None) };

@@ -4,6 +4,7 @@ use crate::bug::Bug;
 use crate::city::{Answer, Mood};
 use crate::oracle::Broken;
 use crate::plan::Trouble;
+use crate::weather::Weather;
 use crate::world::{At, Poll, What, World};
 use conch::event::EventId;
 use conch::event::json::Json;
@@ -18,10 +19,18 @@ impl World {
             self.new_key(at, &mut request)?;
         }
         let device = self.device(at.device)?;
-        let ids = device.memory.sent(&request, &device.disk)?;
+        let (memory, disk) = device.known_to(at.tab);
+        let ids = memory.sent(&request, disk)?;
+        self.no_longer_ready(at.device, &ids)?;
         self.note_sent(at, request.number, ids)?;
         let number = request.number;
+        self.tab(at)?.awaits.insert(number);
+        let patience = What::Replies { number, reply: Reply::Timeout };
+        self.schedule(self.now + request.timeout_ms, at, patience);
         let slow = self.strikes(Trouble::Net, 10);
+        if slow {
+            self.met(Weather::Tail);
+        }
         let delay = 5 + self.chance.up_to(60) + if slow { self.chance.up_to(30_000) } else { 0 };
         let now = self.now;
         let freezes = self.strikes(Trouble::Freeze, 25);
@@ -29,9 +38,15 @@ impl World {
             let ms = 10_000 + self.chance.up_to(110_000);
             self.freezes(at.device, at.tab, ms)?;
         }
+        if self.is_cut_off(at.device) {
+            self.meets_dead_uplink(at, number);
+            return Ok(());
+        }
         if self.strikes(Trouble::Net, 6) {
-            let reply = if self.one_in(2) { Reply::NoAnswer } else { Reply::Timeout };
-            self.schedule(now + request.timeout_ms, at, What::Replies { number, reply });
+            self.met(Weather::Loss);
+            if self.one_in(2) {
+                self.schedule(now + delay, at, What::Replies { number, reply: Reply::NoAnswer });
+            }
             // It may still arrive, long after the device gave up.
             if self.one_in(2) {
                 let request = Box::new(request);
@@ -40,13 +55,19 @@ impl World {
             return Ok(());
         }
         if self.strikes(Trouble::Net, 12) {
+            self.met(Weather::Portal);
             let body = "<html>".to_owned();
             let reply =
                 Reply::Http { status: 200, city: None, retry_after: None, date: None, body, html: false };
             self.schedule(now + 40, at, What::Replies { number, reply });
             return Ok(());
         }
+        if self.strikes(Trouble::Slow, 12) && request.body.is_some() {
+            self.trickles(at, request);
+            return Ok(());
+        }
         if self.strikes(Trouble::Net, 5) {
+            self.met(Weather::Doubling);
             let (twin, later) = (Box::new(request.clone()), self.chance.up_to(10_000));
             self.schedule(now + delay + later, at, What::ReachesCity { request: twin, answered: false });
         }
@@ -58,17 +79,36 @@ impl World {
         self.change_mood();
         let mood = if self.bad() { self.mood } else { Mood::Well };
         let repeats = self.strikes(Trouble::Feed, 4);
+        if self.is_cut_off(at.device) {
+            return Ok(());
+        }
+        let own = self.device(at.device)?;
+        let latest = own.arrived.get(&at).copied().unwrap_or(0);
+        own.arrived.insert(at, latest.max(request.number));
+        if latest > request.number {
+            self.met(Weather::Reordering);
+        }
         if !self.city.is_up() {
             if answered {
                 self.goes_back(at, request.number, Reply::NoAnswer);
             }
             return Ok(());
         }
+        if self.distrusted(at.device, request)? {
+            if answered {
+                let reply = self.city.wants_credentials();
+                self.goes_back(at, request.number, reply);
+            }
+            return Ok(());
+        }
         let said = self.city.feeds.get(at.device).map_or(0, |feed| feed.said.len());
+        if let Some(weather) = mood.weather() {
+            self.met(weather);
+        }
         let answer = match request.path.strip_prefix("/v1/feed?") {
             Some(question) => self.city.say(at.device, question, mood, repeats),
             None => {
-                let blow = self.blow(40);
+                let blow = self.blow(20);
                 let reply = self.city.answer(at.device, request, mood, blow)?;
                 if blow.is_some() {
                     self.city_dies();
@@ -136,19 +176,28 @@ impl World {
         }
     }
 
+    /// An answer on its way. One that is lost leaves the device to its own patience.
     fn goes_back(&mut self, at: At, number: u64, reply: Reply) {
-        let lost = self.strikes(Trouble::Net, 6);
-        let wait = 5 + self.chance.up_to(60) + if lost { 20_000 } else { 0 };
-        let reply = if lost { Reply::Timeout } else { reply };
+        let lost = self.strikes(Trouble::Net, 6) || self.is_cut_off(at.device);
+        let wait = 5 + self.chance.up_to(60) + self.drips();
+        if lost {
+            return self.met(if reply == Reply::NoAnswer { Weather::Loss } else { Weather::LostAnswer });
+        }
         self.schedule(self.now + wait, at, What::Replies { number, reply });
     }
 
+    /// The first end of a request is the only one: whoever gave up hears of no answer.
     pub(crate) fn replies(&mut self, at: At, number: u64, reply: Reply) -> Result<(), Broken> {
+        if !self.tab(at)?.awaits.remove(&number) {
+            return Ok(());
+        }
         let status = if let Reply::Http { status, .. } = &reply { *status } else { 0 };
         self.tab(at)?.failed = status == 0 || status >= 400;
         self.trace(u64::from(status) ^ number << 16);
         let reply = match self.plan.bug {
-            Some(Bug::DropsOn401 | Bug::EarlyWord | Bug::Overfull) => self.misread(at, number, reply)?,
+            Some(Bug::DropsOn401 | Bug::EarlyWord | Bug::Overfull | Bug::DropsAsSent) => {
+                self.misread(at, number, reply)?
+            }
             _ => reply,
         };
         self.tell(at, Input::Replied { request: number, reply })
@@ -177,10 +226,9 @@ impl World {
     fn misread(&mut self, at: At, number: u64, reply: Reply) -> Result<Reply, Broken> {
         let sent = self.tab(at)?.sent.get(&number).cloned().unwrap_or_default();
         Ok(match (self.plan.bug, reply) {
-            (Some(Bug::DropsOn401), Reply::Http { status: 401, city, date, .. }) if !sent.is_empty() => {
-                let words = sent.iter().map(|id| format!(r#"{{"id":"{id}","verdict":"accepted"}}"#));
-                let body = format!(r#"{{"verdicts":[{}]}}"#, words.collect::<Vec<_>>().join(","));
-                Reply::Http { status: 200, city, retry_after: None, date, body, html: false }
+            (Some(Bug::DropsAsSent), _) if !sent.is_empty() => self.city.takes_all(&sent),
+            (Some(Bug::DropsOn401), Reply::Http { status: 401, .. }) if !sent.is_empty() => {
+                self.city.takes_all(&sent)
             }
             (
                 Some(Bug::EarlyWord),

@@ -6,12 +6,12 @@ use conch::event::contract::IntentRule;
 use conch::event::intent::{Parts, form};
 use conch::event::json::Json;
 use conch::event::{
-    Collection, Device, EventId, EventType, IntentKey, Key, RecordName, Sequence, Topic, UnixMillis,
+    Collection, Device, EventId, EventType, IntentKey, Key, LaneHash, RecordName, Sequence, Topic, UnixMillis,
 };
 use conch::limits::BATCH_BYTES_MAX;
 use conch::outbox::engine::{EmitFault, Final, Receipt, Request};
 use conch::outbox::port::{Applied, Batch};
-use conch::outbox::record::{Counter, DeadReason, Identities, Intents, MAYBE_SENT, RowRef, Status};
+use conch::outbox::record::{Counter, DeadReason, Identities, Intents, MAYBE_SENT, Marks, RowRef, Status};
 use conch::outbox::transact::{Done, Outcome, Settlement};
 use conch::wire::cloudevents::Envelope;
 use conch::wire::headers;
@@ -173,6 +173,11 @@ impl Memory {
         }
     }
 
+    /// Whether anybody took the lead yet.
+    pub fn is_led(&self) -> bool {
+        self.leader.is_some()
+    }
+
     /// Whether this context took the lead last.
     pub fn is_led_by(&self, context: Context) -> bool {
         self.leader == Some(context)
@@ -222,6 +227,23 @@ impl Memory {
             }
         }
         Ok(())
+    }
+
+    /// nothing-vanishes, for a database that the browser threw away: with it went what was still owed or waited for a person,
+    /// and nothing else. How much that was.
+    pub fn lost_by_the_browser(&self, disk: &Disk, city: &City) -> Result<u64, Broken> {
+        let mut lost = 0;
+        for id in &self.safe {
+            match disk.now.fate(*id) {
+                None if !disk.now.forgot(*id) => return Err(format!("nothing-vanishes: {id} is gone")),
+                Some((_, Status::Owed | Status::Dead)) => lost += u64::from(!city.judged.contains_key(id)),
+                Some((_, Status::Accepted | Status::Duplicate)) if !city.judged.contains_key(id) => {
+                    return Err(format!("nothing-vanishes: {id} left the outbox and never came"));
+                }
+                _ => {}
+            }
+        }
+        Ok(lost)
     }
 
     /// lane-order as the city saw it: per key, judged in the order of places, apart from what was ever too old.
@@ -432,6 +454,23 @@ impl Tables {
                 Some(Owed { own, place: (place, sequence), bytes: line.len() })
             })
         })
+    }
+
+    /// The lanes of what is owed.
+    pub(crate) fn owed_lanes(&self) -> impl Iterator<Item = LaneHash> + '_ {
+        let owing = self.marks.values().filter(|marks| marks.owes());
+        owing.flat_map(|marks| self.lanes_of(marks, &[Status::Owed]))
+    }
+
+    /// The lanes of dead letters.
+    pub(crate) fn dead_lanes(&self) -> impl Iterator<Item = LaneHash> + '_ {
+        self.marks.values().flat_map(|marks| self.lanes_of(marks, &[Status::Dead]))
+    }
+
+    fn lanes_of(&self, marks: &Marks, statuses: &[Status]) -> Vec<LaneHash> {
+        let own = self.intents.get(&marks.first).into_iter().flat_map(Intents::iter).enumerate();
+        let fits = |index: usize| marks.status_of(index as u32).is_some_and(|own| statuses.contains(&own));
+        own.filter(|(index, _)| fits(*index)).map(|(_, own)| own.lane).collect()
     }
 
     fn identities(&self, sequence: Sequence) -> Option<Identities> {

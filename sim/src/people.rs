@@ -2,6 +2,8 @@
 
 use crate::oracle::{Broken, CARD, TALLY_KEYS, TALLY_TOPIC, tally_record, tally_word};
 use crate::plan::Trouble;
+use crate::sick::{ILLNESSES, Illness};
+use crate::weather::Weather;
 use crate::world::{At, What, World};
 use conch::event::{Emit, EventId};
 use conch::outbox::append::{Guard, Put};
@@ -21,14 +23,25 @@ impl World {
         let amount = 1 + self.chance.up_to(2);
         let scans = device % 3 == 2;
         let (poison, refuse) = (self.strikes(Trouble::Poison, 20), self.strikes(Trouble::Poison, 20));
+        if poison || refuse {
+            self.met(Weather::Poison);
+        }
+        let illness = ILLNESSES.get(self.chance.up_to(2) as usize).copied();
+        let illness = illness.filter(|_| self.strikes(Trouble::Service, 15));
+        // One that lasts keeps its circuit waiting for a quarter of an hour: two of them would for half an hour.
+        let illness = illness.filter(|own| {
+            scans || *own != Illness::Lasting || !core::mem::replace(&mut self.lasting_load, true)
+        });
         let mut taps = vec![match self.chance.up_to(40) {
             _ if poison => free(&key, r#"{"poison":true}"#),
             _ if refuse => alarm(&key),
             0 => free(CARD, "{}"),
             1..=3 => free(&key, &format!(r#"{{"memo":"{CARD}"}}"#)),
             4..=14 => free(&key, "{}"),
-            15..=17 => load(amount),
-            18..=19 => report(&key),
+            _ if illness.is_some() && scans => report(&key, illness),
+            _ if illness.is_some() => load(amount, illness),
+            15..=17 => load(amount, None),
+            18..=19 => report(&key, None),
             _ if scans => scan(&format!("ticket-{}", self.chance.up_to(30))),
             20..=25 => payment(&key, amount),
             _ => self.paid_online(at, &key, amount)?,
@@ -41,6 +54,7 @@ impl World {
         // Impatient fingers: the same tap twice within one turn, sometimes for another amount.
         if self.one_in(4) {
             taps.extend(taps.first().cloned());
+            self.met(Weather::DoubleTap);
         }
         for _ in 0..self.chance.up_to(6) {
             let other = format!("order-{}", self.chance.up_to(40));
@@ -81,6 +95,7 @@ impl World {
 
     fn emit(&mut self, at: At, emit: Emit) -> Result<(), Broken> {
         let (entropy, now) = (self.entropy(), self.clock(at)?);
+        self.device(at.device)?.emits += 1;
         let tab = self.tab(at)?;
         let ticket = tab.ticket();
         tab.taps.insert(ticket, emit.clone());
@@ -115,6 +130,7 @@ impl World {
                 ..Emit::default()
             };
             let (events, now) = ([(emit, self.entropy())], self.clock(at)?);
+            self.device(at.device)?.emits += 1;
             let tab = self.tab(at)?;
             let ticket = tab.ticket();
             tab.tallies.insert(ticket, (key, number));
@@ -137,12 +153,12 @@ impl World {
         let device = self.device(at.device)?;
         match outcome {
             Ok(receipts) => {
+                let (memory, disk) = device.known_to(at.tab);
                 for receipt in receipts {
-                    device.memory.emitted(&Ok(*receipt), &device.disk)?;
+                    memory.emitted(&Ok(*receipt), disk)?;
                 }
                 let name = tally.as_ref().and_then(|(key, _)| tally_record(key));
-                let flushed =
-                    name.and_then(|name| device.disk.flushed.records.get(&name)?.parse::<u64>().ok());
+                let flushed = name.and_then(|name| disk.flushed.records.get(&name)?.parse::<u64>().ok());
                 if flushed < tally.map(|(_, number)| number) {
                     return Err("state-with-event: a record was called safe but is not flushed".to_owned());
                 }
@@ -150,8 +166,9 @@ impl World {
             }
             // Somebody counted in between: the page reads again.
             Err(EmitFault::Guard(0)) => Ok(()),
-            Err(EmitFault::Store(StoreFault::Lost(_) | StoreFault::Quota)) => {
+            Err(EmitFault::Store(fault)) if is_of_the_disk(fault) => {
                 device.tallies_again.extend(tally);
+                self.sees_it_fail(at);
                 Ok(())
             }
             Err(fault) => Err(format!("a commit failed for no reason: {fault:?}")),
@@ -168,7 +185,8 @@ impl World {
         let tap = tab.taps.remove(&ticket);
         tab.decisions.remove(&ticket);
         let device = self.device(at.device)?;
-        device.memory.emitted(outcome, &device.disk)?;
+        let (memory, disk) = device.known_to(at.tab);
+        memory.emitted(outcome, disk)?;
         if tap.as_ref().is_some_and(|tap| tap.key == CARD) {
             return match outcome {
                 Err(EmitFault::Problem(_)) => Ok(()),
@@ -181,8 +199,9 @@ impl World {
                 Ok(())
             }
             Err(EmitFault::Conflict(_) | EmitFault::IntentClosed(_) | EmitFault::NotRedrivable) => Ok(()),
-            Err(EmitFault::Store(StoreFault::Lost(_) | StoreFault::Quota)) => {
+            Err(EmitFault::Store(fault)) if is_of_the_disk(fault) => {
                 device.again.extend(tap);
+                self.sees_it_fail(at);
                 Ok(())
             }
             // A correction that the contract does not take, or of an event that must not change: the letter stays for
@@ -190,6 +209,12 @@ impl World {
             Err(EmitFault::Problem(_) | EmitFault::MustNotChange) if tap.is_none() => Ok(()),
             Err(fault) => Err(format!("an emit failed for no reason: {fault:?}")),
         }
+    }
+
+    /// A page that cannot be used any more is loaded anew.
+    fn sees_it_fail(&mut self, at: At) {
+        let wait = 500 + self.chance.up_to(20_000);
+        self.schedule(self.now + wait, at, What::Reloads);
     }
 
     /// Somebody decides about the oldest dead letter.
@@ -215,6 +240,7 @@ impl World {
             _ => engine.redrive(ticket, &letter, None, now, entropy),
         }
         self.report.decided += 1;
+        self.device(device)?.emits += 1;
         self.drain(at)
     }
 
@@ -238,17 +264,26 @@ impl World {
         outcome: &Result<(), StoreFault>,
     ) -> Result<(), Broken> {
         let letter = self.tab(at)?.decisions.remove(&ticket);
-        let flushed = &self.device(at.device)?.disk.flushed;
+        let (_, disk) = self.device(at.device)?.known_to(at.tab);
+        let flushed = &disk.flushed;
         match (outcome, letter) {
             (Ok(()), Some(sequence)) if !flushed.dead.contains_key(&(true, sequence)) => {
                 Err(format!("nothing-vanishes: letter {sequence} was discarded without a record"))
             }
             // It was decided about elsewhere, or the disk failed: it stays for the next decision.
-            (Ok(()) | Err(StoreFault::Lost(_) | StoreFault::Quota), _)
-            | (Err(StoreFault::Refused(Refusal::NotFound)), Some(_)) => Ok(()),
+            (Ok(()), _) | (Err(StoreFault::Refused(Refusal::NotFound)), Some(_)) => Ok(()),
+            (Err(fault), _) if is_of_the_disk(fault) => {
+                self.sees_it_fail(at);
+                Ok(())
+            }
             (Err(fault), _) => Err(format!("a decision failed for no reason: {fault:?}")),
         }
     }
+}
+
+/// Whether nothing is wrong with what was asked, only with the disk or the connection to it.
+fn is_of_the_disk(fault: &StoreFault) -> bool {
+    matches!(fault, StoreFault::Lost(_) | StoreFault::Quota | StoreFault::Newer | StoreFault::Blocked)
 }
 
 /// What a person makes of a refused payload.
@@ -282,20 +317,22 @@ fn scan(ticket: &str) -> Emit {
 }
 
 /// What a stall draws.
-fn load(amount: u64) -> Emit {
+fn load(amount: u64, illness: Option<Illness>) -> Emit {
+    let watts = illness.map_or(amount * 600, Illness::watts);
     Emit {
         topic: "ops.power.v1".to_owned(),
         kind: "load_reported".to_owned(),
-        ..free("c1", &format!(r#"{{"watts":{}}}"#, amount * 600))
+        ..free("c1", &format!(r#"{{"watts":{watts}}}"#))
     }
 }
 
 /// Something is wrong somewhere.
-fn report(key: &str) -> Emit {
+fn report(key: &str, illness: Option<Illness>) -> Emit {
+    let row = illness.map_or("row 3", Illness::place);
     Emit {
         topic: "civic.events.v1".to_owned(),
         kind: "reported".to_owned(),
-        ..free(key, r#"{"kind":"noise","place":"row 3"}"#)
+        ..free(key, &format!(r#"{{"kind":"noise","place":"{row}"}}"#))
     }
 }
 

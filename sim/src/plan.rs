@@ -1,6 +1,7 @@
 //! What a run is made of, how hard each kind of trouble blows in it, and what it was like.
 
 use crate::bug::Bug;
+use crate::weather::Met;
 use core::fmt::Write as _;
 
 /// One kind of trouble.
@@ -33,10 +34,22 @@ pub enum Trouble {
     Kill,
     /// The acquirer loses requests and answers, declines, and takes money twice.
     Money,
+    /// Requests and answers that trickle, and requests of which the city gets only a half.
+    Slow,
+    /// The uplink of an area is gone for minutes, or that of the whole market; then all of it returns at once.
+    Area,
+    /// A newer page opens the database while an older one holds it.
+    Upgrade,
+    /// The browser throws a device's whole database away.
+    Evict,
+    /// Events on which a service of the city fails, a few times or for ever.
+    Service,
+    /// The relay is killed between putting events on the log and taking them from what is to go there.
+    Relay,
 }
 
 /// Every kind of trouble with its name on the command line.
-pub const TROUBLES: [(Trouble, &str); 13] = [
+pub const TROUBLES: [(Trouble, &str); 19] = [
     (Trouble::Net, "net"),
     (Trouble::City, "city"),
     (Trouble::Crash, "crash"),
@@ -50,6 +63,12 @@ pub const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::Poison, "poison"),
     (Trouble::Kill, "kill"),
     (Trouble::Money, "money"),
+    (Trouble::Slow, "slow"),
+    (Trouble::Area, "area"),
+    (Trouble::Upgrade, "upgrade"),
+    (Trouble::Evict, "evict"),
+    (Trouble::Service, "service"),
+    (Trouble::Relay, "relay"),
 ];
 
 /// Full force.
@@ -203,6 +222,10 @@ pub struct Report {
     pub refunded: u64,
     /// Tickets that let somebody in.
     pub admitted: u64,
+    /// Events that the browser threw away before the city had them.
+    pub evicted: u64,
+    /// How often each kind of weather was met.
+    pub met: Met,
     /// How long it took to settle once the weather was good, in ms.
     pub calm_ms: u64,
     /// Hash over everything that happened, in order.
@@ -230,6 +253,8 @@ impl core::ops::AddAssign<&Self> for Report {
         self.calls += one.calls;
         self.refunded += one.refunded;
         self.admitted += one.admitted;
+        self.evicted += one.evicted;
+        self.met += one.met;
         self.calm_ms = self.calm_ms.max(one.calm_ms);
         self.trace ^= one.trace;
     }
@@ -237,7 +262,7 @@ impl core::ops::AddAssign<&Self> for Report {
 
 impl Report {
     /// What can be summed up over runs, by name.
-    pub fn sums(&self) -> [(&'static str, u64); 19] {
+    pub fn sums(&self) -> [(&'static str, u64); 20] {
         [
             ("stored", self.stored),
             ("replayed", self.replayed),
@@ -258,6 +283,7 @@ impl Report {
             ("calls", self.calls),
             ("refunded", self.refunded),
             ("admitted", self.admitted),
+            ("evicted", self.evicted),
         ]
     }
 }

@@ -4,7 +4,9 @@
 use crate::bug::Bug;
 use crate::oracle::{Broken, Scope, masked, tables_agree};
 use crate::plan::Trouble;
+use crate::weather::Weather;
 use crate::world::{At, LOOK_EVERY, What, Work, World};
+use conch::limits::OPEN_TIMEOUT_MS;
 use conch::outbox::engine::Input;
 use conch::outbox::port::{Applied, Batch, StoreFault};
 use conch::outbox::transact::Refusal;
@@ -17,7 +19,23 @@ enum Connection {
     GoneBefore,
     /// Gone after it: the write took effect, and nobody hears of it.
     GoneAfter,
+    /// A newer page's upgrade is in the way, or was there already.
+    Shut(Shut),
 }
+
+/// Why a connection cannot be opened again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shut {
+    /// It waits a while.
+    Waits,
+    /// It has waited long enough.
+    Blocked,
+    /// The database has a layout that this page does not know.
+    Newer,
+}
+
+/// How often a connection that waits behind an upgrade looks again, in ms.
+const LOOK_AGAIN_MS: u64 = 500;
 
 impl World {
     pub(crate) fn queue_store(&mut self, at: At, op: u64, work: Work, again: bool) -> Result<(), Broken> {
@@ -40,6 +58,17 @@ impl World {
         let connection = self.connection(at)?;
         let shared = Self::is_shared(&work);
         let lost = || StoreFault::Lost("the connection is gone".to_owned());
+        if let Connection::Shut(why) = connection {
+            let fault = match why {
+                Shut::Newer => StoreFault::Newer,
+                Shut::Blocked => StoreFault::Blocked,
+                Shut::Waits => {
+                    self.schedule(self.now + LOOK_AGAIN_MS, at, What::StoreRuns { op, work, again });
+                    return Ok(());
+                }
+            };
+            return self.stored(at, failed(op, &work, fault), false);
+        }
         if connection != Connection::Holds {
             self.report.lost += 1;
             if let (Connection::GoneAfter, Work::Apply(batch)) = (connection, &work) {
@@ -50,13 +79,7 @@ impl World {
                 // The store opens the database again and tries once more with the same ids.
                 return self.queue_store(at, op, work, true);
             }
-            let input = match work {
-                Work::Apply(_) => Input::Applied { op, result: Err(lost()) },
-                Work::Reread => Input::Reread { op, result: Err(lost()) },
-                Work::Load(_) => Input::Loaded { op, result: Err(lost()) },
-            };
-            self.stored(at, input, false);
-            return Ok(());
+            return self.stored(at, failed(op, &work, lost()), false);
         }
         match work {
             Work::Apply(batch) => {
@@ -70,27 +93,54 @@ impl World {
                     result = Err(lost());
                 }
                 let shared = shared && result.is_ok();
-                self.stored(at, Input::Applied { op, result }, shared);
+                self.stored(at, Input::Applied { op, result }, shared)
             }
             Work::Reread => {
                 let result = Ok(self.device(at.device)?.disk.opened());
-                self.stored(at, Input::Reread { op, result }, false);
+                self.stored(at, Input::Reread { op, result }, false)
             }
             Work::Load(load) => {
                 let result = Ok(self.device(at.device)?.disk.load(&load));
-                self.stored(at, Input::Loaded { op, result }, false);
+                self.stored(at, Input::Loaded { op, result }, false)
             }
         }
-        Ok(())
     }
 
     fn connection(&mut self, at: At) -> Result<Connection, Broken> {
         let (before, after) = (self.strikes(Trouble::Handle, 60), self.strikes(Trouble::Handle, 60));
         let now = self.now;
-        let gone = self.device(at.device)?.health.gone_until > now;
+        let own = self.device(at.device)?;
+        let (gone, lives) = (own.health.gone_until > now, own.past.len());
+        let (layout, asked) = (own.disk.now.layout, own.upgrade_asked);
+        let tab = self.tab(at)?;
+        // Another database has taken the place of the one that was thrown away, or none yet.
+        if tab.born < lives {
+            return Ok(Connection::GoneBefore);
+        }
+        if !tab.holds {
+            if layout > tab.release {
+                return Ok(Connection::Shut(Shut::Newer));
+            }
+            if asked {
+                let since = *tab.blocked_since.get_or_insert(now);
+                if now < since + OPEN_TIMEOUT_MS {
+                    return Ok(Connection::Shut(Shut::Waits));
+                }
+                tab.blocked_since = None;
+                return Ok(Connection::Shut(Shut::Blocked));
+            }
+            tab.blocked_since = None;
+            tab.holds = true;
+        }
         Ok(match (gone || before, after) {
-            (true, _) => Connection::GoneBefore,
-            (_, true) => Connection::GoneAfter,
+            (true, _) => {
+                self.met(Weather::Aborted);
+                Connection::GoneBefore
+            }
+            (_, true) => {
+                self.met(Weather::DeadHandle);
+                Connection::GoneAfter
+            }
             _ => Connection::Holds,
         })
     }
@@ -107,11 +157,18 @@ impl World {
         }
         if full {
             self.report.full += 1;
+            self.met(Weather::Quota);
             return Ok(Err(StoreFault::Quota));
         }
         let result = device.disk.apply(batch);
+        let took_over = matches!((batch, &result), (Batch::Lead, Ok(_)))
+            && device.memory.is_led()
+            && !device.memory.is_led_by(at.context());
         device.memory.applied(at.context(), batch, &result, &device.disk.now)?;
         masked(batch, &device.disk)?;
+        if took_over {
+            self.met(Weather::HandOver);
+        }
         self.report.stale += u64::from(result == Err(StoreFault::Refused(Refusal::StaleEpoch)));
         let (Some(device), Some(feed)) = (self.devices.get_mut(at.device), self.city.feeds.get(at.device))
         else {
@@ -125,6 +182,15 @@ impl World {
             self.look(at.device)?;
         }
         Ok(result)
+    }
+}
+
+/// What a page hears of work that failed.
+fn failed(op: u64, work: &Work, fault: StoreFault) -> Input {
+    match work {
+        Work::Apply(_) => Input::Applied { op, result: Err(fault) },
+        Work::Reread => Input::Reread { op, result: Err(fault) },
+        Work::Load(_) => Input::Loaded { op, result: Err(fault) },
     }
 }
 

@@ -6,6 +6,9 @@ use crate::disk::Disk;
 use crate::ledgers;
 use crate::oracle::{Broken, Context, Memory, Scope, missing, tables_agree};
 use crate::plan::{Plan, Report, Trouble};
+use crate::tide::Uplinks;
+use crate::upgrade::incarnation;
+use crate::weather::Weather;
 use city_domain::{Answer, Call, limits};
 use conch::event::{Identity, UnixMillis};
 use conch::limits::RETRY_AFTER_MAX_MS;
@@ -41,6 +44,9 @@ pub(crate) enum What {
     Replies { number: u64, reply: Reply },
     Wakes { mono_ms: u64 },
     Hears(Word),
+    Online,
+    Reloads,
+    WorkerEnds,
     LockGained { token: u64 },
     LockLost { token: u64 },
     Watched(Watched),
@@ -52,7 +58,10 @@ pub(crate) enum What {
     AcquirerAnswers { life: u64, call: Box<Call>, answer: Box<Answer> },
     Settles,
     ReachesCity { request: Box<Request>, answered: bool },
+    HalfReaches { request: Box<Request> },
     PollEnds { number: u64 },
+    UplinkGoes { area: Option<usize>, ms: u64 },
+    UplinksReturn { area: Option<usize> },
     // To the device and its people.
     Tap,
     TapAgain,
@@ -72,6 +81,10 @@ pub(crate) enum What {
     ConnectionGoes { ms: u64 },
     DiskFills { ms: u64 },
     FeedStartsOver,
+    Evicted,
+    NewRelease,
+    TokenExpires,
+    Syncs { ms: u64 },
 }
 
 impl What {
@@ -94,6 +107,9 @@ impl What {
                 | Self::Watched(_)
                 | Self::Hint(_)
                 | Self::Flush
+                | Self::Online
+                | Self::Reloads
+                | Self::Syncs { .. }
         )
     }
 }
@@ -148,8 +164,11 @@ pub(crate) struct World {
     pub(crate) city: City,
     pub(crate) mood: Mood,
     pub(crate) polls: Vec<Poll>,
+    pub(crate) uplinks: Uplinks,
     /// When the city's bus turns next.
     pub(crate) turn_at: Option<u64>,
+    /// Whether the service of the circuits fails on something for ever.
+    pub(crate) lasting_load: bool,
     /// What the city was last seen to have left.
     city_left: Option<String>,
     /// Transactions that ran.
@@ -206,7 +225,9 @@ impl World {
             city: City::new(principals, plan.seed, plan.bug)?,
             mood: Mood::Well,
             polls: Vec::new(),
+            uplinks: Uplinks::of(plan.devices),
             turn_at: None,
+            lasting_load: false,
             city_left: None,
             transactions: 0,
             report: Report::default(),
@@ -217,6 +238,12 @@ impl World {
         if world.strikes(Trouble::Clock, 4) {
             let at = world.chance.up_to(plan.weather_ms);
             world.happens(at, 0, What::WeekPasses);
+        }
+        for area in (0..world.uplinks.areas()).map(Some).chain([None]) {
+            let (at, ms) = (world.chance.up_to(plan.weather_ms), 20_000 + world.chance.up_to(160_000));
+            if world.strikes(Trouble::Area, if area.is_some() { 1 } else { 3 }) {
+                world.happens(at, 0, What::UplinkGoes { area, ms });
+            }
         }
         world.happens(limits::SETTLE_EVERY_MS, 0, What::Settles);
         Ok(world)
@@ -230,8 +257,11 @@ impl World {
         let (has_locks, has_channel) = (!self.one_in(4), !self.one_in(8));
         let off_ms = self.chance.up_to(2 * 86_400_000).cast_signed() - 86_400_000;
         let skewed = self.strikes(Trouble::Clock, 2);
+        if skewed {
+            self.met(Weather::Skew);
+        }
         self.devices.push(Device {
-            identity: Identity { device: name, incarnation: "life".to_owned() },
+            identity: Identity { device: name, incarnation: incarnation(0) },
             disk: Disk::with(plan.bug),
             disk_free_at: 0,
             health: Default::default(),
@@ -241,7 +271,15 @@ impl World {
             lock: has_locks.then(Lock::default),
             has_channel,
             memory: Memory::default(),
-            tabs: (0..tabs).map(|_| Tab::default()).collect(),
+            past: Vec::new(),
+            marker: None,
+            published: 1,
+            upgrade_asked: false,
+            expired: false,
+            arrived: BTreeMap::new(),
+            emits: 0,
+            ready: BTreeMap::new(),
+            tabs: (0..=tabs).map(|tab| Tab { worker: tab == tabs, ..Tab::default() }).collect(),
             again: Vec::new(),
             tallies_again: Vec::new(),
             looked_at: false,
@@ -266,7 +304,9 @@ impl World {
             (Trouble::Handle, 2),
             (Trouble::Quota, 2),
             (Trouble::Feed, 1),
-            (Trouble::Hint, 3),
+            (Trouble::Hint, 5),
+            (Trouble::City, 1),
+            (Trouble::Upgrade, 1),
         ] {
             for _ in 0..times {
                 let what = self.stroke(trouble);
@@ -276,6 +316,10 @@ impl World {
                 }
             }
         }
+        let at = self.chance.up_to(plan.weather_ms);
+        if self.strikes(Trouble::Evict, 3) {
+            self.happens(at, index, What::Evicted);
+        }
         for what in [What::Tap, What::Decide, What::Resume, What::Watched(Watched::Visible)] {
             self.happens(plan.weather_ms + 1, index, what);
         }
@@ -283,7 +327,7 @@ impl World {
 
     /// One stroke of a kind of trouble, as large as chance will have it.
     fn stroke(&mut self, trouble: Trouble) -> What {
-        let (choice, size) = (self.chance.up_to(5), self.chance.up_to(1_000));
+        let (choice, size) = (self.chance.up_to(7), self.chance.up_to(1_000));
         match (trouble, choice) {
             (Trouble::Crash, 0 | 1) => What::Leave,
             (Trouble::Power, _) => What::PowerCut,
@@ -297,6 +341,9 @@ impl World {
             (Trouble::Handle, _) => What::ConnectionGoes { ms: size * 10 },
             (Trouble::Quota, _) => What::DiskFills { ms: size * 30 },
             (Trouble::Feed, _) => What::FeedStartsOver,
+            (Trouble::City, _) => What::TokenExpires,
+            (Trouble::Upgrade, _) => What::NewRelease,
+            (Trouble::Hint, 5 | 6) => What::Syncs { ms: 5_000 + size * 30 },
             (Trouble::Hint, 0) => What::Watched(Watched::Hidden),
             (Trouble::Hint, 1 | 2) => What::Watched(Watched::Visible),
             (Trouble::Hint, 3) => What::Hint(Hint::Online),
@@ -352,6 +399,24 @@ impl World {
             What::Settles => return self.settles(),
             What::ReachesCity { request, answered } => return self.reaches_city(at, &request, answered),
             What::PollEnds { number } => return self.poll_ends(at, number),
+            What::HalfReaches { request } => return self.half_reaches(at, *request),
+            What::UplinkGoes { area, ms } => {
+                self.uplink_goes(area, ms);
+                return Ok(());
+            }
+            What::UplinksReturn { area } => {
+                self.uplinks_return(area);
+                return Ok(());
+            }
+            What::Evicted => return self.evicted(at.device),
+            What::NewRelease => return self.released(at.device),
+            What::TokenExpires => {
+                self.device(at.device)?.expired = true;
+                return Ok(());
+            }
+            What::Syncs { ms } => return self.syncs(at.device, ms),
+            What::WorkerEnds => return self.worker_ends(at),
+            What::Reloads => return self.reloads(at),
             What::WeekPasses => return self.week_passes(),
             What::Reopen => return self.reopen(at.device, at.tab),
             What::Crash => return self.crash(at.device, false),
@@ -361,6 +426,7 @@ impl World {
             What::ClockJumps { ms } => {
                 let device = self.device(at.device)?;
                 device.skew_ms = device.skew_ms.saturating_add(ms);
+                self.met(Weather::ClockJump);
                 return Ok(());
             }
             // Its wall clock begins anew, at some early time.
@@ -422,6 +488,7 @@ impl World {
             What::Replies { number, reply } => self.replies(at, number, reply),
             What::Wakes { mono_ms } => self.wakes(at, mono_ms),
             What::Hears(word) => self.hears(at, word),
+            What::Online => self.online(at),
             What::LockGained { token } => self.lock_gained(at, token),
             What::LockLost { token } => self.lock_lost(at, token),
             _ => Ok(()),
@@ -429,27 +496,6 @@ impl World {
     }
 
     // The life of a page.
-
-    fn reopen(&mut self, device: usize, index: usize) -> Result<(), Broken> {
-        let (seed, hidden) = (self.chance.next_bits(), self.one_in(6));
-        let mono = self.mono_of(device)?;
-        let own = self.device(device)?;
-        let (identity, opened) = (own.identity.clone(), own.disk.opened());
-        let has_locks = own.lock.is_some();
-        let tab = self.tab(At { device, tab: index, life: 0 })?;
-        if tab.engine.is_some() {
-            return Ok(());
-        }
-        let mut engine = conch::outbox::Engine::new(identity, seed);
-        engine.listen();
-        tab.origin_ms = mono;
-        tab.engine = Some(engine);
-        let at = At { device, tab: index, life: tab.life };
-        self.tell(at, Input::Opened(opened))?;
-        let watched = if hidden && self.bad() { Watched::Hidden } else { Watched::Visible };
-        self.tell(at, Input::Watched(watched))?;
-        if has_locks { self.compete(at, Claiming::InTurn) } else { self.tell(at, Input::NoLocks) }
-    }
 
     /// One page is killed, or closed in good order: then it says that it leaves, but nobody waits for the words.
     fn crash(&mut self, device: usize, in_good_order: bool) -> Result<(), Broken> {
@@ -464,6 +510,10 @@ impl World {
                 // It is shown again before it is gone.
                 return self.freezes(device, index, pause);
             }
+        }
+        if self.tab(at)?.engine.is_some() {
+            self.report.crashes += 1;
+            self.met(Weather::Killed);
         }
         self.ends(at, pause)?;
         self.look(device)
@@ -480,14 +530,18 @@ impl World {
         let unflushed = own.disk.unflushed() as u64;
         let survive = self.chance.up_to(unflushed) as usize;
         let own = self.device(device)?;
+        let dropped = unflushed > survive as u64;
         own.disk.power_cut(survive);
         own.memory.power_cut(&own.disk);
         self.report.power_cuts += 1;
+        if dropped {
+            self.met(Weather::DroppedWrites);
+        }
         self.look(device)
     }
 
     /// A page ends without a word, and is opened again later.
-    fn ends(&mut self, at: At, pause: u64) -> Result<(), Broken> {
+    pub(crate) fn ends(&mut self, at: At, pause: u64) -> Result<(), Broken> {
         let tab = self.tab(at)?;
         if tab.engine.take().is_none() {
             return Ok(());
@@ -496,7 +550,9 @@ impl World {
         tab.timer = None;
         tab.frozen = None;
         tab.failed = false;
+        tab.holds = false;
         tab.decisions.clear();
+        let worker = tab.worker;
         // Whoever was not told that it is safe will tap again: the same sale, the same key.
         let taps = core::mem::take(&mut tab.taps);
         let tallies = core::mem::take(&mut tab.tallies);
@@ -505,8 +561,11 @@ impl World {
         device.tallies_again.extend(tallies.into_values());
         let next = device.lock.as_mut().and_then(|lock| lock.release(at.context()));
         self.granted(at.device, next);
-        self.report.crashes += 1;
-        self.schedule(self.now + pause, at, What::Reopen);
+        // A page that hung may have been in the way of an upgrade.
+        self.lets_go_late(at.device)?;
+        if !worker {
+            self.schedule(self.now + pause, at, What::Reopen);
+        }
         Ok(())
     }
 
@@ -517,6 +576,8 @@ impl World {
         let tab = self.tab(at)?;
         let Some(engine) = tab.engine.as_ref().filter(|_| tab.frozen.is_none()) else { return Ok(()) };
         let leads = engine.is_busy() && engine.snapshot(now).leader;
+        self.report.met.add(Weather::Frozen, 1);
+        let tab = self.tab(at)?;
         tab.frozen = Some(Frozen { store_too, ..Frozen::default() });
         self.report.freezes += 1;
         self.report.frozen_leaders += u64::from(leads);
@@ -532,6 +593,7 @@ impl World {
             return Ok(());
         }
         let Some(frozen) = tab.frozen.take() else { return Ok(()) };
+        self.lets_go_late(at.device)?;
         if first {
             self.perk_up(at, Hint::Person)?;
         }
@@ -586,6 +648,9 @@ impl World {
     fn everyone(&mut self, device: usize, input: &Input) -> Result<(), Broken> {
         for index in 0..self.device(device)?.tabs.len() {
             let at = self.alive(device, index)?;
+            if self.tab(at)?.worker {
+                continue;
+            }
             self.tell(at, input.clone())?;
         }
         Ok(())
@@ -650,8 +715,11 @@ impl World {
     fn all_settled(&mut self) -> Result<bool, Broken> {
         let mut settled = true;
         for index in 0..self.devices.len() {
-            let soon = self.now + 500;
+            let now = self.now;
             let device = self.device(index)?;
+            // Whoever has asked for something waits a while for the answer.
+            let asked = device.tabs.iter().any(|tab| tab.engine.is_some() && tab.wishes > 0);
+            let soon = now + if asked { 10_000 } else { 500 };
             let tables = &device.disk.now;
             let (dead, paused) = (tables.counter.dead > 0, tables.paused);
             let untold = !device.again.is_empty() || !device.tallies_again.is_empty();
@@ -671,8 +739,9 @@ impl World {
                 self.devices.get(index).is_some_and(|own| missing(&own.disk.now, feed, usize::MAX).is_none())
             });
             let device = self.device(index)?;
-            let idle =
-                device.tabs.iter().any(|tab| tab.engine.is_some()) && device.disk.now.counter.owed == 0;
+            let lives = device.past.len();
+            let is_page = |tab: &Tab| tab.engine.is_some() && !tab.worker && tab.born == lives;
+            let idle = device.tabs.iter().any(is_page) && device.disk.now.counter.owed == 0;
             settled &= idle && told && heard && !dead && !paused && !untold;
         }
         // The city's part is looked at last, for it takes longest.
@@ -720,6 +789,13 @@ impl World {
             let Some(device) = self.devices.get(index) else { continue };
             device.memory.nothing_vanished(&device.disk, &self.city)?;
             device.memory.judged_in_order(&self.city, &device.identity.source())?;
+            for past in &device.past {
+                self.report.evicted += past.memory.lost_by_the_browser(&past.disk, &self.city)?;
+                past.memory.judged_in_order(&self.city, &past.identity.source())?;
+                if past.marked && !past.told {
+                    return Err(format!("evicted: nobody was told of {}", past.identity.incarnation));
+                }
+            }
             for (tab, own) in device.tabs.iter().enumerate() {
                 let Some(engine) = own.engine.as_ref().filter(|own| !own.is_busy()) else { continue };
                 let at = At { device: index, tab, life: own.life };
@@ -734,7 +810,10 @@ impl World {
         if let Some(((_, intent), times)) = self.city.effects.iter().find(|(_, times)| **times != 1) {
             return Err(format!("effect: {intent} had its effect {times} times"));
         }
-        (self.report.refunded, self.report.admitted) = ledgers::hold(&mut self.city)?;
+        let held = ledgers::hold(&mut self.city)?;
+        (self.report.refunded, self.report.admitted) = (held.refunded, held.admitted);
+        self.report.met.add(Weather::DeadAtService, held.dead);
+        self.report.met.add(Weather::SharedOrder, held.shared);
         Ok(())
     }
 
@@ -742,13 +821,18 @@ impl World {
     pub(crate) fn look(&mut self, index: usize) -> Result<(), Broken> {
         let Some(device) = self.devices.get_mut(index) else { return Ok(()) };
         tables_agree(&device.disk.now, &self.city, Scope::All)?;
-        match self.city.feeds.get(index) {
-            Some(feed) => device.memory.applied_once(&device.disk, feed),
-            None => Ok(()),
+        if let Some(feed) = self.city.feeds.get(index) {
+            device.memory.applied_once(&device.disk, feed)?;
         }
+        self.watch(index)
     }
 
     // Small things.
+
+    /// That weather was met.
+    pub(crate) fn met(&mut self, weather: Weather) {
+        self.report.met.add(weather, 1);
+    }
 
     pub(crate) fn bad(&self) -> bool {
         self.now < self.plan.weather_ms
@@ -758,7 +842,7 @@ impl World {
         UnixMillis(DAWN + self.calendar_ms + self.now)
     }
 
-    fn mono_of(&self, device: usize) -> Result<u64, Broken> {
+    pub(crate) fn mono_of(&self, device: usize) -> Result<u64, Broken> {
         let slept = self.devices.get(device).map_or(0, |own| own.slept_ms);
         // It begins late enough to stand still for a while.
         Ok((1_000_000_000_000 + self.calendar_ms + self.now).saturating_sub(slept))
@@ -793,7 +877,7 @@ impl World {
         let start = self.chance.up_to(5) as usize;
         let tabs = &self.device(device)?.tabs;
         let mut turns = (0..tabs.len()).map(|turn| (start + turn) % tabs.len());
-        let runs = |own: &Tab| own.engine.is_some() && own.frozen.is_none();
+        let runs = |own: &Tab| own.engine.is_some() && own.frozen.is_none() && !own.worker;
         Ok(turns.find(|index| tabs.get(*index).is_some_and(runs)))
     }
 

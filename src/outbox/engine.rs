@@ -330,6 +330,29 @@ pub struct Snapshot {
     pub why: WhyNotSending,
 }
 
+/// What an engine holds in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Owed rows.
+    pub rows: usize,
+    /// Bytes of their events.
+    pub bytes: usize,
+    /// Lanes that do not simply flow.
+    pub lanes: usize,
+    /// Segments noted for those lanes.
+    pub parked: usize,
+    /// Store operations under way.
+    pub operations: usize,
+    /// Requests under way.
+    pub requests: usize,
+    /// What is to be done and was not asked for yet.
+    pub outputs: usize,
+    /// Notes of times, of verdicts and words on their way to the disk, and rows under suspicion.
+    pub notes: usize,
+    /// Dead events the city was not told of.
+    pub tombstones: usize,
+}
+
 /// Why we wait before the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
@@ -443,6 +466,8 @@ pub struct Engine {
     server_faults: u32,
     /// Verdicts of which nobody knows whether they are on disk.
     unwritten: Vec<Settlement>,
+    /// The last that was heard of the store is that this context cannot reach it.
+    cut_off: bool,
     /// Failures of the store in a row; good answers of the city do not end them.
     store_failures: u32,
     failures: u32,
@@ -515,6 +540,7 @@ impl Engine {
             accused: None,
             server_faults: 0,
             unwritten: Vec::new(),
+            cut_off: false,
             store_failures: 0,
             failures: 0,
             not_before_ms: 0,
@@ -585,6 +611,23 @@ impl Engine {
         }
     }
 
+    /// What it holds in memory at this moment, for whoever checks that it stays small.
+    pub fn weight(&self) -> Weight {
+        let [rows, bytes, lanes, parked] = self.window.weight();
+        let suspects = self.suspects.iter().map(Vec::len).sum::<usize>();
+        Weight {
+            rows,
+            bytes,
+            lanes,
+            parked,
+            operations: self.pending.len() + usize::from(self.loading.is_some()),
+            requests: self.flights.len(),
+            outputs: self.out.len() + self.group.wishes.len(),
+            notes: self.ages.len() + self.untold.len() + self.unwritten.len() + suspects,
+            tombstones: self.tombstones.len(),
+        }
+    }
+
     /// Whether an owed event's answer may still come, to its first try or to the disk: then the mark says too much.
     pub fn awaits_answer(&self, sequence: Sequence) -> bool {
         self.window.row(sequence).is_some_and(|row| row.awaits_answer())
@@ -633,11 +676,11 @@ impl Engine {
 
     /// The monotonic time at which to hand in [`Input::Wake`].
     pub fn next_wake(&self) -> Option<u64> {
-        let owes = self.open && self.counter.owed > 0;
-        let beats = owes && !self.paused && (self.epoch.is_some() || self.lockless);
+        let needed = self.needs_a_leader();
+        let beats = needed && !self.paused && (self.epoch.is_some() || self.lockless);
         let beat = beats.then_some(self.next_beat_ms);
-        let listens = owes && (!self.locked || self.waits_for_a_word());
-        let silent = listens.then_some(self.heard_ms + self.patience_ms());
+        let watches = needed && (!self.locked || self.waits_for_a_word());
+        let silent = watches.then_some(self.heard_ms + self.patience_ms());
         let chores = [silent, self.lead_retry_ms, self.load_retry_ms, self.next_send(), self.next_question()];
         chores.into_iter().fold(beat, earlier)
     }
@@ -656,6 +699,12 @@ impl Engine {
         let sends = self.room() > 0 && self.counter.owed > 0 && self.has_work();
         let send = (sends || !self.unwritten.is_empty()).then_some(self.not_before_ms);
         earlier(send, self.window.next_due_ms())
+    }
+
+    /// Whether a leader must show that it lives: something is owed, or, where no lock tells that it is gone, the feed is
+    /// listened to.
+    fn needs_a_leader(&self) -> bool {
+        self.open && (self.counter.owed > 0 || (self.lockless && self.ear.listens()))
     }
 
     /// How long a silent leader is borne.
@@ -804,6 +853,7 @@ impl Engine {
 
     /// Takes what happened. Drain `poll` afterwards.
     pub fn handle(&mut self, input: Input, now: Now) {
+        self.note_store(&input);
         match input {
             Input::Opened(opened) => self.opened(opened, now),
             Input::Applied { op, result } => self.applied(op, result, now),
@@ -831,6 +881,17 @@ impl Engine {
             Input::Flush => self.flush(now),
         }
         self.pump(now);
+    }
+
+    /// Whether the store can be reached from here. A full disk is one that can.
+    fn note_store(&mut self, input: &Input) {
+        let fault = match input {
+            Input::Applied { result, .. } => result.as_ref().err(),
+            Input::Loaded { result, .. } => result.as_ref().err(),
+            Input::Reread { result, .. } => result.as_ref().err(),
+            _ => return,
+        };
+        self.cut_off = !matches!(fault, None | Some(StoreFault::Refused(_) | StoreFault::Quota));
     }
 
     /// What is to be done next; `None` when all is said. Writes the group of the turn first.
@@ -1015,16 +1076,16 @@ impl Engine {
 
     /// Shows that the leader lives, or watches whether it does.
     fn beat(&mut self, now: Now) {
-        let owes = self.open && self.counter.owed > 0;
-        let waits = owes && self.waits_for_a_word();
-        if !owes || (self.locked && !waits) {
+        let needed = self.needs_a_leader();
+        let waits = needed && self.waits_for_a_word();
+        if !needed || (self.locked && !waits) {
             self.heard_ms = now.mono_ms;
         } else if waits && now.mono_ms >= self.heard_ms + self.patience_ms() {
             // Word of it may have been lost, so it is looked for on disk.
             self.heard_ms = now.mono_ms;
             self.reread();
         }
-        if !owes || self.paused {
+        if !needed || self.paused {
             return;
         }
         let due = now.mono_ms >= self.next_beat_ms;
@@ -1035,7 +1096,8 @@ impl Engine {
             Some(epoch) if due && self.lockless => {
                 self.apply(Batch::Beat { epoch, leaves: false }, Purpose::Beat);
             }
-            Some(_) if due => self.out.push_back(Output::Beat),
+            // Another context may reach the store: an older release's page cannot once a newer one has upgraded it.
+            Some(_) if due && !self.cut_off => self.out.push_back(Output::Beat),
             Some(_) => {}
             None if self.locked => {}
             None if now.mono_ms >= self.heard_ms + self.patience_ms() => {
@@ -1056,7 +1118,10 @@ impl Engine {
         self.window.wake_lanes(now.mono_ms);
         if self.lead_retry_ms.is_some_and(|at| at <= now.mono_ms) {
             self.lead_retry_ms = None;
-            if self.locked && self.epoch.is_none() {
+            if self.locked && self.epoch.is_none() && self.cut_off && !self.lockless {
+                // The lock goes round to whoever reaches the store; it comes back when nobody else wants it.
+                self.yield_lead();
+            } else if self.locked && self.epoch.is_none() {
                 self.ask_lead();
             } else {
                 self.reread();
@@ -1747,6 +1812,10 @@ impl Engine {
                 }
                 self.ear.failed(self.watched, &mut self.jitter, now.mono_ms);
                 self.tell(Notice::Storage(fault));
+                if self.cut_off && !self.lockless && self.flights.is_empty() {
+                    // Whoever owes nothing would bear with us for ever, and hear nothing of the city.
+                    self.yield_lead();
+                }
             }
         }
     }

@@ -55,6 +55,11 @@ impl Ear {
         }
     }
 
+    /// Whether anybody wants to hear.
+    pub(super) fn listens(&self) -> bool {
+        self.stage != Stage::Deaf
+    }
+
     /// When it asks next, by its own reckoning.
     pub(super) fn next_ms(&self) -> Option<u64> {
         (self.stage == Stage::Rests).then_some(self.next_ms)

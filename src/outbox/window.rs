@@ -296,6 +296,12 @@ impl Window {
         self.more || self.near < self.far || !self.back.is_empty()
     }
 
+    /// How many rows it holds, how many bytes, how many lanes it knows, and how many segments are parked.
+    pub(super) fn weight(&self) -> [usize; 4] {
+        let parked = self.lanes.values().map(|lane| lane.parked.len()).sum();
+        [self.rows.len(), self.bytes, self.lanes.len(), parked]
+    }
+
     /// The next page to be read, if there is room and something to look for. It is on its way from here on.
     pub(super) fn next_page(&mut self) -> Option<Load> {
         let held = self.rows.len();

@@ -5,17 +5,9 @@
 //! together with the outbox is noticed by the city alone, as a device that begins a new life.
 
 use crate::browser::sys;
+use crate::outbox::canary::{may_note, words};
 use crate::outbox::record::Counter;
 use wasm_bindgen::JsValue;
-
-/// What happened to the outbox while nobody looked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Alarm {
-    /// `evicted`: it is a new one. `restored`: it is an older one.
-    pub(super) code: &'static str,
-    /// What it owed when it was last seen.
-    pub(super) owed: u64,
-}
 
 /// None where there is none, or where it is forbidden.
 fn storage() -> Option<JsValue> {
@@ -31,23 +23,13 @@ pub(super) fn seen(database: &str) -> Option<String> {
     sys::call(&storage()?, "getItem", &[&sys::text(&name(database))]).ok()?.as_string()
 }
 
-/// Compares what was found with what was last seen.
-pub(super) fn compare(seen: &str, life: &str, counter: &Counter) -> Option<Alarm> {
-    let mut words = seen.split([' ']);
-    let (own, next, owed) = (words.next()?, words.next()?, words.next()?);
-    let (next, owed) = (next.parse::<u64>().ok()?, owed.parse().ok()?);
-    let code = match own == life {
-        false => "evicted",
-        true if counter.next.0 < next => "restored",
-        true => return None,
-    };
-    Some(Alarm { code, owed })
-}
-
-/// Notes what is seen. A browser that does not keep it only forgets the comparison.
-pub(super) fn note(database: &str, life: &str, counter: &Counter) {
-    if let Some(storage) = storage() {
-        let seen = format!("{life} {} {}", counter.next.0, counter.owed);
-        let _ = sys::call(&storage, "setItem", &[&sys::text(&name(database)), &sys::text(&seen)]);
+/// Notes what is seen, unless a younger outbox was noted since `before`. A browser that does not keep it only forgets the
+/// comparison.
+pub(super) fn note(database: &str, before: Option<&str>, life: &str, counter: &Counter) {
+    if let Some(storage) = storage()
+        && may_note(seen(database).as_deref(), before, life)
+    {
+        let seen = sys::text(&words(life, counter));
+        let _ = sys::call(&storage, "setItem", &[&sys::text(&name(database)), &seen]);
     }
 }

@@ -4,7 +4,7 @@
 //! start reports back through [`Driver::hand`]. All events of one turn reach the store together, because the
 //! draining of the engine is put off to the end of the turn.
 
-use super::canary::{self, Alarm};
+use super::canary;
 use super::channel::{Channel, Word};
 use super::health::{self, Health};
 use super::values::{self, NoticeOut};
@@ -20,6 +20,7 @@ use crate::browser::{clock, fetch};
 use crate::event::{EventId, Sequence};
 use crate::limits::HEALTH_EVERY_WRITES;
 use crate::outbox::Engine;
+use crate::outbox::canary::{Alarm, compare};
 use crate::outbox::engine::{EmitFault, Final, Hint, Input, Notice, Output, Request, Ticket};
 use crate::outbox::feed::Heard;
 use crate::outbox::port::{Batch, Load, Opened, StoreFault};
@@ -72,6 +73,8 @@ pub(super) struct Driver {
     writes: Cell<u32>,
     /// What the page must hear of the database before it is noted anew.
     alarm: Cell<Option<Alarm>>,
+    /// What was noted of the outbox before it was opened.
+    seen: RefCell<Option<String>>,
     /// What was noted last.
     noted: Cell<Option<(Sequence, u64)>>,
     /// Everything that listens to the browser; gone once closed.
@@ -127,6 +130,7 @@ impl Driver {
             weighing: Cell::default(),
             writes: Cell::default(),
             alarm: Cell::default(),
+            seen: RefCell::default(),
             noted: Cell::default(),
             ears: RefCell::default(),
         })
@@ -135,7 +139,9 @@ impl Driver {
     /// Starts with what was found on disk, to listen and to compete for the lead.
     pub(super) fn start(self: &Rc<Self>, opened: Opened, seen: Option<String>) {
         fault::watch(self);
-        self.alarm.set(seen.and_then(|seen| canary::compare(&seen, self.store.life(), &opened.counter)));
+        let alarm = seen.as_ref().and_then(|seen| compare(seen, self.store.life(), &opened.counter));
+        self.alarm.set(alarm);
+        self.seen.replace(seen);
         self.hand(Input::Opened(opened));
         let wakes = {
             let weak = Rc::downgrade(self);
@@ -296,7 +302,7 @@ impl Driver {
         let counter = self.engine.borrow().counter();
         let news = Some((counter.next, counter.owed));
         if self.alarm.get().is_none() && self.noted.replace(news) != news {
-            canary::note(&self.setup.database, self.store.life(), &counter);
+            canary::note(&self.setup.database, self.seen.borrow().as_deref(), self.store.life(), &counter);
         }
     }
 

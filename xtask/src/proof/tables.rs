@@ -16,22 +16,23 @@ use crate::proof::measured::Measured;
 use crate::tables::grouped;
 
 /// What a world's results count, where it stands, and what it is called.
-const WORLD: [(&str, &str); 15] = [
+const WORLD: [(&str, &str); 16] = [
     ("/sums/stored", "events called safe"),
     ("/sums/replayed", "second taps that met a stored intent"),
     ("/sums/requests", "requests that left a device"),
     ("/sums/crashes", "pages killed"),
-    ("/sums/power_cuts", "power cuts"),
+    ("/sums/powerCuts", "power cuts"),
     ("/sums/freezes", "pages frozen"),
-    ("/sums/frozen_leaders", "of them while they led, with a request under way"),
+    ("/sums/frozenLeaders", "of them while they led, with a request under way"),
     ("/sums/steals", "leaders that were silent and replaced"),
     ("/sums/lost", "database connections lost under a call"),
     ("/sums/full", "events that found the disk full"),
     ("/sums/heard", "events of the feed applied"),
-    ("/sums/city_kills", "city killed"),
+    ("/sums/cityKills", "city killed"),
     ("/sums/calls", "calls the acquirer heard"),
     ("/sums/refunded", "payments that were taken twice and went back"),
     ("/sums/admitted", "tickets that let somebody in"),
+    ("/sums/evicted", "owed events that a browser threw away with their database, each told"),
 ];
 const DEVICE_HOURS: &str = "/deviceHours";
 const VIRTUAL_HOURS: &str = "/virtualHours";
