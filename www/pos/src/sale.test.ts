@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Order } from "../../shell/city.ts";
-import { afterOrder, afterVerdict, doubtAfter, noDoubt, type Sale, standingOf } from "./sale.ts";
+import { afterOrder, afterVerdict, anotherWay, doubtAfter, noDoubt, payloadOf, type Sale, standingOf } from "./sale.ts";
 
 const begun: Sale = { key: "order-1", at: 1, amount: 12_000, method: "cash", state: "begun" };
 const saved: Sale = { ...begun, state: "saved", eventId: "e1", sequence: 4 };
@@ -94,4 +94,22 @@ test("what was first tried without network is in doubt once a further try goes u
   const asking = doubtAfter(tried, { unknown: 2, asking: true, unsent: false }, 4);
   assert.equal(doubtAfter(asking, { ...quiet, unknown: 2 }, 4).sequence, 4);
   assert.equal(doubtAfter(asking, { ...quiet, unknown: 1 }, 4).sequence, 0);
+});
+
+test("another way is another attempt of the same order, without what belonged to the first", () => {
+  const failed: Sale = {
+    ...saved,
+    method: "authorized_online",
+    authRef: "a-1",
+    state: "attention",
+    reason: "declined",
+  };
+  const next = anotherWay(failed, "cash");
+  assert.deepEqual(next, { key: saved.key, at: 1, amount: 12_000, method: "cash", state: "begun", attempt: 2 });
+  assert.deepEqual(payloadOf(next), { amount: 12_000, currency: "TWD", method: "cash" });
+  assert.deepEqual(payloadOf(failed).authRef, "a-1");
+});
+
+test("a confirmed sale remembers when the books had it", () => {
+  assert.equal(afterOrder(saved, order).confirmedAt, 2);
 });

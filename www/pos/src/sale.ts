@@ -3,9 +3,14 @@ import type { PaymentMethod, Verdict } from "conch-edge";
 import type { Row } from "../../shell/book.ts";
 import type { Order } from "../../shell/city.ts";
 import type { Tone } from "../../shell/glyph.tsx";
+import type { Line } from "./cart.ts";
 
-export type Method = Exclude<PaymentMethod, "authorized_online">;
-export const methods: readonly Method[] = ["cash", "confirmed_elsewhere", "promise"];
+export type Method = PaymentMethod;
+export const methods: readonly Method[] = ["cash", "confirmed_elsewhere", "promise", "authorized_online"];
+
+export function isMethod(value: unknown): value is Method {
+  return methods.some((method) => method === value);
+}
 
 /**
  * `begun`: remembered, not known to be in the outbox. `saved`: in the outbox or with the city, no outcome yet.
@@ -24,6 +29,33 @@ export interface Sale extends Row {
   reason?: string;
   /** The event was stored by a later opening of the page, because the first one was killed. */
   resumed?: boolean;
+  lines?: readonly Line[];
+  /** Stored while the city was not known to answer. */
+  offline?: boolean;
+  /** When the city's books had it, by the city's clock. */
+  confirmedAt?: number;
+  /** What the bank holds for it. */
+  authRef?: string;
+  /** Counts what was meant, not deliveries: 2 is another way after a definite failure. */
+  attempt?: number;
+}
+
+/** What the sale says to the city, the same on every try of an attempt. */
+export function payloadOf({ amount, method, authRef }: Pick<Sale, "amount" | "method" | "authRef">): {
+  amount: number;
+  currency: string;
+  method: Method;
+  authRef?: string;
+} {
+  return { amount, currency: "TWD", method, ...(authRef === undefined ? {} : { authRef }) };
+}
+
+/** The same order by another method, after the city said definitely no. */
+export function anotherWay(
+  { reason: _, authRef: __, eventId: ___, sequence: ____, ...sale }: Sale,
+  method: Method,
+): Sale {
+  return { ...sale, method, state: "begun", attempt: (sale.attempt ?? 1) + 1 };
 }
 
 /** What the screen says; `unknown` and `not-saved` depend on more than the row. */
@@ -75,7 +107,7 @@ export function afterOrder(sale: Sale, order: Order): Sale {
   if (order.state === "pending") return sale;
   if (order.state === "failed") return { ...sale, state: "attention", reason: order.reason ?? "refused" };
   if (order.amount !== sale.amount) return { ...sale, state: "attention", reason: "amount_mismatch" };
-  return { ...sale, state: order.state === "open" ? "promised" : "paid" };
+  return { ...sale, state: order.state === "open" ? "promised" : "paid", confirmedAt: order.at };
 }
 
 /** What was last seen of missing answers, and what follows from it. */
