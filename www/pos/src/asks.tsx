@@ -1,5 +1,6 @@
 // What stands between the tap and the sale: "the same again?", and the bank's answer to a hold.
 import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { now } from "../../shell/clock.ts";
 import { money } from "../../shell/figures.ts";
 import { Glyph, type Tone } from "../../shell/glyph.tsx";
@@ -11,9 +12,19 @@ import * as till from "./till.ts";
 
 export function RepeatQuestion({ first }: { first: Sale }): JSX.Element {
   const say = words.value.pos;
+  const question = useRef<HTMLElement>(null);
+  // Not a button: a second Enter must not answer.
+  useEffect(() => question.current?.focus(), []);
   const seconds = Math.max(1, Math.round((now.value - first.at) / 1_000));
   return (
-    <section class="card tone-warn" role="alertdialog" aria-labelledby="repeat-title" data-testid="repeat">
+    <section
+      ref={question}
+      class="card tone-warn"
+      role="alertdialog"
+      tabIndex={-1}
+      aria-labelledby="repeat-title"
+      data-testid="repeat"
+    >
       <div class="card-word">
         <Glyph tone="warn" size="large" />
         <p class="word" id="repeat-title">

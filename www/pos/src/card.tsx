@@ -13,7 +13,7 @@ import { type Sale, standingOf, toneOf } from "./sale.ts";
 import * as till from "./till.ts";
 import { refundsOf } from "./told.ts";
 import { MethodQuestion } from "./ways.tsx";
-import { hintOf, wordOfSale } from "./wording.ts";
+import { hintOf, momentOf, wordOfSale } from "./wording.ts";
 
 function RefundNote({ refund }: { refund: Refund }): JSX.Element {
   const say = words.value.pos.refund;
@@ -26,7 +26,7 @@ function RefundNote({ refund }: { refund: Refund }): JSX.Element {
         <dt>{say.why}</dt>
         <dd>{wordsOfProblem(refund.reason) ?? refund.reason}</dd>
         <dt>{say.when}</dt>
-        <dd>{timeOf(refund.at)}</dd>
+        <dd>{momentOf(refund.at)}</dd>
         <dt>{say.reference}</dt>
         <dd class="reference">{refund.reference}</dd>
       </dl>

@@ -17,16 +17,36 @@ const keys = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "00", "0"] as const;
 /** Which of the two a hand finds; the menu first, where there is one. */
 const pad = signal<"menu" | "keypad">("menu");
 
-function Display(): JSX.Element {
+/** The way to the other pad, where there are two. */
+function PadSwitch(): JSX.Element {
+  const other = pad.value === "menu" ? "keypad" : "menu";
+  return (
+    <button
+      type="button"
+      class="plain pad-switch"
+      data-testid={`pad-${other}`}
+      onClick={() => {
+        pad.value = other;
+      }}
+    >
+      {words.value.pos[other]}
+    </button>
+  );
+}
+
+function Display({ twoPads }: { twoPads: boolean }): JSX.Element {
   const say = words.value.pos;
   const { lines, dollars } = draft.value;
-  const hint = lines.length === 0 ? "" : dollars === 0 ? say.total : `${say.total} (+ ${money(dollars * 100)})`;
+  const hint = lines.length > 0 && dollars > 0 ? `+ ${money(dollars * 100)}` : "";
   return (
-    <p class="display" aria-live="polite">
-      <span class="display-hint">{hint}</span>
-      <span class="unseen">{say.amount} </span>
-      <span data-testid="amount">{money(cart.totalOf(draft.value))}</span>
-    </p>
+    <div class="display-row">
+      {twoPads && <PadSwitch />}
+      <p class="display" aria-live="polite">
+        <span class="display-hint">{hint}</span>
+        <span class="unseen">{say.amount} </span>
+        <span data-testid="amount">{money(cart.totalOf(draft.value))}</span>
+      </p>
+    </div>
   );
 }
 
@@ -45,7 +65,7 @@ function Dish({ item }: { item: Item }): JSX.Element {
     >
       <span class="dish-name">{name}</span>
       <span class="dish-price">{money(item.price)}</span>
-      <span class="dish-count">{count === 0 ? "" : `× ${count}`}</span>
+      {count > 0 && <span class="dish-count">{count}</span>}
     </button>
   );
 }
@@ -55,28 +75,6 @@ function Menu({ items }: { items: readonly Item[] }): JSX.Element {
     <div class="dishes" data-testid="menu">
       {items.map((item) => (
         <Dish key={item.id} item={item} />
-      ))}
-    </div>
-  );
-}
-
-function PadChoice(): JSX.Element {
-  const say = words.value.pos;
-  return (
-    <div class="pads">
-      {(["menu", "keypad"] as const).map((one) => (
-        <button
-          key={one}
-          type="button"
-          class={pad.value === one ? "plain pad-on" : "quiet"}
-          data-testid={`pad-${one}`}
-          aria-pressed={pad.value === one}
-          onClick={() => {
-            pad.value = one;
-          }}
-        >
-          {say[one]}
-        </button>
       ))}
     </div>
   );
@@ -154,13 +152,13 @@ function CartLine({ line }: { line: cart.Line }): JSX.Element {
   );
 }
 
-function Cart(): JSX.Element | null {
+/** Its buttons are always there, so that nothing moves under a finger when the first digit is typed. */
+function Cart(): JSX.Element {
   const say = words.value.pos;
   const { lines, dollars } = draft.value;
-  if (lines.length === 0 && dollars === 0) return null;
   return (
     <section class="cart">
-      <div class="pair">
+      <div class="pair cart-tools">
         <button
           type="button"
           class="quiet"
@@ -170,7 +168,13 @@ function Cart(): JSX.Element | null {
         >
           {say.addTyped}
         </button>
-        <button type="button" class="quiet" data-testid="clear-cart" onClick={() => till.step(cart.empty)}>
+        <button
+          type="button"
+          class="quiet"
+          data-testid="clear-cart"
+          disabled={cart.isEmpty(draft.value)}
+          onClick={() => till.step(cart.empty)}
+        >
           {say.clearCart}
         </button>
       </div>
@@ -211,8 +215,7 @@ export function Counter(): JSX.Element {
   const cap = till.cap.value;
   return (
     <section class="till">
-      <Display />
-      {items.length > 0 && <PadChoice />}
+      <Display twoPads={items.length > 0} />
       {items.length > 0 && pad.value === "menu" ? <Menu items={items} /> : <Keypad />}
       <Cart />
       <div class="pay">

@@ -1,5 +1,5 @@
 // The fuel gauge of the caps, and the way to the list of what is unsent. Always there, so that nothing moves when it fills.
-import type { JSX } from "preact";
+import { Fragment, type JSX } from "preact";
 import { money } from "../../shell/figures.ts";
 import type { Tone } from "../../shell/glyph.tsx";
 import { snapshot } from "../../shell/outbox.ts";
@@ -25,12 +25,16 @@ function Tank({ filled, level }: Gauge): JSX.Element {
   );
 }
 
-function wordsOf({ count, total, leftMs, level }: Gauge): string {
+/** Whole dollars without their sign: three figures have to fit on a small phone. */
+function dollarsOf(minor: number): string {
+  return money(minor).replace("NT$", "");
+}
+
+function wordsOf({ count, total, leftMs }: Gauge): readonly string[] {
   const say = words.value.pos.gauge;
   const minutes = Math.ceil(leftMs / 60_000);
   const left = leftMs === 0 ? say.over : say.left(Math.trunc(minutes / 60), minutes % 60);
-  const parts = [say.count(count, limits.capCount), say.total(money(total), money(limits.capTotal)), left];
-  return level === "calm" ? parts.join(" · ") : [...parts, say[level]].join(" · ");
+  return [say.count(count, limits.capCount), say.total(dollarsOf(total), dollarsOf(limits.capTotal)), left];
 }
 
 export function FuelGauge(): JSX.Element {
@@ -50,8 +54,15 @@ export function FuelGauge(): JSX.Element {
     >
       <Tank {...seen} />
       <span class="fuel-words">
-        <span class="unseen">{say.label} </span>
-        {wordsOf(seen)}
+        <span class="unseen">
+          {say.label} {seen.level !== "calm" && say[seen.level]}{" "}
+        </span>
+        {wordsOf(seen).map((part, place) => (
+          <Fragment key={part}>
+            {place > 0 && " · "}
+            <span class="unbroken">{part}</span>
+          </Fragment>
+        ))}
       </span>
       <span class="fuel-unsent" data-testid="unsent-count">
         {say.unsent(snapshot.value?.backlog ?? 0)}

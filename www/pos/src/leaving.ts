@@ -62,6 +62,8 @@ export async function exportUnsent(me: Identity): Promise<void> {
     place: me.place,
     exportedAt: new Date().toISOString(),
     unsent: unsent.map((row) => ({ ...carried(row), storedAt: row.storedAt, tries: row.tries, unknown: row.unknown })),
+    // Not in the outbox at all: only this list knows of them.
+    notStored: sales.value.filter((sale) => sale.state === "begun"),
     dead: dead.map((row: DeadLetter) => ({ ...carried(row), at: row.at, reason: row.reason, problem: row.problem })),
   };
   const address = URL.createObjectURL(new Blob([JSON.stringify(file, null, 2)], { type: "application/json" }));

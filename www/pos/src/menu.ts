@@ -4,6 +4,7 @@ import { nudgedOrAfter, rung } from "../../shell/events.ts";
 import type { Identity } from "../../shell/identity.ts";
 import { limits as shared } from "../../shell/limits.ts";
 import { keepMarket } from "./desk.ts";
+import { signedOut } from "./leaving.ts";
 import { limits } from "./limits.ts";
 import { readMarket } from "./market.ts";
 
@@ -11,6 +12,7 @@ import { readMarket } from "./market.ts";
 async function ask(place: string): Promise<boolean> {
   const answer = await askMarket();
   if (answer.kind === "away" || answer.kind === "refused") return false;
+  if (signedOut.value) return true;
   // A city without a market says so, and then there is no menu any more.
   await keepMarket(readMarket(answer.kind === "found" ? answer.value : null, place, Date.now()));
   return true;

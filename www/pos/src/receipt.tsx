@@ -1,14 +1,14 @@
 // The receipt: on the screen and on paper. It says when a sale was taken offline and whether the books have it yet.
 import { computed, signal } from "@preact/signals";
-import type { JSX } from "preact";
+import { Fragment, type JSX } from "preact";
 import { money, shortKey } from "../../shell/figures.ts";
-import { timeOf, words } from "../../shell/words/index.ts";
+import { words } from "../../shell/words/index.ts";
 import { market, sales } from "./desk.ts";
 import type { Sale } from "./sale.ts";
 import { standingOf } from "./sale.ts";
 import { Sheet } from "./sheet.tsx";
 import { doubt } from "./till.ts";
-import { nameOf, wordOfSale } from "./wording.ts";
+import { momentOf, nameOf, wordOfSale } from "./wording.ts";
 
 const open = signal(false);
 const key = signal<string | null>(null);
@@ -22,20 +22,20 @@ export function showReceipt(sale: Sale): void {
 
 function Facts({ sale }: { sale: Sale }): JSX.Element {
   const say = words.value.pos;
-  const confirmed = sale.confirmedAt === undefined ? say.receipt.notConfirmed : timeOf(sale.confirmedAt);
+  const confirmed = sale.confirmedAt === undefined ? say.receipt.notConfirmed : momentOf(sale.confirmedAt);
   const facts: [string, string][] = [
     [say.method, say.methods[sale.method]],
-    [say.receipt.saved, timeOf(sale.at)],
+    [say.receipt.saved, momentOf(sale.at)],
     [say.receipt.confirmed, confirmed],
     [say.receipt.fullNumber, sale.key],
   ];
   return (
     <dl class="facts">
       {facts.map(([name, fact]) => (
-        <>
+        <Fragment key={name}>
           <dt>{name}</dt>
           <dd>{fact}</dd>
-        </>
+        </Fragment>
       ))}
     </dl>
   );

@@ -20,6 +20,7 @@ const certain = { sequence: 0, failed: new Map<string, string>() };
 test("accepted is not paid", () => {
   const after = afterVerdict(saved, { id: "e1", verdict: "accepted" });
   assert.equal(standingOf(after, certain), "saved");
+  assert.equal(after.arrived, true);
 });
 
 test("paid only when the books say captured, and a promise stays a promise", () => {

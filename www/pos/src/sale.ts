@@ -29,6 +29,8 @@ export interface Sale extends Row {
   reason?: string;
   /** The event was stored by a later opening of the page, because the first one was killed. */
   resumed?: boolean;
+  /** The city has it; what becomes of it is not known yet. */
+  arrived?: boolean;
   lines?: readonly Line[];
   /** Stored while the city was not known to answer. */
   offline?: boolean;
@@ -51,10 +53,8 @@ export function payloadOf({ amount, method, authRef }: Pick<Sale, "amount" | "me
 }
 
 /** The same order by another method, after the city said definitely no. */
-export function anotherWay(
-  { reason: _, authRef: __, eventId: ___, sequence: ____, ...sale }: Sale,
-  method: Method,
-): Sale {
+export function anotherWay(failed: Sale, method: Method): Sale {
+  const { reason: _, authRef: __, eventId: ___, sequence: ____, arrived: _____, ...sale } = failed;
   return { ...sale, method, state: "begun", attempt: (sale.attempt ?? 1) + 1 };
 }
 
@@ -97,7 +97,7 @@ export function afterVerdict(sale: Sale, verdict: Verdict): Sale {
   if (sale.eventId !== verdict.id) return sale;
   if (verdict.verdict === "refused") return { ...sale, state: "attention", reason: verdict.problem?.type ?? "refused" };
   if (verdict.verdict === "discarded") return { ...sale, state: "given-up" };
-  return sale;
+  return { ...sale, arrived: true };
 }
 
 /** What the city's books say of the order. Another amount than ours is not our payment. */

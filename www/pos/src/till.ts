@@ -49,11 +49,15 @@ const doubtSequence = signal(0);
 export const doubt = computed(() => ({ sequence: doubtSequence.value, failed: failed.value }));
 /** True while a reload would disturb a sale. */
 export const saleOpen = computed(() => !isEmpty(draft.value) || sales.value.some((sale) => sale.state === "begun"));
-const linked = computed(() => snapshot.value?.link === "up");
+/** Known not to reach the city. Before anybody was asked nothing is known, and then it is not called offline. */
+function isAway(): boolean {
+  const link = snapshot.value?.link ?? "unknown";
+  return !navigator.onLine || (link !== "up" && link !== "unknown");
+}
 /** Which cap forbids what is on the screen. */
 export const cap = computed<Cap | null>(() => {
   const { method } = draft.value;
-  return capOf({ amount: totalOf(draft.value), method, linked: linked.value }, fuel.value);
+  return capOf({ amount: totalOf(draft.value), method, linked: !isAway() }, fuel.value);
 });
 
 const followed = new Set<string>();
@@ -101,6 +105,8 @@ export function charge(): void {
 
 /** It is another guest. */
 export function chargeTwin(): void {
+  // A second tap on the answer is no second sale.
+  if (twin.value === null) return;
   twin.value = null;
   void go(draft.value);
 }
@@ -146,7 +152,8 @@ async function authorize(outbox: Edge, seen: Draft): Promise<void> {
     return;
   }
   holding.value = null;
-  await sell(outbox, draft.value, { key: hold.order, authRef: answer.authRef });
+  // What was asked for, not what another tab may have made of the cart meanwhile.
+  await sell(outbox, seen, { key: hold.order, authRef: answer.authRef });
 }
 
 export function askHoldAgain(): void {
@@ -155,7 +162,7 @@ export function askHoldAgain(): void {
   charge();
 }
 
-/** Another method instead. What may be held is let go by the city once the order is paid, or by itself. */
+/** Another method instead. What may be held is let go by itself. */
 export function leaveHold(): void {
   if (holding.value === "asking") return;
   holding.value = null;
@@ -170,7 +177,7 @@ async function sell(outbox: Edge, seen: Draft, named: { key: string; authRef?: s
     method: seen.method,
     lines: linesOf(seen),
     state: "begun",
-    offline: !linked.value,
+    offline: isAway(),
   };
   charging.value = true;
   try {
@@ -198,6 +205,7 @@ export async function tryAgain(sale: Sale): Promise<void> {
   noteFailure(sale.key, null);
   const inBook = sales.value.some(({ key }) => key === sale.key);
   try {
+    if (!inBook) await written();
     if (!inBook && !(await becomeSale(draft.value, sale))) {
       current.value = null;
       shownKey.value = null;
@@ -316,7 +324,7 @@ function watchDoubt(): void {
 function redriven(letter: DeadLetter, receipt: Receipt): Promise<void> {
   followed.delete(receipt.id);
   const { method } = letter.payload;
-  return keep(letter.key, ({ reason: _, ...old }) => ({
+  return keep(letter.key, ({ reason: _, arrived: __, ...old }) => ({
     ...old,
     state: "saved",
     eventId: receipt.id,

@@ -55,7 +55,7 @@ function Outlook(): JSX.Element | null {
   if (seen === null) return null;
   return (
     <p class="note" data-testid="unsent-outlook" data-why={seen.whyNotSending}>
-      {say.pos.unsent.lastAnswer}：{say.link[seen.link]} · {say.why[seen.whyNotSending]}
+      {say.pos.unsent.lastAnswer(say.link[seen.link])} · {say.why[seen.whyNotSending]}
       {seen.nextWakeAt !== null && seen.backlog > 0 && ` · ${say.pos.unsent.next(timeOf(seen.nextWakeAt))}`}
     </p>
   );

@@ -61,6 +61,8 @@ export const SaleRemedies: Remedies = ({ letter, act, askDiscard }) => {
   }
   const full = !isEmpty(draft.value);
   const again = async (): Promise<void> => {
+    // Another tab may have begun a sale since this was drawn.
+    if (!isEmpty(draft.value)) return;
     await discard(letter, "entered anew");
     enterAgain(key);
     hideAttention();

@@ -23,6 +23,7 @@ export function hintOf(sale: Sale, standing: Standing): string {
     case "saving":
       return say.savingHint;
     case "saved":
+      if (sale.arrived) return say.arrivedHint;
       return sale.resumed ? say.resumed : say.savedHint;
     case "unknown":
       return code === undefined ? say.unknownHint : `${wordsOfError(code)} ${say.uncertainHint}`;
@@ -41,4 +42,10 @@ export function hintOf(sale: Sale, standing: Standing): string {
 
 export function nameOf(name: Named | null): string {
   return name === null ? words.value.pos.typedLine : name[language.value];
+}
+
+/** Date and time, for what is looked at on another day. */
+export function momentOf(at: number): string {
+  const locale = language.value === "en" ? "en-GB" : "zh-TW";
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }).format(at);
 }
