@@ -151,3 +151,34 @@ scenario(
   "development",
   simulated("double=1"),
 );
+
+scenario(
+  "a cart that changes in another tab while the bank is asked is not charged with the hold of the first",
+  async ({ city, phone }) => {
+    const left = await Till.open(phone, city, "stall-h8");
+    const right = await Till.open(phone, city, "stall-h8");
+    await left.look();
+    await left.enrolled();
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await phone.context.route("**/v1/authorizations", async (route) => {
+      await released;
+      await route.continue();
+    });
+    await ask(left, 150);
+    await stands(left, "asking");
+    await right.look();
+    await right.total("150");
+    await right.enter(5);
+    await left.look();
+    release();
+    await left.get("overtaken").waitFor();
+    await left.total("1,505");
+    await left.pending(0);
+    await holds(city, { events: 0, orders: 0 });
+  },
+  "development",
+  simulated("seed=1"),
+);

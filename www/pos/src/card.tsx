@@ -110,7 +110,7 @@ export function SaleCard({ sale }: { sale: Sale }): JSX.Element {
           {say.next}
         </button>
       )}
-      {stored && (
+      {stored && standing !== "attention" && standing !== "given-up" && (
         <button type="button" class="on-tone wide" data-testid="receipt" onClick={() => showReceipt(sale)}>
           {say.receipt.open}
         </button>
