@@ -64,8 +64,10 @@ function Dish({ item }: { item: Item }): JSX.Element {
       onClick={() => till.step(cart.add({ item: item.id, name: item.name, price: item.price, count: 1 }))}
     >
       <span class="dish-name">{name}</span>
-      <span class="dish-price">{money(item.price)}</span>
-      {count > 0 && <span class="dish-count">{count}</span>}
+      <span class="dish-price">
+        {money(item.price)}
+        {count > 0 && <span class="dish-count">{count}</span>}
+      </span>
     </button>
   );
 }
@@ -117,7 +119,8 @@ function CartLine({ line }: { line: cart.Line }): JSX.Element {
       <span class="line-words">
         <strong>{name}</strong>
         <span class="fine">
-          {money(line.price)} × {line.count} = {money(line.price * line.count)}
+          {money(line.price)}
+          {line.count > 1 && ` × ${line.count} = ${money(line.price * line.count)}`}
         </span>
       </span>
       <button

@@ -154,7 +154,7 @@ export const en: Words = {
       cash: "Cash",
       confirmed_elsewhere: "Paid elsewhere",
       promise: "Pay later",
-      authorized_online: "Authorised online",
+      authorized_online: "Bank online",
     },
     charge: "Charge",
     chargeAmount: (amount) => `Charge ${amount}`,
@@ -233,7 +233,7 @@ export const en: Words = {
       otherWay: "Another method",
     },
     gauge: {
-      label: "Unsent pay-later and online sales",
+      label: "Unsent pay-later and bank sales",
       count: (count, most) => `${count} of ${most}`,
       total: (amount, most) => `${amount} of ${most}`,
       left: (hours, minutes) => `${hours} h ${minutes} left`,
@@ -246,9 +246,9 @@ export const en: Words = {
     },
     cap: {
       sale: (most) => `Without a connection one pay-later sale is at most ${most}.`,
-      count: (most) => `${most} pay-later or online sales are unsent already.`,
-      total: (most) => `Unsent pay-later and online sales would come to more than ${most}.`,
-      age: "The oldest pay-later or online sale has been unsent for more than 4 hours.",
+      count: (most) => `${most} pay-later or bank sales are unsent already.`,
+      total: (most) => `Unsent pay-later and bank sales would come to more than ${most}.`,
+      age: "The oldest pay-later or bank sale has been unsent for more than 4 hours.",
       next: "Take cash or “paid elsewhere”. Once you are connected, “Send now” makes room again.",
     },
     unsent: {
