@@ -15,7 +15,7 @@ async function stands(till: Till, step: string): Promise<void> {
 }
 
 scenario(
-  "an online authorization is asked for first, then the sale carries it and is paid",
+  "an online authorization is asked for first, then the sale carries it, and is paid once the bank has decided",
   async ({ city, phone }) => {
     const till = await Till.open(phone, city, "stall-h1");
     await till.enrolled();
@@ -25,7 +25,8 @@ scenario(
     await reaches(city, { events: 1, orders: 1, captures: 1 });
   },
   "development",
-  simulated("seed=1"),
+  // Slow enough that the till first hears that the bank has not decided.
+  simulated("latency-ms=400-600"),
 );
 
 scenario(

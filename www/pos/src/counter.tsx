@@ -85,7 +85,7 @@ function Menu({ items }: { items: readonly Item[] }): JSX.Element {
 function Keypad(): JSX.Element {
   const say = words.value.pos;
   return (
-    <div class="keypad">
+    <div class="keypad" data-testid="keypad">
       {keys.map((key) => (
         <button
           key={key}

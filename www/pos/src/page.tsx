@@ -17,6 +17,7 @@ import { ReceiptSheet } from "./receipt.tsx";
 import { Recent } from "./recent.tsx";
 import { standingOf } from "./sale.ts";
 import * as till from "./till.ts";
+import { power } from "./told.ts";
 import { UnsentSheet } from "./unsent.tsx";
 import { wordOfSale } from "./wording.ts";
 
@@ -84,7 +85,7 @@ export function TillPage({ me }: { me: Identity }): JSX.Element {
     <>
       <Spoken />
       <PowerNotice />
-      <FuelGauge />
+      {power.value === null && <FuelGauge />}
       <Front />
       <Recent />
       <button type="button" class="quiet wide" data-testid="night" aria-haspopup="dialog" onClick={showNight}>

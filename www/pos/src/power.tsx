@@ -1,4 +1,5 @@
-// The notice that power goes: a countdown, and what it means for what is unsent.
+// The notice that power goes: a countdown, and what it means for what is unsent. It takes the place of the gauge, which is
+// as high, so that nothing moves under a finger when it comes.
 import type { JSX } from "preact";
 import { words } from "../../shell/words/index.ts";
 import { power, powerLeftS, putPowerAway } from "./told.ts";
@@ -19,7 +20,8 @@ export function PowerNotice(): JSX.Element {
           data-step={step}
         >
           <p>
-            <strong class="countdown">{title}</strong> {hint}
+            <strong class="countdown">{title}</strong>
+            <span>{hint}</span>
           </p>
           <button type="button" class="on-tone" data-testid="power-close" onClick={putPowerAway}>
             {say.close}

@@ -109,6 +109,7 @@ test("another way is another attempt of the same order, without what belonged to
   assert.deepEqual(next, { key: saved.key, at: 1, amount: 12_000, method: "cash", state: "begun", attempt: 2 });
   assert.deepEqual(payloadOf(next), { amount: 12_000, currency: "TWD", method: "cash" });
   assert.deepEqual(payloadOf(failed).authRef, "a-1");
+  assert.equal(payloadOf({ ...failed, stall: "stall-7" }).stallId, "stall-7");
 });
 
 test("a confirmed sale remembers when the books had it", () => {

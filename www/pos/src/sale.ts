@@ -1,5 +1,5 @@
 // A sale and the words for where it stands. Pure: what a verdict or an order means for a sale is decided here.
-import type { PaymentMethod, Verdict } from "conch-edge";
+import type { PaymentMethod, PaymentRequestedV2, Verdict } from "conch-edge";
 import type { Row } from "../../shell/book.ts";
 import type { Order } from "../../shell/city.ts";
 import type { Tone } from "../../shell/glyph.tsx";
@@ -32,6 +32,8 @@ export interface Sale extends Row {
   /** The city has it; what becomes of it is not known yet. */
   arrived?: boolean;
   lines?: readonly Line[];
+  /** Where it was made. */
+  stall?: string;
   /** Stored while the city was not known to answer. */
   offline?: boolean;
   /** When the city's books had it, by the city's clock. */
@@ -43,13 +45,14 @@ export interface Sale extends Row {
 }
 
 /** What the sale says to the city, the same on every try of an attempt. */
-export function payloadOf({ amount, method, authRef }: Pick<Sale, "amount" | "method" | "authRef">): {
-  amount: number;
-  currency: string;
-  method: Method;
-  authRef?: string;
-} {
-  return { amount, currency: "TWD", method, ...(authRef === undefined ? {} : { authRef }) };
+export function payloadOf({ amount, method, authRef, stall }: Sale): PaymentRequestedV2 {
+  return {
+    amount,
+    currency: "TWD",
+    method,
+    ...(stall === undefined ? {} : { stallId: stall }),
+    ...(authRef === undefined ? {} : { authRef }),
+  };
 }
 
 /** The same order by another method, after the city said definitely no. */

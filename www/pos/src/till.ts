@@ -61,6 +61,7 @@ export const cap = computed<Cap | null>(() => {
 });
 
 const followed = new Set<string>();
+let place = "";
 
 /** A hand on keypad, menu or cart. */
 export function step(next: Step): void {
@@ -176,6 +177,7 @@ async function sell(outbox: Edge, seen: Draft, named: { key: string; authRef?: s
     amount: totalOf(seen),
     method: seen.method,
     lines: linesOf(seen),
+    stall: place,
     state: "begun",
     offline: isAway(),
   };
@@ -289,6 +291,7 @@ async function resume(outbox: Edge, sale: Sale): Promise<void> {
 }
 
 export async function openTill(outbox: Edge, me: Identity): Promise<void> {
+  place = me.place;
   await openDesk(`book-pos-${me.device}`);
   watchOwed(outbox);
   effect(() => {

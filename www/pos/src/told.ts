@@ -38,6 +38,7 @@ async function read(outbox: Edge): Promise<void> {
   const records = await outbox.records<Refund>(REFUNDS).list();
   refunds.value = records.map(({ value }) => value);
   said.value = (await outbox.records<Power>(POWER).get(POWER)) ?? null;
+  now.value = Date.now();
   // While there is still power, what is owed goes first.
   if (said.value?.state === "shed" && said.value.at !== before?.at && power.value !== null) sendNow();
 }

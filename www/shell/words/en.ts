@@ -293,9 +293,9 @@ export const en: Words = {
     },
     power: {
       shed: (seconds) => `Power may go in ${seconds} s`,
-      shedHint: "Saved sales are safe; what is unsent is being sent now. Plug in a power bank.",
-      gone: "Power may be off at this stall",
-      goneHint: "Sales are kept on this device and sent when power is back.",
+      shedHint: "Saved sales are safe; sending the rest.",
+      gone: "Power may be off here",
+      goneHint: "You can go on; it is sent later.",
       restored: "Power is back",
       restoredHint: "Check that everything is sent.",
       close: "OK",

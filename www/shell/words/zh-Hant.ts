@@ -288,9 +288,9 @@ export const zhHant = {
     },
     power: {
       shed: (seconds: number) => `${seconds} 秒後這一攤可能停電`,
-      shedHint: "已存的收款不會不見，正在送出還沒送的。請接上行動電源。",
+      shedHint: "已存的收款不會不見，正在送出。",
       gone: "這一攤可能已經停電",
-      goneHint: "收款照樣存在這台裝置，電來了再送。",
+      goneHint: "照樣可以收款，電來了再送。",
       restored: "電回來了",
       restoredHint: "請確認還沒送出的都送了。",
       close: "知道了",
