@@ -34,8 +34,11 @@ export class Book<R extends Row> {
   constructor(name: string) {
     this.#name = name;
     this.#channel = new BroadcastChannel(name);
-    this.#channel.onmessage = ({ data }: MessageEvent<readonly string[]>) =>
-      void this.#look(data).catch(() => undefined);
+    this.#channel.onmessage = ({ data }: MessageEvent<unknown>) => {
+      // A tab of another version may not say which rows changed.
+      const look = Array.isArray(data) ? this.#look(data) : this.load();
+      void look.catch(() => undefined);
+    };
   }
 
   async load(): Promise<void> {

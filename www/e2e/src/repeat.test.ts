@@ -57,3 +57,20 @@ scenario("the same amount by another method is not asked about", async ({ city, 
   await till.sell(80, "promised");
   await holds(city, { events: 2 });
 });
+
+scenario(
+  "a cart that changes in another tab while the question is open is not charged by its answer",
+  async (world) => {
+    const { city, phone } = world;
+    const left = await Till.open(phone, city, "stall-q5");
+    await sellTwice(left);
+    const right = await Till.open(phone, city, "stall-q5");
+    await right.total("80");
+    await right.enter(5);
+    await left.look();
+    await left.get("repeat-another").click();
+    await left.get("overtaken").waitFor();
+    await left.total("805");
+    await holds(city, { events: 1, captures: 1 });
+  },
+);

@@ -36,7 +36,7 @@ export interface Sale extends Row {
   stall?: string;
   /** Stored while the city was not known to answer. */
   offline?: boolean;
-  /** When the city's books had it, by the city's clock. */
+  /** When this device heard that the books have it, by its own clock. The order's time is when it was sold. */
   confirmedAt?: number;
   /** What the bank holds for it. */
   authRef?: string;
@@ -104,13 +104,13 @@ export function afterVerdict(sale: Sale, verdict: Verdict): Sale {
 }
 
 /** What the city's books say of the order. Another amount than ours is not our payment. */
-export function afterOrder(sale: Sale, order: Order): Sale {
+export function afterOrder(sale: Sale, order: Order, now: number): Sale {
   if (sale.state !== "saved") return sale;
   // Nobody knows yet whether the bank takes it.
   if (order.state === "pending") return sale;
   if (order.state === "failed") return { ...sale, state: "attention", reason: order.reason ?? "refused" };
   if (order.amount !== sale.amount) return { ...sale, state: "attention", reason: "amount_mismatch" };
-  return { ...sale, state: order.state === "open" ? "promised" : "paid", confirmedAt: order.at };
+  return { ...sale, state: order.state === "open" ? "promised" : "paid", confirmedAt: now };
 }
 
 /** What was last seen of missing answers, and what follows from it. */

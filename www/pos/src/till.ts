@@ -8,7 +8,7 @@ import { nudge } from "../../shell/events.ts";
 import { type Identity, tokenAtHand } from "../../shell/identity.ts";
 import { codeOf, edge, followLetters, snapshot } from "../../shell/outbox.ts";
 import { type Cap, capOf } from "./caps.ts";
-import { type Draft, empty, type Hold, held, isEmpty, linesOf, type Step, totalOf } from "./cart.ts";
+import { type Draft, empty, type Hold, held, isEmpty, isSame, linesOf, type Step, totalOf } from "./cart.ts";
 import { becomeSale, draft, keep, openDesk, sales, take, trimDesk, written } from "./desk.ts";
 import { askHold, type HoldAnswer } from "./hold.ts";
 import { limits } from "./limits.ts";
@@ -32,8 +32,9 @@ export const shownKey = signal<string | null>(null);
 const current = signal<Sale | null>(null);
 /** Between the tap and the sale's row on disk. */
 const charging = signal(false);
-/** An earlier sale that this one may be a second tap of; a person is being asked. */
-export const twin = signal<Sale | null>(null);
+/** An earlier sale that what was seen may be a second tap of; a person is being asked. */
+const repeated = signal<{ first: Sale; seen: Draft } | null>(null);
+export const twin = computed(() => repeated.value?.first ?? null);
 /** How asking for a hold stands; null while nobody asked. */
 export const holding = signal<HoldAnswer["kind"] | "asking" | null>(null);
 /** The cart was charged or changed in another tab between the look and the tap. */
@@ -100,29 +101,31 @@ export function charge(): void {
   const seen = draft.value;
   if (charging.value || current.value !== null || twin.value !== null || holding.value !== null) return;
   if (edge.value === null || totalOf(seen) === 0 || cap.value !== null) return;
-  twin.value = twinOf({ amount: totalOf(seen), method: seen.method }, sales.value, Date.now());
-  if (twin.value === null) void go(seen);
+  const first = twinOf({ amount: totalOf(seen), method: seen.method }, sales.value, Date.now());
+  if (first !== null) repeated.value = { first, seen };
+  else void go(seen);
 }
 
 /** It is another guest. */
 export function chargeTwin(): void {
+  const asked = repeated.value;
+  repeated.value = null;
   // A second tap on the answer is no second sale.
-  if (twin.value === null) return;
-  twin.value = null;
-  void go(draft.value);
+  if (asked !== null) void go(asked.seen);
 }
 
 /** It was a second tap: nothing is charged, and the first sale is shown. */
 export function dropTwin(): void {
-  const first = twin.value;
-  twin.value = null;
-  take(empty);
-  if (first !== null) shownKey.value = first.key;
+  const asked = repeated.value;
+  repeated.value = null;
+  if (asked === null) return;
+  take((old) => (isSame(old, asked.seen) ? empty(old) : old));
+  shownKey.value = asked.first.key;
 }
 
 /** Back to the cart, with everything in it. */
 export function closeTwin(): void {
-  twin.value = null;
+  repeated.value = null;
 }
 
 async function go(seen: Draft): Promise<void> {
@@ -277,7 +280,7 @@ async function follow(key: string): Promise<void> {
     // The bank has not decided: that is not yet an answer.
     return answer.kind === "found" && answer.value.state === "pending" ? { kind: "unknown" } : answer;
   });
-  await keep(key, (old) => afterOrder(old, order));
+  await keep(key, (old) => afterOrder(old, order, Date.now()));
 }
 
 /** A sale cut off between book and outbox is stated again under its own key: it replays if it was stored. */
