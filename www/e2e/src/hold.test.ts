@@ -113,6 +113,10 @@ scenario(
     await ask(till, 150);
     const key = await till.card("attention");
     await till.shoot("20-failed");
+    await till.next();
+    await till.attention(0);
+    // No dead letter, and yet nobody may overlook it.
+    await till.get("failures").click();
     await till.get("other-way").click();
     await till.shoot("21-another-way");
     await till.get("instead-cash").click();

@@ -4,7 +4,6 @@ import type { JSX } from "preact";
 import { showAttention } from "../../shell/attention.tsx";
 import { money, shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
-import { deadLetters } from "../../shell/outbox.ts";
 import { timeOf, words, wordsOfProblem } from "../../shell/words/index.ts";
 import type { Refund } from "./heard.ts";
 import { showReceipt } from "./receipt.tsx";
@@ -78,7 +77,7 @@ function FailedWays({ sale }: { sale: Sale }): JSX.Element {
 }
 
 function AttentionWays({ sale }: { sale: Sale }): JSX.Element {
-  if (!deadLetters.value.some(({ id }) => id === sale.eventId)) return <FailedWays sale={sale} />;
+  if (till.failures.value.includes(sale)) return <FailedWays sale={sale} />;
   return (
     <button type="button" class="on-tone wide" data-testid="open-attention" onClick={showAttention}>
       {words.value.dead.title}

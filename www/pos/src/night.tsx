@@ -10,7 +10,7 @@ import { exportUnsent, left, signOut, signOutFailure } from "./leaving.ts";
 import { type Hindrance, hindrances, type Sum, totalsOf } from "./night.ts";
 import { toneOf } from "./sale.ts";
 import { Sheet } from "./sheet.tsx";
-import { doubt } from "./till.ts";
+import { doubt, failures } from "./till.ts";
 import { wordOf } from "./wording.ts";
 
 const open = signal(false);
@@ -94,7 +94,8 @@ function Hindered({ hindered }: { hindered: readonly Hindrance[] }): JSX.Element
 function Leave({ me }: { me: Identity }): JSX.Element {
   const say = words.value.pos.night;
   const hindered = hindrances(left.value);
-  const failed = sales.value.filter(({ state }) => state === "attention").length;
+  const failed = failures.value.length;
+  const waiting = sales.value.filter(({ state }) => state === "saved").length;
   if (hindered.length > 0) return <Hindered hindered={hindered} />;
   if (!asked.value) {
     return (
@@ -113,7 +114,7 @@ function Leave({ me }: { me: Identity }): JSX.Element {
   return (
     <fieldset class="question">
       <legend>
-        {say.ask} {failed > 0 && say.failed(failed)}
+        {say.ask} {failed > 0 && say.failed(failed)} {waiting > 0 && say.waiting(waiting)}
       </legend>
       <button type="button" class="tone-stop wide tall" data-testid="sign-out-sure" onClick={() => void signOut(me)}>
         {say.sure}

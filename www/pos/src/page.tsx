@@ -14,7 +14,7 @@ import { signedOut } from "./leaving.ts";
 import { NightSheet, showNight } from "./night.tsx";
 import { PowerNotice } from "./power.tsx";
 import { ReceiptSheet } from "./receipt.tsx";
-import { Recent } from "./recent.tsx";
+import { FailedNote, Recent } from "./recent.tsx";
 import { standingOf } from "./sale.ts";
 import * as till from "./till.ts";
 import { power } from "./told.ts";
@@ -87,6 +87,7 @@ export function TillPage({ me }: { me: Identity }): JSX.Element {
       <PowerNotice />
       {power.value === null && <FuelGauge />}
       <Front />
+      <FailedNote />
       <Recent />
       <button type="button" class="quiet wide" data-testid="night" aria-haspopup="dialog" onClick={showNight}>
         {words.value.pos.night.open}

@@ -1,4 +1,5 @@
-// The recent sales, newest first; a tap shows the sale again.
+// The recent sales, newest first; a tap shows the sale again. Above them what got no money and waits for a person: that is
+// no dead letter, for the city took the event, and the badge of dead letters does not count it.
 import type { JSX } from "preact";
 import { money } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
@@ -8,6 +9,18 @@ import { sales } from "./desk.ts";
 import { standingOf, toneOf } from "./sale.ts";
 import * as till from "./till.ts";
 import { wordOfSale } from "./wording.ts";
+
+export function FailedNote(): JSX.Element | null {
+  const failed = till.failures.value;
+  const [first] = failed;
+  if (first === undefined) return null;
+  return (
+    <button type="button" class="tone-warn wide" data-testid="failures" onClick={() => till.show(first)}>
+      <Glyph tone="warn" size="small" />
+      {words.value.pos.failures(failed.length)}
+    </button>
+  );
+}
 
 export function Recent(): JSX.Element {
   const say = words.value.pos;

@@ -44,6 +44,11 @@ test("an order is no news for a sale that a person gave up", () => {
   assert.equal(afterOrder({ ...saved, state: "given-up" }, order, NOW).state, "given-up");
 });
 
+test("what the city refused has a dead letter, what it could not take the money for has none", () => {
+  assert.equal(afterOrder(saved, { ...order, state: "failed" }, NOW).failed, true);
+  assert.equal(afterVerdict(saved, { id: "e1", verdict: "refused" }).failed, undefined);
+});
+
 test("a refusal needs attention, a discard gives the sale up", () => {
   assert.equal(afterVerdict(saved, { id: "e1", verdict: "refused" }).state, "attention");
   assert.equal(afterVerdict(saved, { id: "e1", verdict: "discarded" }).state, "given-up");

@@ -31,6 +31,8 @@ export interface Sale extends Row {
   resumed?: boolean;
   /** The city has it; what becomes of it is not known yet. */
   arrived?: boolean;
+  /** The city took the event and the money could not be taken: there is no dead letter. */
+  failed?: boolean;
   lines?: readonly Line[];
   /** Where it was made. */
   stall?: string;
@@ -57,7 +59,7 @@ export function payloadOf({ amount, method, authRef, stall }: Sale): PaymentRequ
 
 /** The same order by another method, after the city said definitely no. */
 export function anotherWay(failed: Sale, method: Method): Sale {
-  const { reason: _, authRef: __, eventId: ___, sequence: ____, arrived: _____, ...sale } = failed;
+  const { reason: _, authRef: __, eventId: ___, sequence: ____, arrived: _____, failed: ______, ...sale } = failed;
   return { ...sale, method, state: "begun", attempt: (sale.attempt ?? 1) + 1 };
 }
 
@@ -108,8 +110,8 @@ export function afterOrder(sale: Sale, order: Order, now: number): Sale {
   if (sale.state !== "saved") return sale;
   // Nobody knows yet whether the bank takes it.
   if (order.state === "pending") return sale;
-  if (order.state === "failed") return { ...sale, state: "attention", reason: order.reason ?? "refused" };
-  if (order.amount !== sale.amount) return { ...sale, state: "attention", reason: "amount_mismatch" };
+  if (order.state === "failed") return { ...sale, state: "attention", failed: true, reason: order.reason ?? "refused" };
+  if (order.amount !== sale.amount) return { ...sale, state: "attention", failed: true, reason: "amount_mismatch" };
   return { ...sale, state: order.state === "open" ? "promised" : "paid", confirmedAt: now };
 }
 

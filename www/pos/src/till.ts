@@ -61,6 +61,9 @@ export const cap = computed<Cap | null>(() => {
   return capOf({ amount: totalOf(draft.value), method, linked: !isAway() }, fuel.value);
 });
 
+/** Sales the city took without getting the money; they have no dead letter. */
+export const failures = computed(() => sales.value.filter(({ state, failed }) => state === "attention" && failed));
+
 const followed = new Set<string>();
 let place = "";
 

@@ -2,7 +2,7 @@
 import { language, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
 import type { Named } from "./cart.ts";
 import type { Sale, Standing } from "./sale.ts";
-import { doubt } from "./till.ts";
+import { doubt, failures } from "./till.ts";
 import { refundsOf } from "./told.ts";
 
 export function wordOf(standing: Standing): string {
@@ -32,7 +32,7 @@ export function hintOf(sale: Sale, standing: Standing): string {
     case "promised":
       return say.promisedHint;
     case "attention":
-      return wordsOfProblem(sale.reason) ?? say.attentionHint;
+      return wordsOfProblem(sale.reason) ?? (failures.value.includes(sale) ? say.failedHint : say.attentionHint);
     case "not-saved":
       return `${wordsOfError(code ?? "fault")} ${say.notSavedHint}`;
     case "given-up":

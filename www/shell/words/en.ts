@@ -174,6 +174,8 @@ export const en: Words = {
     unknownHint: "It may have arrived; the answer is missing. This updates by itself.",
     attention: "Needs attention",
     attentionHint: "The city did not accept this one. Please open “Needs attention”.",
+    failures: (count) => `${count} without money: please decide`,
+    failedHint: "The city has it, but no money was taken.",
     uncertainHint: "It may be stored. Please try again; that cannot double it.",
     notSaved: "Not saved",
     notSavedHint: "There is no record of this sale. Trying again cannot double it.",
@@ -316,6 +318,8 @@ export const en: Words = {
       begun: (count) => `${count} not stored. Open the sale, then try again or cancel it.`,
       opened: "One sale is open. Charge or clear it first.",
       failed: (count) => `${count} without money: after signing out the list is gone.`,
+      waiting: (count) =>
+        `${count} still wait for the city or the bank: this device will not show what became of them.`,
       export: "Export what is unsent (for a supervisor)",
       ask: "The list and the sign-in of this device will be erased and cannot be brought back. Sure?",
       sure: "Yes, sign out",
