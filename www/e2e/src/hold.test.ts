@@ -187,3 +187,29 @@ scenario(
   "development",
   simulated("seed=1"),
 );
+
+scenario(
+  "a sale whose hold turns out to be none is entered anew, asked for again, and paid under a number of its own",
+  async ({ city, phone }) => {
+    const till = await Till.open(phone, city, "stall-h9");
+    await till.enrolled();
+    await phone.context.route("**/v1/authorizations", (route) =>
+      route.fulfill({
+        status: 201,
+        headers: { "content-type": "application/json", "conch-city": "a-test" },
+        body: JSON.stringify({ authRef: "auth-none", state: "authorized" }),
+      }),
+    );
+    await ask(till, 150);
+    const key = await till.card("attention");
+    await phone.context.unroute("**/v1/authorizations");
+    await till.get("anew").click();
+    await till.total("150");
+    await till.get("charge").click();
+    assert.notEqual(await till.card("paid"), key);
+    await till.sales("given-up", 1);
+    await reaches(city, { events: 2, captures: 1 });
+  },
+  "development",
+  simulated("seed=1"),
+);

@@ -5,6 +5,8 @@ import { showAttention } from "../../shell/attention.tsx";
 import { money, shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import { timeOf, words, wordsOfProblem } from "../../shell/words/index.ts";
+import { isEmpty } from "./cart.ts";
+import { draft } from "./desk.ts";
 import type { Refund } from "./heard.ts";
 import { showReceipt } from "./receipt.tsx";
 import { wayOutOfFailure } from "./remedy.ts";
@@ -67,6 +69,17 @@ function FailedWays({ sale }: { sale: Sale }): JSX.Element {
           }}
         >
           {say.fix["other-way"]}
+        </button>
+      )}
+      {remedies.includes("enter-again") && (
+        <button
+          type="button"
+          class="on-tone wide"
+          data-testid="anew"
+          disabled={!isEmpty(draft.value)}
+          onClick={() => void till.giveUp(sale).then(() => till.enterAgain(sale.key))}
+        >
+          {say.fix["enter-again"]}
         </button>
       )}
       <button type="button" class="on-tone wide" data-testid="give-up" onClick={() => void till.giveUp(sale)}>

@@ -26,8 +26,8 @@ test("any other refusal may be sent again or taken another way", () => {
   assert.deepEqual(refused("something-new").remedies, ["send-again", "other-way", "void"]);
 });
 
-test("after a failure the order is taken another way, unless it has its payment", () => {
-  assert.deepEqual(wayOutOfFailure("declined").remedies, ["other-way", "void"]);
+test("after a failure the order is taken another way or anew, unless it has its payment", () => {
+  assert.deepEqual(wayOutOfFailure("declined").remedies, ["other-way", "enter-again", "void"]);
   assert.deepEqual(wayOutOfFailure("already_paid").remedies, ["void"]);
   assert.deepEqual(wayOutOfFailure("amount_mismatch").remedies, ["void"], "the books have a payment of it");
 });

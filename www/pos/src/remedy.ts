@@ -46,5 +46,5 @@ export function wayOut({ reason, problem }: Pick<DeadLetter, "reason" | "problem
 /** The city took the event and the money could not be taken: a further attempt of the same order may be. */
 export function wayOutOfFailure(reason: string | undefined): Way {
   if (settled.has(reason ?? "") || reason === "amount_mismatch") return { advice: "already", remedies: ["void"] };
-  return { advice: "failed", remedies: ["other-way", "void"] };
+  return { advice: "failed", remedies: ["other-way", "enter-again", "void"] };
 }
