@@ -26,3 +26,22 @@ scenario("every unsent sale is on the list with how it stands, and can be sent f
   await till.sales("paid", 2);
   await holds(city, { events: 2, captures: 2 });
 });
+
+scenario(
+  "a try that cannot have left the phone is called the same on the list as on the sale's card",
+  async (world) => {
+    const { city, phone } = world;
+    const till = await Till.open(phone, city, "stall-u2");
+    await till.enrolled();
+    await phone.context.setOffline(true);
+    await till.sell(65, "saved");
+    await till.sendNow();
+    await till.get("fuel").click();
+    const tried = till.page.locator("[data-testid=owed-row]:not([data-tries='0'])");
+    await tried.waitFor();
+    assert.equal(await tried.getAttribute("data-state"), "unanswered");
+    await till.get("unsent-close").click();
+    await till.card("saved");
+    await holds(city, { events: 0 });
+  },
+);

@@ -6,9 +6,11 @@ import { money, shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import { edge, sendNow, snapshot } from "../../shell/outbox.ts";
 import { timeOf, words } from "../../shell/words/index.ts";
+import { sales } from "./desk.ts";
 import { owed } from "./owing.ts";
-import { isMethod } from "./sale.ts";
+import { isMethod, standingOf } from "./sale.ts";
 import { Sheet } from "./sheet.tsx";
+import { doubt } from "./till.ts";
 
 const open = signal(false);
 
@@ -19,8 +21,11 @@ export function showUnsent(): void {
 /** Where a row stands. Tried and not unknown: the try ended without reaching the city. */
 type OwedState = "waits" | "unknown" | "unanswered";
 
-function stateOf({ unknown, tries }: Owed): OwedState {
-  if (unknown) return "unknown";
+/** The word of a sale is the one on its card: the outbox alone does not know that a try never left the phone. */
+function stateOf({ key, unknown, tries }: Owed): OwedState {
+  const sale = sales.value.find((own) => own.key === key);
+  const doubtful = sale === undefined ? unknown : standingOf(sale, doubt.value) === "unknown";
+  if (doubtful) return "unknown";
   return tries === 0 ? "waits" : "unanswered";
 }
 
