@@ -74,3 +74,32 @@ scenario("a promise that stays unsent for four hours blocks the next one until i
   assert.equal(await till.get("charge").isDisabled(), false);
   await holds(city, { events: 1, orders: 1 });
 });
+
+scenario("the gauge is the same in every tab of a till, whichever of them sends", async ({ city, phone }) => {
+  const left = await Till.open(phone, city, "stall-g3");
+  const right = await Till.open(phone, city, "stall-g3");
+  await left.look();
+  await left.enrolled();
+  await phone.context.setOffline(true);
+  for (const [till, dollars] of [
+    [left, 50],
+    [right, 60],
+  ] as const) {
+    await till.look();
+    await promise(till, dollars);
+    await till.get("charge").click();
+    await till.card("saved");
+    await till.next();
+  }
+  for (const till of [left, right]) {
+    await till.look();
+    await till.page.locator("[data-testid=fuel][data-count='2'][data-total='11000']").waitFor();
+  }
+  await phone.context.setOffline(false);
+  await right.sendNow();
+  for (const till of [left, right]) {
+    await till.look();
+    await till.page.locator("[data-testid=fuel][data-count='0']").waitFor();
+  }
+  await holds(city, { events: 2, orders: 2, captures: 0 });
+});
