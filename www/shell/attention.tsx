@@ -39,6 +39,17 @@ function subject(letter: DeadLetter): string {
   return letter.topic.startsWith("gate.") ? `${words.value.dead.scan} ${letter.key}` : letter.topic;
 }
 
+/** A page's own ways out of a dead letter. `act` runs one and shows why it failed; `askDiscard` asks for the reason. */
+export type Remedies = (props: {
+  letter: DeadLetter;
+  act: (work: Promise<void>) => void;
+  askDiscard: () => void;
+}) => JSX.Element;
+
+export function hideAttention(): void {
+  shown.value = false;
+}
+
 function DiscardQuestion({ letter }: { letter: DeadLetter }): JSX.Element {
   const say = words.value.dead;
   return (
@@ -69,7 +80,21 @@ function DiscardQuestion({ letter }: { letter: DeadLetter }): JSX.Element {
   );
 }
 
-function Letter({ letter }: { letter: DeadLetter }): JSX.Element {
+const PlainRemedies: Remedies = ({ letter, act: run, askDiscard }) => {
+  const say = words.value.dead;
+  return (
+    <div class="pair">
+      <button type="button" class="plain" data-testid="redrive" onClick={() => run(redrive(letter))}>
+        {say.redrive}
+      </button>
+      <button type="button" class="quiet" data-testid="discard" onClick={askDiscard}>
+        {say.discard}
+      </button>
+    </div>
+  );
+};
+
+function Letter({ letter, remedies: Ways }: { letter: DeadLetter; remedies: Remedies }): JSX.Element {
   const say = words.value.dead;
   const plain = wordsOfProblem(letter.problem?.type) ?? letter.problem?.detail ?? letter.problem?.title;
   return (
@@ -91,27 +116,19 @@ function Letter({ letter }: { letter: DeadLetter }): JSX.Element {
       {asked.value === letter.sequence ? (
         <DiscardQuestion letter={letter} />
       ) : (
-        <div class="pair">
-          <button type="button" class="plain" data-testid="redrive" onClick={() => void act(redrive(letter))}>
-            {say.redrive}
-          </button>
-          <button
-            type="button"
-            class="quiet"
-            data-testid="discard"
-            onClick={() => {
-              asked.value = letter.sequence;
-            }}
-          >
-            {say.discard}
-          </button>
-        </div>
+        <Ways
+          letter={letter}
+          act={(work) => void act(work)}
+          askDiscard={() => {
+            asked.value = letter.sequence;
+          }}
+        />
       )}
     </li>
   );
 }
 
-export function AttentionSheet(): JSX.Element {
+export function AttentionSheet({ remedies = PlainRemedies }: { remedies?: Remedies | undefined }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   const open = shown.value;
   useEffect(() => {
@@ -119,14 +136,17 @@ export function AttentionSheet(): JSX.Element {
     else dialog.current?.close();
   }, [open]);
   const say = words.value.dead;
-  const hide = (): void => {
-    shown.value = false;
-  };
   return (
-    <dialog ref={dialog} class="sheet" aria-labelledby="sheet-title" data-testid="attention-sheet" onClose={hide}>
+    <dialog
+      ref={dialog}
+      class="sheet"
+      aria-labelledby="sheet-title"
+      data-testid="attention-sheet"
+      onClose={hideAttention}
+    >
       <div class="sheet-head">
         <h2 id="sheet-title">{say.title}</h2>
-        <button type="button" class="plain" data-testid="attention-close" onClick={hide}>
+        <button type="button" class="plain" data-testid="attention-close" onClick={hideAttention}>
           {say.close}
         </button>
       </div>
@@ -138,7 +158,7 @@ export function AttentionSheet(): JSX.Element {
       ) : (
         <ul class="letters">
           {deadLetters.value.map((letter) => (
-            <Letter key={letter.sequence} letter={letter} />
+            <Letter key={letter.sequence} letter={letter} remedies={remedies} />
           ))}
         </ul>
       )}

@@ -1,11 +1,11 @@
 // The status bar: always there, also when there is nothing to send. The count of owed events is its only badge.
-import { computed, signal } from "@preact/signals";
+import { computed } from "@preact/signals";
 import type { Link, WhyNotSending } from "conch-edge";
 import type { JSX } from "preact";
 import { showAttention } from "./attention.tsx";
+import { now } from "./clock.ts";
 import { Glyph, type Tone } from "./glyph.tsx";
 import type { Identity } from "./identity.ts";
-import { limits } from "./limits.ts";
 import { edge, sendNow, snapshot } from "./outbox.ts";
 import { newVersion, takeNewVersion } from "./renewal.ts";
 import { language, switchLanguage, words } from "./words/index.ts";
@@ -17,12 +17,6 @@ const linkTone: Record<Link, Tone> = {
   captive: "warn",
   misconfigured: "stop",
 };
-
-const now = signal(Date.now());
-setInterval(() => {
-  // A hidden page has nobody to count for.
-  if (document.visibilityState === "visible") now.value = Date.now();
-}, limits.tickMs);
 
 /** Waits that end at a known time. */
 const timed = new Set<WhyNotSending>(["waiting-backoff", "waiting-told", "waiting-window"]);

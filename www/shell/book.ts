@@ -34,7 +34,11 @@ export class Book<R extends Row> {
   constructor(name: string) {
     this.#name = name;
     this.#channel = new BroadcastChannel(name);
-    this.#channel.onmessage = () => void this.load().catch(() => undefined);
+    this.#channel.onmessage = ({ data }: MessageEvent<unknown>) => {
+      // A tab of another version may not say which rows changed.
+      const look = Array.isArray(data) ? this.#look(data) : this.load();
+      void look.catch(() => undefined);
+    };
   }
 
   async load(): Promise<void> {
@@ -52,30 +56,73 @@ export class Book<R extends Row> {
   }
 
   /** Reads, decides and writes in one transaction, so that two tabs never overwrite each other's news. */
-  async change(key: string, decide: (old: R | undefined) => R | undefined): Promise<void> {
+  change(key: string, decide: (old: R | undefined) => R | undefined): Promise<void> {
+    return this.changeAll([key], ([old]) => [decide(old)]);
+  }
+
+  /**
+   * The same for rows that belong together: either all of them are on disk or none. What `decide` leaves undefined
+   * stays as it is.
+   */
+  async changeAll(
+    keys: readonly string[],
+    decide: (olds: readonly (R | undefined)[]) => readonly (R | undefined)[],
+  ): Promise<void> {
     await this.#write((store) => {
-      const read: IDBRequest<R | undefined> = store.get(key);
-      read.onsuccess = () => {
-        const next = decide(read.result);
-        if (next !== undefined && next !== read.result) store.put(next);
-      };
+      const olds: (R | undefined)[] = [];
+      for (const key of keys) {
+        const read: IDBRequest<R | undefined> = store.get(key);
+        read.onsuccess = () => {
+          olds.push(read.result);
+          if (olds.length < keys.length) return;
+          decide(olds).forEach((next, place) => {
+            if (next !== undefined && next !== olds[place]) store.put(next);
+          });
+        };
+      }
     });
-    await this.#announce();
+    await this.#announce(keys);
   }
 
   /** Keeps the newest rows only. Call once at opening. */
   async trim(): Promise<void> {
-    const surplus = this.rows.value.slice(limits.rowsKept);
+    const surplus = this.rows.value.slice(limits.rowsKept).map((row) => row.key);
     if (surplus.length === 0) return;
     await this.#write((store) => {
-      for (const row of surplus) store.delete(row.key);
+      for (const key of surplus) store.delete(key);
     });
-    await this.#announce();
+    await this.#announce(surplus);
   }
 
-  async #announce(): Promise<void> {
-    this.#channel.postMessage("changed");
-    await this.load();
+  /** Forgets every row, in every tab. */
+  async wipe(): Promise<void> {
+    const all = this.rows.value.map((row) => row.key);
+    await this.#write((store) => store.clear());
+    await this.#announce(all);
+  }
+
+  async #announce(keys: readonly string[]): Promise<void> {
+    this.#channel.postMessage(keys);
+    await this.#look(keys);
+  }
+
+  /** Reads these rows again. A whole night's list need not be read for one of them. */
+  async #look(keys: readonly string[]): Promise<void> {
+    const database = await this.#open();
+    const found: R[] = await new Promise((resolve, reject) => {
+      const transaction = database.transaction(STORE);
+      const rows: R[] = [];
+      for (const key of keys) {
+        const read: IDBRequest<R | undefined> = transaction.objectStore(STORE).get(key);
+        read.onsuccess = () => {
+          if (read.result !== undefined) rows.push(read.result);
+        };
+      }
+      transaction.oncomplete = () => resolve(rows);
+      transaction.onabort = () => reject(transaction.error);
+    });
+    const others = this.rows.value.filter((row) => !keys.includes(row.key));
+    this.rows.value = [...found, ...others].sort((one, other) => other.at - one.at);
   }
 
   #open(): Promise<IDBDatabase> {

@@ -66,6 +66,11 @@ export function askTicket(key: string, token: string | null): Promise<Answer<Tic
   return ask(`/v1/tickets/${encodeURIComponent(key)}`, authorized(token));
 }
 
+/** What anybody may know of the market: its stalls and their menus. The page reads it with care. */
+export function askMarket(): Promise<Answer<unknown>> {
+  return ask("/v1/market", {});
+}
+
 function post(body: object): RequestInit {
   return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
 }

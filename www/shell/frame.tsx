@@ -1,12 +1,12 @@
 // What both pages share around their work: status bar, enrolment, trouble, opening, dead letters; and how a page starts.
 import type { Edge } from "conch-edge";
 import { type ComponentChildren, type JSX, render } from "preact";
-import { AttentionSheet } from "./attention.tsx";
+import { AttentionSheet, type Remedies } from "./attention.tsx";
 import { StatusBar } from "./bar.tsx";
 import { EnrolmentCard } from "./enrolment.tsx";
 import { nudgeOnReturn } from "./events.ts";
 import { type Identity, identify, keepEnrolling, type PageName } from "./identity.ts";
-import { opening, openOutbox, trouble } from "./outbox.ts";
+import { type Apply, opening, openOutbox, trouble } from "./outbox.ts";
 import { keepShell } from "./renewal.ts";
 import { speakAs, words, wordsOfError } from "./words/index.ts";
 import "./shell.css";
@@ -54,11 +54,15 @@ export interface Work {
   /** True while something is open that a reload would disturb. */
   busy: () => boolean;
   body: (props: { me: Identity }) => ComponentChildren;
+  /** What an event of the feed does to the page's records. */
+  apply?: Apply;
+  /** What a person can do about a dead letter, where the page knows better than "send again". */
+  remedies?: Remedies;
 }
 
-export function start({ page, opened, busy, body: Body }: Work): void {
+export function start({ page, opened, busy, body: Body, apply, remedies }: Work): void {
   const me = identify(page);
-  const open = (): void => void openOutbox(me, (edge) => opened(edge, me));
+  const open = (): void => void openOutbox(me, (edge) => opened(edge, me), apply);
   function Page(): JSX.Element {
     return (
       <>
@@ -69,7 +73,7 @@ export function start({ page, opened, busy, body: Body }: Work): void {
           <TroubleNote />
           <Body me={me} />
         </main>
-        <AttentionSheet />
+        <AttentionSheet remedies={remedies} />
       </>
     );
   }

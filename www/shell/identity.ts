@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { enrolForDevelopment, enrolWithCode } from "./city.ts";
 import { nudge, nudgedOrAfter, rung } from "./events.ts";
 import { limits } from "./limits.ts";
-import { recall, remember } from "./store.ts";
+import { forget, recall, remember } from "./store.ts";
 
 export type PageName = "scanner" | "pos";
 
@@ -69,6 +69,19 @@ export function identify(page: PageName): Identity {
 
 export function tokenAtHand(): string | null {
   return token;
+}
+
+/** Signs out: this page and every other one of the device has no token any more. */
+export function forgetToken(me: Identity): void {
+  token = null;
+  forget(tokenName(me.device));
+}
+
+/** Calls when another tab signed out. */
+export function onSignedOut(me: Identity, left: () => void): void {
+  addEventListener("storage", (event) => {
+    if (event.key === tokenName(me.device) && event.newValue === null) left();
+  });
 }
 
 function adopt(me: Identity, fresh: string): void {

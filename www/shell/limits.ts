@@ -6,8 +6,6 @@ export const limits = {
   rowsShown: 20,
   /** Rows kept: a whole night, so that a ticket seen hours ago is still known without a connection. */
   rowsKept: 2_000,
-  /** TWD digits on the keypad: 999,999 is above any stall sale and far below an unsafe number. */
-  amountDigits: 6,
   /** One question to the city; longer is a dead connection. */
   askTimeoutMs: 8_000,
   /** Waits between two questions about one outcome; the last one repeats. */

@@ -1,6 +1,15 @@
 // The page's one Edge and what it says, as signals. Opening may fail (no wasm yet, no storage) and be tried again.
 import { computed, signal } from "@preact/signals";
-import { type DeadLetter, Edge, isConchError, type Notice, type Receipt, type Snapshot } from "conch-edge";
+import {
+  type DeadLetter,
+  Edge,
+  isConchError,
+  type JsonObject,
+  type Notice,
+  type OpenOptions,
+  type Receipt,
+  type Snapshot,
+} from "conch-edge";
 import { nudge } from "./events.ts";
 import { credentials, enrolment, type Identity } from "./identity.ts";
 import { limits } from "./limits.ts";
@@ -43,11 +52,15 @@ function heard(next: Snapshot): void {
   if (next.link === "up" && before?.link !== "up") nudge();
 }
 
+/** What an event of the feed does to the page's records. */
+export type Apply = NonNullable<OpenOptions["apply"]>;
+
 /** Opens the outbox; call again after a failure. */
-export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<void>): Promise<void> {
+export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<void>, apply?: Apply): Promise<void> {
   opening.value = { step: "opening" };
   try {
-    const fresh = await Edge.open({ city: "/", device: me.device, credentials: () => credentials(me) });
+    const heeds = apply === undefined ? {} : { apply };
+    const fresh = await Edge.open({ city: "/", device: me.device, credentials: () => credentials(me), ...heeds });
     edge.value = fresh;
     fresh.notices((notice) => {
       // Link and dead letters have places of their own, and how an order stands this page asks for itself.
@@ -83,10 +96,11 @@ export function sendNow(): void {
   nudge();
 }
 
-export async function redrive(letter: DeadLetter): Promise<void> {
+/** Sends it again; after a refusal `payload` may correct it. */
+export async function redrive(letter: DeadLetter, payload?: JsonObject): Promise<void> {
   if (edge.value === null) return;
-  const receipt = await edge.value.redrive(letter.sequence);
-  await follower?.redriven(letter, receipt);
+  const receipt = await edge.value.redrive(letter.sequence, payload);
+  await follower?.redriven(payload === undefined ? letter : { ...letter, payload }, receipt);
   await readDeadLetters();
 }
 

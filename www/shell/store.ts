@@ -17,3 +17,12 @@ export function remember(name: string, value: string): void {
     // Kept in memory above; nothing here is worth stopping a sale for.
   }
 }
+
+export function forget(name: string): void {
+  memory.delete(name);
+  try {
+    localStorage.removeItem(name);
+  } catch {
+    // Then it was never kept.
+  }
+}

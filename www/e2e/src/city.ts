@@ -1,5 +1,6 @@
 // A real city on a free port with an empty database, which a test may kill, restart and look into.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { cp, mkdtemp, rm } from "node:fs/promises";
@@ -46,6 +47,7 @@ async function freePort(): Promise<number> {
 export class City {
   readonly origin: string;
   #mode: Mode;
+  #options: readonly string[];
   #home: string;
   #data: string;
   #port: number;
@@ -55,8 +57,9 @@ export class City {
   /** Where this city reads the pages from: its own copy, so that a test may publish a new version. */
   readonly pages: string;
 
-  private constructor(home: string, port: number, mode: Mode) {
+  private constructor(home: string, port: number, mode: Mode, options: readonly string[]) {
     this.#mode = mode;
+    this.#options = options;
     this.#home = home;
     this.#data = join(home, "data");
     this.pages = join(home, "pages");
@@ -64,10 +67,11 @@ export class City {
     this.origin = `http://127.0.0.1:${port}`;
   }
 
-  static async start(mode: Mode): Promise<City> {
+  /** With further options of `city serve`. */
+  static async start(mode: Mode, options: readonly string[] = []): Promise<City> {
     if (!existsSync(binary)) throw new Error(`no city at ${binary}: build it, or name it in CONCH_CITY`);
     if (!existsSync(join(pages, "pos/index.html"))) throw new Error(`no pages at ${pages}: run npm run build`);
-    const city = new City(await mkdtemp(join(tmpdir(), "conch-city-")), await freePort(), mode);
+    const city = new City(await mkdtemp(join(tmpdir(), "conch-city-")), await freePort(), mode, options);
     await cp(pages, city.pages, { recursive: true });
     await city.run();
     return city;
@@ -76,6 +80,7 @@ export class City {
   /** Starts the process, again with the same database after a kill. */
   async run(): Promise<void> {
     const args = ["serve", "--listen", `127.0.0.1:${this.#port}`, "--data", this.#data, "--pages", this.pages];
+    args.push(...this.#options);
     if (this.#mode === "development") args.push("--dev");
     const child = spawn(binary, args);
     const hear = (chunk: Buffer): void => {
@@ -132,6 +137,29 @@ export class City {
     });
     if (answer.status !== 201) throw new Error(`enrolment of ${device}: ${answer.status} ${await answer.text()}`);
     return ((await answer.json()) as { token: string }).token;
+  }
+
+  /** A device that is no page says something. */
+  async say(device: string, token: string, event: { type: string; key: string; data: object }): Promise<void> {
+    const id = randomUUID();
+    const answer = await fetch(`${this.origin}/v1/events`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/cloudevents+json",
+        "idempotency-key": `"${id}"`,
+        authorization: `Bearer ${token}`,
+      },
+      body: JSON.stringify({
+        specversion: "1.0",
+        id,
+        source: `conch://device/${device}/life-1`,
+        type: event.type,
+        time: new Date().toISOString(),
+        partitionkey: event.key,
+        data: event.data,
+      }),
+    });
+    if (!answer.ok) throw new Error(`${event.type}: ${answer.status} ${await answer.text()}`);
   }
 
   async weather(device: string, weather: Weather): Promise<void> {

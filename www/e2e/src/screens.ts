@@ -1,4 +1,5 @@
 // The two pages as a person sees them, by their stable test ids.
+import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
 import type { City } from "./city.js";
 import type { Phone } from "./phone.js";
@@ -22,6 +23,25 @@ class Screen {
   /** A person looks at one page at a time; the browser slows the others down. */
   async look(): Promise<void> {
     await this.page.bringToFront();
+  }
+
+  /** Pictures of this moment in both languages and on two sizes of phone, where the environment wants them. */
+  async shoot(name: string): Promise<void> {
+    const folder = process.env.CONCH_SHOTS;
+    if (folder === undefined) return;
+    const usual = this.page.viewportSize();
+    for (const language of ["zh", "en"]) {
+      for (const [width, height] of [
+        [390, 844],
+        [360, 640],
+      ] as const) {
+        await this.page.setViewportSize({ width, height });
+        await this.page.screenshot({ path: join(folder, `${name}-${language}-${width}.png`) });
+      }
+      // The button may lie behind a sheet; it is the language that is wanted, not the tap.
+      await this.get("language").dispatchEvent("click");
+    }
+    if (usual !== null) await this.page.setViewportSize(usual);
   }
 
   /** The badge: what this device owes the city. */
@@ -82,6 +102,27 @@ export class Till extends Screen {
     await this.enter(dollars);
     await this.get("charge").click();
     return this.card(standing);
+  }
+
+  /** Taps on the menu. */
+  async tap(...items: string[]): Promise<void> {
+    for (const item of items) await this.get(`item-${item}`).click();
+  }
+
+  /** What the cart holds: `squid×2 tea×1`. */
+  async cart(wanted: string): Promise<void> {
+    await this.page.waitForFunction((lines) => {
+      const shown = [...document.querySelectorAll<HTMLElement>("[data-testid=line]")];
+      return shown.map(({ dataset }) => `${dataset.item}×${dataset.count}`).join(" ") === lines;
+    }, wanted);
+  }
+
+  /** The amount on the display, in dollars with its commas. */
+  async total(dollars: string): Promise<void> {
+    await this.page.waitForFunction(
+      (wanted) => document.querySelector("[data-testid=amount]")?.textContent === wanted,
+      `NT$${dollars}`,
+    );
   }
 
   async card(standing: string): Promise<string> {

@@ -1,5 +1,23 @@
 import { start } from "../../shell/frame.tsx";
+import { effectsOf } from "./heard.ts";
+import { followSignOut } from "./leaving.ts";
+import { keepMenu } from "./menu.ts";
 import { TillPage } from "./page.tsx";
 import { openTill, saleOpen } from "./till.ts";
+import { watchTold } from "./told.ts";
+import { SaleRemedies } from "./ways.tsx";
+import "./pos.css";
 
-start({ page: "pos", opened: openTill, busy: () => saleOpen.value, body: TillPage });
+start({
+  page: "pos",
+  opened: async (edge, me) => {
+    await openTill(edge, me);
+    await watchTold(edge);
+    followSignOut(me);
+    void keepMenu(me);
+  },
+  busy: () => saleOpen.value,
+  body: TillPage,
+  apply: (event) => effectsOf(event, Date.now()),
+  remedies: SaleRemedies,
+});

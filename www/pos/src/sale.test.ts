@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Order } from "../../shell/city.ts";
-import { afterOrder, afterVerdict, doubtAfter, noDoubt, type Sale, standingOf } from "./sale.ts";
+import { afterOrder, afterVerdict, anotherWay, doubtAfter, noDoubt, payloadOf, type Sale, standingOf } from "./sale.ts";
 
 const begun: Sale = { key: "order-1", at: 1, amount: 12_000, method: "cash", state: "begun" };
 const saved: Sale = { ...begun, state: "saved", eventId: "e1", sequence: 4 };
@@ -15,31 +15,38 @@ const order: Order = {
   method: "cash",
   at: 2,
 };
+const NOW = 9;
 const certain = { sequence: 0, failed: new Map<string, string>() };
 
 test("accepted is not paid", () => {
   const after = afterVerdict(saved, { id: "e1", verdict: "accepted" });
   assert.equal(standingOf(after, certain), "saved");
+  assert.equal(after.arrived, true);
 });
 
 test("paid only when the books say captured, and a promise stays a promise", () => {
-  assert.equal(afterOrder(saved, order).state, "paid");
-  assert.equal(afterOrder({ ...saved, method: "promise" }, { ...order, state: "open" }).state, "promised");
-  assert.equal(afterOrder(saved, { ...order, state: "pending" }), saved, "the bank has not answered: not paid");
+  assert.equal(afterOrder(saved, order, NOW).state, "paid");
+  assert.equal(afterOrder({ ...saved, method: "promise" }, { ...order, state: "open" }, NOW).state, "promised");
+  assert.equal(afterOrder(saved, { ...order, state: "pending" }, NOW), saved, "the bank has not answered: not paid");
 });
 
 test("a failed order needs attention and says why", () => {
-  const after = afterOrder(saved, { ...order, state: "failed", reason: "gateway_declined" });
+  const after = afterOrder(saved, { ...order, state: "failed", reason: "gateway_declined" }, NOW);
   assert.deepEqual([after.state, after.reason], ["attention", "gateway_declined"]);
 });
 
 test("an order of another amount is not our payment", () => {
-  const after = afterOrder(saved, { ...order, amount: 1_200 });
+  const after = afterOrder(saved, { ...order, amount: 1_200 }, NOW);
   assert.deepEqual([after.state, after.reason], ["attention", "amount_mismatch"]);
 });
 
 test("an order is no news for a sale that a person gave up", () => {
-  assert.equal(afterOrder({ ...saved, state: "given-up" }, order).state, "given-up");
+  assert.equal(afterOrder({ ...saved, state: "given-up" }, order, NOW).state, "given-up");
+});
+
+test("what the city refused has a dead letter, what it could not take the money for has none", () => {
+  assert.equal(afterOrder(saved, { ...order, state: "failed" }, NOW).failed, true);
+  assert.equal(afterVerdict(saved, { id: "e1", verdict: "refused" }).failed, undefined);
 });
 
 test("a refusal needs attention, a discard gives the sale up", () => {
@@ -94,4 +101,23 @@ test("what was first tried without network is in doubt once a further try goes u
   const asking = doubtAfter(tried, { unknown: 2, asking: true, unsent: false }, 4);
   assert.equal(doubtAfter(asking, { ...quiet, unknown: 2 }, 4).sequence, 4);
   assert.equal(doubtAfter(asking, { ...quiet, unknown: 1 }, 4).sequence, 0);
+});
+
+test("another way is another attempt of the same order, without what belonged to the first", () => {
+  const failed: Sale = {
+    ...saved,
+    method: "authorized_online",
+    authRef: "a-1",
+    state: "attention",
+    reason: "declined",
+  };
+  const next = anotherWay(failed, "cash");
+  assert.deepEqual(next, { key: saved.key, at: 1, amount: 12_000, method: "cash", state: "begun", attempt: 2 });
+  assert.deepEqual(payloadOf(next), { amount: 12_000, currency: "TWD", method: "cash" });
+  assert.deepEqual(payloadOf(failed).authRef, "a-1");
+  assert.equal(payloadOf({ ...failed, stall: "stall-7" }).stallId, "stall-7");
+});
+
+test("a sale is confirmed when this till hears of it, which may be long after it was made", () => {
+  assert.equal(afterOrder(saved, order, 7_200_000).confirmedAt, 7_200_000);
 });

@@ -1,11 +1,16 @@
 // A sale and the words for where it stands. Pure: what a verdict or an order means for a sale is decided here.
-import type { PaymentMethod, Verdict } from "conch-edge";
+import type { PaymentMethod, PaymentRequestedV2, Verdict } from "conch-edge";
 import type { Row } from "../../shell/book.ts";
 import type { Order } from "../../shell/city.ts";
 import type { Tone } from "../../shell/glyph.tsx";
+import type { Line } from "./cart.ts";
 
-export type Method = Exclude<PaymentMethod, "authorized_online">;
-export const methods: readonly Method[] = ["cash", "confirmed_elsewhere", "promise"];
+export type Method = PaymentMethod;
+export const methods: readonly Method[] = ["cash", "confirmed_elsewhere", "promise", "authorized_online"];
+
+export function isMethod(value: unknown): value is Method {
+  return methods.some((method) => method === value);
+}
 
 /**
  * `begun`: remembered, not known to be in the outbox. `saved`: in the outbox or with the city, no outcome yet.
@@ -24,6 +29,38 @@ export interface Sale extends Row {
   reason?: string;
   /** The event was stored by a later opening of the page, because the first one was killed. */
   resumed?: boolean;
+  /** The city has it; what becomes of it is not known yet. */
+  arrived?: boolean;
+  /** The city took the event and the money could not be taken: there is no dead letter. */
+  failed?: boolean;
+  lines?: readonly Line[];
+  /** Where it was made. */
+  stall?: string;
+  /** Stored while the city was not known to answer. */
+  offline?: boolean;
+  /** When this device heard that the books have it, by its own clock. The order's time is when it was sold. */
+  confirmedAt?: number;
+  /** What the bank holds for it. */
+  authRef?: string;
+  /** Counts what was meant, not deliveries: 2 is another way after a definite failure. */
+  attempt?: number;
+}
+
+/** What the sale says to the city, the same on every try of an attempt. */
+export function payloadOf({ amount, method, authRef, stall }: Sale): PaymentRequestedV2 {
+  return {
+    amount,
+    currency: "TWD",
+    method,
+    ...(stall === undefined ? {} : { stallId: stall }),
+    ...(authRef === undefined ? {} : { authRef }),
+  };
+}
+
+/** The same order by another method, after the city said definitely no. */
+export function anotherWay(failed: Sale, method: Method): Sale {
+  const { reason: _, authRef: __, eventId: ___, sequence: ____, arrived: _____, failed: ______, ...sale } = failed;
+  return { ...sale, method, state: "begun", attempt: (sale.attempt ?? 1) + 1 };
 }
 
 /** What the screen says; `unknown` and `not-saved` depend on more than the row. */
@@ -65,17 +102,17 @@ export function afterVerdict(sale: Sale, verdict: Verdict): Sale {
   if (sale.eventId !== verdict.id) return sale;
   if (verdict.verdict === "refused") return { ...sale, state: "attention", reason: verdict.problem?.type ?? "refused" };
   if (verdict.verdict === "discarded") return { ...sale, state: "given-up" };
-  return sale;
+  return { ...sale, arrived: true };
 }
 
 /** What the city's books say of the order. Another amount than ours is not our payment. */
-export function afterOrder(sale: Sale, order: Order): Sale {
+export function afterOrder(sale: Sale, order: Order, now: number): Sale {
   if (sale.state !== "saved") return sale;
   // Nobody knows yet whether the bank takes it.
   if (order.state === "pending") return sale;
-  if (order.state === "failed") return { ...sale, state: "attention", reason: order.reason ?? "refused" };
-  if (order.amount !== sale.amount) return { ...sale, state: "attention", reason: "amount_mismatch" };
-  return { ...sale, state: order.state === "open" ? "promised" : "paid" };
+  if (order.state === "failed") return { ...sale, state: "attention", failed: true, reason: order.reason ?? "refused" };
+  if (order.amount !== sale.amount) return { ...sale, state: "attention", failed: true, reason: "amount_mismatch" };
+  return { ...sale, state: order.state === "open" ? "promised" : "paid", confirmedAt: now };
 }
 
 /** What was last seen of missing answers, and what follows from it. */
