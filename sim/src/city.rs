@@ -6,20 +6,18 @@
 
 use crate::bug::Bug;
 use crate::oracle::Broken;
-use crate::sick::{Illness, Sick};
+use crate::sick::{Failed, Illness, Sick};
 use crate::weather::Weather;
 use acquirer::{Ledger, Outcome, Task};
-use city_domain::bus::{BusTx, Consumer, Lease, PARTITIONS, Subscription, Turn};
-use city_domain::bus::{carried, due, enlist, errands, hold, relay, take_up, tick};
+use city_domain::bus::{ALERTS, BusTx, Consumer, Machine, Moved, Outside, PARTITIONS, Services, Turn};
+use city_domain::bus::{carried, relay};
 use city_domain::clones::{self, Heard};
 use city_domain::{
     Answer as Word, Begun, Books, Call, Civic, Digests, Examined, Fault, Hold, Judged, Listed, Memory,
     Movement, Owed, Plan as Circuits, Power, Principal, RefundDecision, RefundState, Refunds,
     Request as Asked, Role, Rules, Service, Wish,
 };
-use city_domain::{
-    answered, authorize, decide_refund, enter, hand_out, ingest, limits, note, settle, standing,
-};
+use city_domain::{answered, authorize, decide_refund, enter, ingest, limits, note, settle, standing};
 use conch::event::json::Json;
 use conch::event::{Device, EventId, IntentKey, Key, UnixMillis};
 use conch::outbox::engine::Request;
@@ -27,7 +25,7 @@ use conch::pace::Jitter;
 use conch::wire::classify::Reply;
 use conch::wire::cloudevents::Envelope;
 use conch::wire::{VerdictWord, headers};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Most events it takes in one request.
 pub const OFFERED_EVENTS: usize = 20;
@@ -35,8 +33,6 @@ pub const OFFERED_EVENTS: usize = 20;
 pub const OFFERED_BYTES: usize = 65_536;
 /// Events of one answer of the feed.
 const FEED_PAGE: usize = 8;
-/// Who carries alerts out.
-const ALERTS: &str = "alerts-webhook";
 /// Most of anything that one turn does at once.
 const MOST: usize = 64;
 /// Circuits of the market, with the tills that hang on them.
@@ -215,7 +211,10 @@ enum Ended {
 pub struct City {
     city: city_domain::City,
     books: Memory,
-    services: Vec<Box<dyn Consumer>>,
+    /// The bus and its services, in this life.
+    machine: Option<Machine>,
+    plan: Circuits,
+    failed: Failed,
     ledger: Ledger,
     /// Everything judged, by id.
     pub judged: BTreeMap<EventId, Taken>,
@@ -236,10 +235,6 @@ pub struct City {
     pub life: u64,
     /// It is not there before.
     pub down_until: UnixMillis,
-    /// What the acquirer is being asked in this life.
-    asking: BTreeSet<String>,
-    /// Whether this life has begun its work.
-    begun: bool,
     /// What a person would read in the log.
     troubles: Vec<String>,
     bug: Option<Bug>,
@@ -250,15 +245,12 @@ impl City {
     pub fn new(principals: Vec<Principal>, seed: u64, bug: Option<Bug>) -> Result<Self, Broken> {
         let plan = Circuits::read(CIRCUITS)?;
         let ledger = Ledger::open(None).map_err(|problem| format!("the ledger: {problem}"))?;
-        Ok(Self {
+        let mut city = Self {
             city: city_domain::City { id: EventId::mint(UnixMillis(0), [7; 10]) },
             books: Memory::default(),
-            services: vec![
-                Box::new(Sick::with(Box::new(Civic { rules: Rules::default() }))),
-                Box::new(Sick::with(Box::new(Power { plan }))),
-                Box::new(Refunds),
-                Box::new(Digests),
-            ],
+            machine: None,
+            plan,
+            failed: Failed::default(),
             ledger,
             judged: BTreeMap::new(),
             order: Vec::new(),
@@ -271,11 +263,11 @@ impl City {
             clock: UnixMillis(0),
             life: 0,
             down_until: UnixMillis(0),
-            asking: BTreeSet::new(),
-            begun: false,
             troubles: Vec::new(),
             bug,
-        })
+        };
+        city.machine = Some(city.another_machine());
+        Ok(city)
     }
 
     /// Whether it can be reached.
@@ -283,12 +275,22 @@ impl City {
         self.clock >= self.down_until
     }
 
+    fn another_machine(&self) -> Machine {
+        let services: Services = vec![
+            Box::new(Sick::with(Box::new(Civic { rules: Rules::default() }), &self.failed)),
+            Box::new(Sick::with(Box::new(Power { plan: self.plan.clone() }), &self.failed)),
+            Box::new(Refunds),
+            Box::new(Digests),
+        ];
+        let outside = Outside { horn: true, cashier: true };
+        Machine::new(services, outside, self.city.id.to_string(), self.clock)
+    }
+
     /// It is killed, and started again at that time.
     pub fn kill(&mut self, until: UnixMillis) {
         self.life += 1;
         self.down_until = until;
-        self.asking.clear();
-        self.begun = false;
+        self.machine = Some(self.another_machine());
     }
 
     /// What a person would read in the log since the last question.
@@ -539,60 +541,39 @@ impl City {
         if let Some(killed) = self.planted(blow)? {
             return Ok(killed);
         }
-        let services = core::mem::take(&mut self.services);
-        let (asking, begun, holder) = (self.asking.clone(), self.begun, self.city.id.to_string());
+        let Some(mut machine) = self.machine.take() else { return Ok(Turned::default()) };
         let blocks = self.bug == Some(Bug::PoisonBlocks);
         let done = self.transact(blow, |books, turn| {
-            if let Lease::Theirs(until) = hold(books, "bus", &holder, turn.now)? {
-                return Ok((Vec::new(), Vec::new(), Some(until)));
+            let held = if blocks { held_up(books, &machine)? } else { Vec::new() };
+            let moved = machine.turn(books, turn)?;
+            for (service, partition, cursor) in held {
+                books.put_cursor(service, partition, cursor)?;
             }
-            if !begun {
-                books.recall_operations(turn.now)?;
-            }
-            for partition in books.said_in()? {
-                relay(books, partition, MOST, turn.now)?;
-            }
-            let mut next = None;
-            for service in &services {
-                let waiting = if blocks {
-                    books.due_waits(service.name(), UnixMillis(u64::MAX), MOST)?
-                } else {
-                    Vec::new()
-                };
-                for partition in 0..PARTITIONS {
-                    if waiting.iter().all(|wait| wait.partition != partition) {
-                        take_up(books, service.as_ref(), partition, MOST, turn)?;
-                    }
-                }
-                due(books, service.as_ref(), MOST, turn)?;
-                let (_, clock) = tick(books, service.as_ref(), MOST, turn)?;
-                next = earliest([next, books.next_due(service.name())?, clock]);
-            }
-            let raised: Vec<_> = Subscription::to("ops.alerts.*", &["raised"]).into_iter().collect();
-            for partition in 0..PARTITIONS {
-                enlist(books, ALERTS, &raised, partition, MOST, turn.now)?;
-            }
-            let alerts = errands(books, ALERTS, turn.now, MOST)?;
-            let calls = hand_out(books, MOST, &|id| asking.contains(id), turn)?;
-            let more = (!books.said_in()?.is_empty()).then_some(turn.now);
-            Ok((calls, alerts, earliest([next, books.next_operation()?, more])))
+            Ok(moved)
         });
-        self.services = services;
-        let (calls, alerts, next) = match done {
-            Ok(done) => done,
+        if let Ok(moved) = &done {
+            machine.ended(moved, self.clock);
+        }
+        self.machine = Some(machine);
+        let Moved { errands, calls, more, mut next, .. } = match done {
+            Ok(moved) => moved,
             Err(Ended::Killed) => return Ok(Turned { killed: true, ..Turned::default() }),
             Err(Ended::Broken(broken)) => return Err(broken),
         };
-        self.begun = true;
-        self.nobody_waits_for_another()?;
-        self.asking.extend(calls.iter().map(|call| call.operation.id.clone()));
-        let mut next = next;
-        for errand in alerts {
+        if !more {
+            self.nobody_waits_for_another()?;
+        }
+        next = earliest([next, more.then_some(self.clock)]);
+        for errand in errands {
             // Whoever is told of alerts has outages too.
             let taken = self.chance.up_to(3) > 0;
-            let carried = self.transact(None, |books, turn| carried(books, ALERTS, errand, taken, turn));
+            let own = errand.clone();
+            let carried = self.transact(None, |books, turn| carried(books, ALERTS, own, taken, turn));
             if let Err(Ended::Broken(broken)) = carried {
                 return Err(broken);
+            }
+            if let Some(machine) = &mut self.machine {
+                machine.carried(&errand);
             }
             next = earliest([next, self.books.next_due(ALERTS).ok().flatten()]);
         }
@@ -602,7 +583,7 @@ impl City {
     /// served, after every turn: each service has taken up all there is, and only what it fails on waits for its time.
     fn nobody_waits_for_another(&mut self) -> Result<(), Broken> {
         let wrong = |fault: Fault| fault.0;
-        for service in &self.services {
+        for service in self.machine.iter().flat_map(Machine::services) {
             let name = service.name();
             for partition in 0..PARTITIONS {
                 let behind = self.books.cursor(name, partition).map_err(wrong)?;
@@ -683,7 +664,9 @@ impl City {
 
     /// The acquirer's answer comes back. Whether the city was killed while it took it.
     pub fn answered(&mut self, call: &Call, word: &Word, blow: Blow) -> Result<bool, Broken> {
-        self.asking.remove(&call.operation.id);
+        if let Some(machine) = &mut self.machine {
+            machine.answered(call);
+        }
         let id = call.operation.id.clone();
         ended(self.transact(blow, |books, turn| answered(books, &id, word, turn)))
     }
@@ -776,8 +759,8 @@ impl City {
     }
 
     /// The services, for the oracle.
-    pub fn services(&self) -> &[Box<dyn Consumer>] {
-        &self.services
+    pub fn services(&self) -> &[Box<dyn Consumer + Send>] {
+        self.machine.as_ref().map(Machine::services).unwrap_or_default()
     }
 
     // Faults that are planted here.
@@ -800,7 +783,7 @@ impl City {
                 for partition in self.books.said_in().map_err(wrong)? {
                     relay(&mut self.books, partition, MOST, self.clock).map_err(wrong)?;
                 }
-                for service in &self.services {
+                for service in self.machine.iter().flat_map(Machine::services) {
                     for partition in 0..PARTITIONS {
                         let head = self.books.head(partition).map_err(wrong)?;
                         self.books.put_cursor(service.name(), partition, head).map_err(wrong)?;
@@ -814,7 +797,7 @@ impl City {
                 let chance = &mut self.chance;
                 let mut entropy = || drawn(chance);
                 let mut turn = Turn::new(&self.city, self.clock, &mut entropy, &mut self.jitter);
-                for service in &self.services {
+                for service in self.machine.iter().flat_map(Machine::services) {
                     let subscriptions = service.subscriptions();
                     for partition in 0..PARTITIONS {
                         let cursor = self.books.cursor(service.name(), partition).map_err(wrong)?;
@@ -832,6 +815,17 @@ impl City {
         }
         Ok(Some(Turned { killed: true, ..Turned::default() }))
     }
+}
+
+/// Where each service stands in a partition in which something waits for it.
+fn held_up(books: &mut Memory, machine: &Machine) -> Result<Vec<(&'static str, u16, u64)>, Fault> {
+    let mut held = Vec::new();
+    for service in machine.services() {
+        for wait in books.due_waits(service.name(), UnixMillis(u64::MAX), usize::MAX)? {
+            held.push((service.name(), wait.partition, books.cursor(service.name(), wait.partition)?));
+        }
+    }
+    Ok(held)
 }
 
 fn earliest<const N: usize>(times: [Option<UnixMillis>; N]) -> Option<UnixMillis> {

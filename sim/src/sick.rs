@@ -4,8 +4,8 @@
 use city_domain::Tx;
 use city_domain::bus::{Consumer, Failure, Message, Problem, Subscription, Tick, Turn};
 use conch::event::EventId;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How a service fails on an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,15 +57,18 @@ impl Illness {
     }
 }
 
+/// How often each service failed on an event. What makes it fail is outside of it, and outlives the city.
+pub(crate) type Failed = Arc<Mutex<BTreeMap<(&'static str, EventId), u32>>>;
+
 /// A service with its illness.
 pub(crate) struct Sick {
-    own: Box<dyn Consumer>,
-    failed: RefCell<BTreeMap<EventId, u32>>,
+    own: Box<dyn Consumer + Send>,
+    failed: Failed,
 }
 
 impl Sick {
-    pub(crate) fn with(own: Box<dyn Consumer>) -> Self {
-        Self { own, failed: RefCell::default() }
+    pub(crate) fn with(own: Box<dyn Consumer + Send>, failed: &Failed) -> Self {
+        Self { own, failed: Arc::clone(failed) }
     }
 }
 
@@ -87,8 +90,8 @@ impl Consumer for Sick {
             Some(Illness::Hopeless) => Err(Failure::Never(problem("it cannot"))),
             Some(Illness::Lasting) => Err(Failure::Later(problem("it cannot yet"))),
             Some(Illness::Passing) => {
-                let mut failed = self.failed.borrow_mut();
-                let times = failed.entry(message.id).or_insert(0);
+                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                let times = failed.entry((self.name(), message.id)).or_insert(0);
                 *times += 1;
                 if *times <= PASSES_AFTER { Err(Failure::Later(problem("not now"))) } else { Ok(()) }
             }
