@@ -16,6 +16,7 @@ mod keys;
 mod leftover;
 mod letters;
 mod machinery;
+mod market;
 mod metrics;
 mod openapi;
 mod sagas;
@@ -74,7 +75,7 @@ Examples:
                                                        listen = \"0.0.0.0:8787\"
                                                        data = \"/var/lib/city\"
                                                        capacity = 500")]
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// One-time codes with which devices enrol.
     #[command(subcommand)]
     Codes(Codes),
@@ -158,6 +159,11 @@ pub(crate) struct ServeOptions {
     /// "limitWatts": 3500, "stalls": { "stall-7": 1 } }, …].
     #[arg(long)]
     circuits: Option<PathBuf>,
+    /// The market, as JSON: { "name": { "zh-Hant": "…", "en": "…" }, "gates": [{ "id", "name" }], "stalls": [{ "id", "name",
+    /// "circuit", "menu": [{ "id", "name", "price" }] }] }, prices in minor units. It may hold `circuits` as well, which count
+    /// when no --circuits are given. Anybody may read it at /v1/market.
+    #[arg(long)]
+    market: Option<PathBuf>,
     /// Where alerts are posted, each as a CloudEvent in JSON (`ops.alerts.v1.raised`), again until it is taken. Only the
     /// host is ever shown.
     #[arg(long, hide_env_values = true)]

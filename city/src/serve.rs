@@ -7,6 +7,7 @@ use crate::http::{App, Peer, Severed, router};
 use crate::keys::Keys;
 use crate::leftover::Drained;
 use crate::machinery::Services;
+use crate::market::Market;
 use crate::metrics::Metrics;
 use crate::store::{self, OpenProblem, Readers};
 use crate::throttle::Throttle;
@@ -104,8 +105,9 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         None => Rules::default(),
         Some(path) => read(path, Rules::read)?,
     };
+    let market = options.market.as_ref().map(|path| read(path, Market::read)).transpose()?;
     let plan = match &options.circuits {
-        None => Plan::default(),
+        None => market.as_ref().and_then(|market| market.circuits.clone()).unwrap_or_default(),
         Some(path) => read(path, Plan::read)?,
     };
     let services = services(rules.clone(), plan.clone());
@@ -159,6 +161,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         claims: Throttle::new(limits::CLAIMS_PER_MIN),
         rules: Arc::new(rules),
         plan,
+        market: market.as_ref().map(Market::publish),
         metrics,
         weather: options.dev.then(Default::default),
         pages: options.pages.clone(),

@@ -20,6 +20,7 @@ mod feed;
 mod gate;
 mod keeping;
 mod kills;
+mod market;
 mod money;
 mod pages;
 mod published;
