@@ -32,12 +32,16 @@ class Screen {
     );
   }
 
+  theme(): Promise<string | undefined> {
+    return this.page.evaluate(() => document.documentElement.dataset.theme);
+  }
+
   async link(state: string): Promise<void> {
     await this.page.locator(`[data-testid=link][data-link=${state}]`).waitFor();
   }
 
   async enrolled(): Promise<void> {
-    await this.get("enrolment").waitFor({ state: "detached" });
+    await this.page.locator("main[data-enrolment=enrolled]").waitFor();
   }
 
   async attention(count: number): Promise<void> {
