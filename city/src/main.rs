@@ -22,10 +22,12 @@ mod openapi;
 mod sagas;
 mod secret;
 mod serve;
+mod sheet;
 mod store;
 mod throttle;
 mod ticket_code;
 mod tickets;
+mod tls;
 mod writer;
 
 use city_domain::{Role, limits};
@@ -147,6 +149,16 @@ pub(crate) struct ServeOptions {
     /// Directory of the database; made when missing.
     #[arg(long, default_value = "data")]
     data: PathBuf,
+    /// The city's certificate in PEM, with those that lead to its authority behind it: the city then speaks TLS alone.
+    #[arg(long)]
+    tls_cert: Option<PathBuf>,
+    /// The key of --tls-cert in PEM.
+    #[arg(long)]
+    tls_key: Option<PathBuf>,
+    /// Speak TLS with a certificate of the city's own making for these addresses and .local names, with commas between
+    /// them. Its authority lies in the data directory and can be installed on phones from /v1/dev/certificate.
+    #[arg(long, value_name = "NAMES", conflicts_with_all = ["tls_cert", "tls_key"])]
+    tls_self_made: Option<tls::Names>,
     /// Directory of the built pages, served as they are.
     #[arg(long)]
     pages: Option<PathBuf>,

@@ -198,6 +198,8 @@ pub const NOTE_CHARS_MAX: usize = 500;
 /// Longest way to reach whoever reported, in characters.
 pub const CONTACT_CHARS_MAX: usize = 100;
 
+/// Tickets on one sheet to print: some forty pages.
+pub const TICKETS_SHEET_MAX: u32 = 1_000;
 /// Largest file of a market, in bytes; it is answered whole and kept on phones.
 pub const MARKET_BYTES_MAX: usize = 1024 * 1024;
 /// Gates of a market.

@@ -78,6 +78,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     if app.weather.is_some() {
         open = open.route("/v1/dev/enrol", post(enrol::in_development));
     }
+    if app.authority.is_some() {
+        open = open.route("/v1/dev/certificate", get(pages::certificate));
+    }
     known
         .merge(open)
         .fallback(pages::any)

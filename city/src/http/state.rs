@@ -44,6 +44,8 @@ pub(crate) struct App {
     /// Present in development only.
     pub(crate) weather: Option<Weather>,
     pub(crate) pages: Option<PathBuf>,
+    /// The certificate of the city's own authority, for phones to install.
+    pub(crate) authority: Option<Vec<u8>>,
     /// Becomes true when the city goes down, so that long polls end.
     pub(crate) closing: watch::Receiver<bool>,
 }

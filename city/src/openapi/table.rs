@@ -164,8 +164,13 @@ const BAD_QUERY: &[Bad] = &[(400, &["bad-request"])];
 
 /// Open only while the city runs in development, and no part of the contract.
 #[cfg(test)]
-pub(super) const DEVELOPMENT: &[(&str, &str)] =
-    &[("get", "/v1/dev/weather"), ("put", "/v1/dev/weather/{device}"), ("post", "/v1/dev/enrol")];
+pub(super) const DEVELOPMENT: &[(&str, &str)] = &[
+    ("get", "/v1/dev/weather"),
+    ("put", "/v1/dev/weather/{device}"),
+    ("post", "/v1/dev/enrol"),
+    // Beside a certificate of the city's own making.
+    ("get", "/v1/dev/certificate"),
+];
 
 /// All addresses.
 pub(super) const ROUTES: &[Route] = &[

@@ -52,6 +52,24 @@ class Screen {
     await this.get("send-now").click();
   }
 
+  /** The browser throws the outbox away and keeps the rest, as it may when space runs out. */
+  async evict(): Promise<void> {
+    const address = this.page.url();
+    await this.page.goto(new URL("icon.svg", address).href);
+    await this.page.evaluate(async () => {
+      const all = await indexedDB.databases();
+      for (const { name = "" } of all.filter((one) => !one.name?.startsWith("book-"))) {
+        await new Promise((done, failed) => {
+          const request = indexedDB.deleteDatabase(name);
+          request.onsuccess = done;
+          request.onerror = failed;
+        });
+      }
+    });
+    await this.page.goto(address);
+    await this.ready();
+  }
+
   /** Everything for a cold start without network is on the phone. */
   async shellKept(): Promise<void> {
     await this.page.evaluate(async () => {

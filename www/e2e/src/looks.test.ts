@@ -1,0 +1,149 @@
+// Every state of every screen is looked at: a page that gets a new one adds a line here.
+import assert from "node:assert/strict";
+import type { City } from "./city.js";
+import { look } from "./look.js";
+import type { Phone } from "./phone.js";
+import { Gate, Till } from "./screens.js";
+import { scenario } from "./world.js";
+
+scenario("the scanner is fit to be looked at in every state", async ({ city, phone }) => {
+  const gate = await Gate.open(phone, city, "gate-v1");
+  await gate.enrolled();
+  await gate.link("up");
+  const see = (state: string): Promise<void> => look(gate.page, `scanner ${state}`);
+  await see("idle");
+  await gate.get("attention").click();
+  await see("attention empty");
+  await gate.get("attention-close").click();
+
+  await gate.scan("T-1", "admitted");
+  await see("admitted");
+  await gate.page.keyboard.type("4111111111111111");
+  await gate.page.keyboard.press("Enter");
+  await gate.page.locator("[data-testid=result][data-standing=not-ticket]").waitFor();
+  await see("not a ticket");
+  await phone.context.setOffline(true);
+  await gate.scan("T-2", "saved");
+  await gate.link("down");
+  await see("saved offline");
+  await gate.scan("T-2", "same");
+  await see("same ticket");
+  await gate.scan("T-1", "used-here");
+  await see("used here");
+  await phone.context.setOffline(false);
+  await gate.sendNow();
+  await gate.pending(0);
+
+  const other = await Gate.open(phone, city, "gate-v2");
+  await other.scan("T-3", "admitted");
+  await gate.look();
+  await gate.scan("T-3", "used");
+  await see("used elsewhere");
+  await city.weather("gate-v1", { mode: "captive-html" });
+  await gate.scan("T-4", "saved");
+  await gate.link("captive");
+  await see("behind a portal");
+});
+
+/** The till with a token that was given for a gate: the city refuses its sales. */
+async function refusedTill(city: City, phone: Phone, device: string): Promise<Till> {
+  const till = await Till.open(phone, city, device);
+  const token = await city.enrol(device, "gate");
+  await till.page.evaluate(([name, value]) => localStorage.setItem(String(name), String(value)), [
+    `conch.token.${device}`,
+    token,
+  ] as const);
+  await till.page.reload();
+  await till.ready();
+  return till;
+}
+
+scenario("the till is fit to be looked at in every state", async ({ city, phone }) => {
+  const till = await Till.open(phone, city, "stall-v1");
+  await till.enrolled();
+  await till.link("up");
+  const see = (state: string): Promise<void> => look(till.page, `pos ${state}`);
+  await see("idle");
+  await till.enter(123456);
+  await see("largest amount");
+  await till.get("charge").click();
+  await till.card("paid");
+  await see("paid");
+  await till.next();
+  await phone.context.setOffline(true);
+  await till.sell(80, "saved");
+  await till.link("down");
+  await see("saved offline");
+  await till.next();
+  await see("keypad with rows");
+  await city.weather("stall-v1", { mode: "drop-answer" });
+  await phone.context.setOffline(false);
+  await till.sendNow();
+  await till.rows("sale-row", "unknown", 1);
+  await till.get("sale-row").first().click();
+  await till.card("unknown");
+  await see("unknown");
+});
+
+scenario("what needs attention is fit to be looked at", async ({ city, phone }) => {
+  const till = await refusedTill(city, phone, "stall-v2");
+  const see = (state: string): Promise<void> => look(till.page, `attention ${state}`);
+  await till.sell(120, "attention");
+  await till.attention(1);
+  await see("sale");
+  await till.get("attention").click();
+  await till.get("dead-letter").waitFor();
+  await see("sheet");
+  await till.get("discard").click();
+  await till.get("discard-mistake").waitFor();
+  await see("question");
+  await till.get("discard-mistake").click();
+  await till.get("dead-empty").waitFor();
+  await till.get("attention-close").click();
+  await till.card("given-up");
+  await see("given up");
+});
+
+scenario(
+  "the notes of enrolment are fit to be looked at and cover nothing that cannot be reached",
+  async ({ city, phone }) => {
+    const till = await Till.open(phone, city, "stall-v3");
+    await till.get("enrol-code").waitFor();
+    const see = (state: string): Promise<void> => look(till.page, `enrolment ${state}`);
+    await see("code");
+    await till.get("enrol-code").fill("WRONG-CODE");
+    await till.get("enrol-submit").click();
+    await till.page.locator("[data-testid=enrolment][data-step=wrong-code]").waitFor();
+    await see("wrong code");
+    await till.get("enrolment-later").click();
+    await till.get("enrolment-open").waitFor();
+    await see("later");
+    await till.page.setViewportSize({ width: 360, height: 640 });
+    await till.get("enrolment-open").click();
+    await till.sell(60, "saved");
+  },
+  "evening",
+);
+
+scenario("what went wrong with the records is told so that it can be read", async ({ city, phone }) => {
+  const till = await Till.open(phone, city, "stall-v4");
+  await till.enrolled();
+  await till.sell(50, "paid");
+  await till.evict();
+  await till.page.locator("[data-testid=trouble][data-code=evicted]").waitFor();
+  await look(till.page, "trouble evicted");
+  assert.match((await till.get("trouble").textContent()) ?? "", /和市場核對/);
+  await till.get("language").click();
+  assert.match((await till.get("trouble").textContent()) ?? "", /check with the market/);
+  await till.get("language").click();
+
+  await till.page.addInitScript(() => {
+    IDBFactory.prototype.open = () => {
+      throw new DOMException("not allowed", "SecurityError");
+    };
+  });
+  await till.page.reload();
+  await till.get("opening-failed").waitFor();
+  phone.complaints.length = 0;
+  await look(till.page, "trouble opening");
+});
