@@ -6,7 +6,7 @@ import { showAttention } from "./attention.tsx";
 import { Glyph, type Tone } from "./glyph.tsx";
 import type { Identity } from "./identity.ts";
 import { limits } from "./limits.ts";
-import { edge, sendNow, snapshot } from "./outbox.ts";
+import { edge, opening, sendNow, snapshot } from "./outbox.ts";
 import { newVersion, takeNewVersion } from "./renewal.ts";
 import { switchTheme, theme } from "./theme.ts";
 import { language, switchLanguage, words } from "./words/index.ts";
@@ -32,6 +32,7 @@ const timed = new Set<WhyNotSending>(["waiting-backoff", "waiting-told", "waitin
 const outlook = computed(() => {
   const seen = snapshot.value;
   // Before the outbox is open nobody knows what is owed.
+  if (opening.value.step === "failed") return words.value.why["storage-fault"];
   if (seen === null) return words.value.why.opening;
   if (seen.backlog === 0) return words.value.why["nothing-owed"];
   if (timed.has(seen.whyNotSending) && seen.nextWakeAt !== null) {

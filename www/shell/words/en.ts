@@ -38,7 +38,7 @@ export const en: Words = {
     closed: "closed",
   },
   opening: {
-    failed: "The records on this device cannot be opened",
+    failed: "The records on this device cannot be opened.",
     again: "Try again",
   },
   enrol: {

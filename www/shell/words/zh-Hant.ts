@@ -10,9 +10,9 @@ export const zhHant = {
     notes: "通知",
     sendNow: "立即送出",
     attention: (count: number) => `${count} 筆需要處理`,
-    noAttention: "沒有要處理的",
+    noAttention: "沒有待處理",
     nextTry: (seconds: number) => `${seconds} 秒後再送`,
-    newVersion: "更新到新版本",
+    newVersion: "換新版本",
   },
   link: {
     unknown: "連線未知",
@@ -37,7 +37,7 @@ export const zhHant = {
     closed: "已關閉",
   },
   opening: {
-    failed: "打不開這台裝置的紀錄",
+    failed: "打不開這台裝置的紀錄。",
     again: "再試一次",
   },
   enrol: {
