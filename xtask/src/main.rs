@@ -52,7 +52,7 @@ and the parts of them
   limits            docs/limits.md as src/limits.rs has it: `cargo xtask limits > docs/limits.md`.
   contracts         The schemas of all events and the city's addresses in contracts/, as the code has them; with --check
                     fail where they differ or break a release.
-  size              What a browser downloads, gzipped, against its limit.
+  size              What a browser downloads, gzipped, against its limits: the SDK, and each page beside it.
   story             The night of a market against the real city, told as it happens; fails when a promise broke.
   storm             Ten thousand devices that come back at once, against what cannot be done better: writes docs/storm.md and
                     its plot; fails when a bound does not hold.

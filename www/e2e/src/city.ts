@@ -3,12 +3,12 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { cp, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { endsWithUs } from "./leftovers.js";
+import { freePort } from "./ports.js";
 import { until } from "./until.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -31,17 +31,6 @@ export type Mode = "development" | "evening";
 export type Weather =
   | { mode: "clear" | "drop-request" | "drop-answer" | "captive-html" | "status-503" | "status-429"; count?: number }
   | { mode: "delay"; delayMs: number; count?: number };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no free port");
-  return address.port;
-}
 
 export class City {
   readonly origin: string;
