@@ -202,7 +202,7 @@ fn escape(text: &str) -> String {
     safe
 }
 
-/// Four by six on a page of A4, each square some 40 mm wide: a module is then about 0.8 mm, which phones read at arm's length.
+/// Four by five on a page of A4, each 47 mm wide: a module is then a good 0.9 mm, which phones read at arm's length.
 const STYLE: &str = "
 @page { size: A4; margin: 10mm }
 body { margin: 0 auto; max-width: 190mm; color: #000; background: #fff; font: 9pt/1.3 system-ui, 'Noto Sans TC', 'PingFang TC', sans-serif }
@@ -214,7 +214,7 @@ figure { margin: 0; padding: 1mm; border: 0.2mm dashed #777; break-inside: avoid
 figure.odd { border: 0.6mm solid #000 }
 svg { display: block; width: 100% }
 figcaption { overflow-wrap: anywhere }
-strong { display: block }
+strong, strong span { display: block }
 strong span { font-weight: 400 }
 ";
 

@@ -1,9 +1,7 @@
 // Every state of every screen is looked at: a page that gets a new one adds a line here.
 import assert from "node:assert/strict";
-import type { City } from "./city.js";
 import { look } from "./look.js";
-import type { Phone } from "./phone.js";
-import { Gate, Till } from "./screens.js";
+import { Gate, type Screen, Till } from "./screens.js";
 import { scenario } from "./world.js";
 
 scenario("the scanner is fit to be looked at in every state", async ({ city, phone }) => {
@@ -45,17 +43,14 @@ scenario("the scanner is fit to be looked at in every state", async ({ city, pho
   await see("behind a portal");
 });
 
-/** The till with a token that was given for a gate: the city refuses its sales. */
-async function refusedTill(city: City, phone: Phone, device: string): Promise<Till> {
-  const till = await Till.open(phone, city, device);
-  const token = await city.enrol(device, "gate");
-  await till.page.evaluate(([name, value]) => localStorage.setItem(String(name), String(value)), [
+/** Gives a page a token that was given for another role: the city refuses what it sends. */
+async function carry(screen: Screen, device: string, token: string): Promise<void> {
+  await screen.page.evaluate(([name, value]) => localStorage.setItem(String(name), String(value)), [
     `conch.token.${device}`,
     token,
   ] as const);
-  await till.page.reload();
-  await till.ready();
-  return till;
+  await screen.page.reload();
+  await screen.ready();
 }
 
 scenario("the till is fit to be looked at in every state", async ({ city, phone }) => {
@@ -86,7 +81,8 @@ scenario("the till is fit to be looked at in every state", async ({ city, phone 
 });
 
 scenario("what needs attention is fit to be looked at", async ({ city, phone }) => {
-  const till = await refusedTill(city, phone, "stall-v2");
+  const till = await Till.open(phone, city, "stall-v2");
+  await carry(till, "stall-v2", await city.enrol("stall-v2", "gate"));
   const see = (state: string): Promise<void> => look(till.page, `attention ${state}`);
   await till.sell(120, "attention");
   await till.attention(1);
@@ -102,6 +98,45 @@ scenario("what needs attention is fit to be looked at", async ({ city, phone }) 
   await till.get("attention-close").click();
   await till.card("given-up");
   await see("given up");
+
+  const gate = await Gate.open(phone, city, "gate-v3");
+  await carry(gate, "gate-v3", await city.enrol("gate-v3", "vendor"));
+  await gate.scan("T-9", "refused");
+  await look(gate.page, "scanner refused");
+  await gate.get("attention").click();
+  await gate.get("discard").click();
+  await gate.get("discard-handled").click();
+  await gate.get("dead-empty").waitFor();
+  await gate.get("attention-close").click();
+  await gate.result("T-9", "given-up");
+  await look(gate.page, "scanner given up");
+});
+
+scenario("a full disk is told on every page, and nothing is called saved", async ({ city, phone }) => {
+  const till = await Till.open(phone, city, "stall-v6");
+  await till.enrolled();
+  await till.get("method-promise").click();
+  await till.sell(45, "promised");
+  await look(till.page, "pos promised");
+  await till.next();
+  await till.fillDisk();
+  await till.sell(70, "not-saved");
+  await look(till.page, "pos not saved");
+
+  const gate = await Gate.open(phone, city, "gate-v6");
+  await gate.enrolled();
+  await gate.fillDisk();
+  await gate.scan("T-8", "error");
+  await look(gate.page, "scanner not saved");
+});
+
+scenario("the offer of a new version is fit to be looked at", async ({ city, phone }) => {
+  const gate = await Gate.open(phone, city, "gate-v7");
+  await gate.enrolled();
+  await city.publish("scanner");
+  await gate.bringNewVersion();
+  await gate.get("new-version").waitFor();
+  await look(gate.page, "scanner new version");
 });
 
 scenario(
@@ -121,6 +156,13 @@ scenario(
     await till.page.setViewportSize({ width: 360, height: 640 });
     await till.get("enrolment-open").click();
     await till.sell(60, "saved");
+
+    await till.shellKept();
+    await city.kill();
+    // Another device of the same phone, which never met a city.
+    await till.page.goto(`${city.origin}/pos/?device=stall-v5`);
+    await till.page.locator("[data-testid=enrolment][data-step=offline]").waitFor();
+    await see("offline");
   },
   "evening",
 );

@@ -1,31 +1,8 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { City } from "./city.js";
 import { Till } from "./screens.js";
 import { scenario } from "./world.js";
-
-/** Publishes the same page under another version, as a new build would. */
-async function publish(city: City): Promise<void> {
-  const worker = join(city.pages, "pos/worker.js");
-  const source = await readFile(worker, "utf8");
-  const next = source.replace(/"version":"[0-9a-f]{16}"/, '"version":"ffffffffffffffff"');
-  assert.notEqual(next, source, "the worker names its version");
-  await writeFile(worker, next);
-}
-
-/** The browser looks for a new version and has it ready. */
-async function brought(till: Till): Promise<void> {
-  await till.page.evaluate(async () => {
-    const registration = await navigator.serviceWorker.ready;
-    await registration.update();
-    const coming = registration.installing;
-    while (coming !== null && coming.state === "installing") {
-      await new Promise((changed) => coming.addEventListener("statechange", changed, { once: true }));
-    }
-    if (registration.waiting === null) throw new Error("no new version waits");
-  });
-}
 
 async function keptVersions(till: Till): Promise<string[]> {
   return till.page.evaluate(() => caches.keys());
@@ -40,8 +17,8 @@ scenario(
     // The first worker must be in charge, or nothing would be replaced.
     await till.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
     await till.enter(45);
-    await publish(city);
-    await brought(till);
+    await city.publish("pos");
+    await till.bringNewVersion();
     const offer = till.get("new-version");
     assert.equal(await offer.count(), 0, "not in the middle of a sale");
     assert.match((await till.get("amount").textContent()) ?? "", /45/);

@@ -3,7 +3,7 @@ import type { Locator, Page } from "playwright-core";
 import type { City } from "./city.js";
 import type { Phone } from "./phone.js";
 
-class Screen {
+export class Screen {
   readonly page: Page;
 
   constructor(page: Page) {
@@ -68,6 +68,34 @@ class Screen {
     });
     await this.page.goto(address);
     await this.ready();
+  }
+
+  /** The browser looks for a new version and has it ready. */
+  async bringNewVersion(): Promise<void> {
+    // The first worker must be in charge, or nothing would be replaced.
+    await this.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    await this.page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      await registration.update();
+      const coming = registration.installing;
+      while (coming !== null && coming.state === "installing") {
+        await new Promise((changed) => coming.addEventListener("statechange", changed, { once: true }));
+      }
+      if (registration.waiting === null) throw new Error("no new version waits");
+    });
+  }
+
+  /** From here on the outbox's disk is full; the page's own list still writes. */
+  async fillDisk(): Promise<void> {
+    await this.page.evaluate(() => {
+      const { put, add } = IDBObjectStore.prototype;
+      const full = <F extends typeof put | typeof add>(write: F): F =>
+        function (this: IDBObjectStore, ...asked: Parameters<F>) {
+          if (!this.transaction.db.name.startsWith("book-")) throw new DOMException("full", "QuotaExceededError");
+          return write.apply(this, asked as [unknown]);
+        } as F;
+      Object.assign(IDBObjectStore.prototype, { put: full(put), add: full(add) });
+    });
   }
 
   /** Everything for a cold start without network is on the phone. */
