@@ -3,7 +3,7 @@
 //! With `--lan` the city speaks TLS under this machine's address, so that a real phone gives its pages camera, locks and a
 //! life without network.
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -212,7 +212,11 @@ fn links(lan: bool) -> [(&'static str, String); 3] {
 }
 
 fn show_to_phone(address: &str) {
-    println!("{}", in_blocks(address));
+    // White on black whatever the terminal's theme is: not every phone reads the opposite.
+    let (on, off) = if std::io::stdout().is_terminal() { ("\x1b[97;40m", "\x1b[0m") } else { ("", "") };
+    for line in in_blocks(address).lines() {
+        println!("{on}{line}{off}");
+    }
     println!("  {address}");
     println!(
         "  手機會警告「連線不是私人連線」：點「進階」再「繼續」就能試用；要離線使用，先在該頁安裝憑證。"
@@ -223,7 +227,7 @@ fn show_to_phone(address: &str) {
     println!();
 }
 
-/// A QR code out of half blocks, light on dark as most terminals are.
+/// A QR code out of half blocks, for light ink on a dark ground.
 fn in_blocks(text: &str) -> String {
     let Ok(code) = QrCode::new(text) else { return String::new() };
     code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build()
