@@ -2,6 +2,7 @@
 import type { Locator, Page } from "playwright-core";
 import type { City } from "./city.js";
 import type { Phone } from "./phone.js";
+import { until } from "./until.js";
 
 export class Screen {
   readonly page: Page;
@@ -55,8 +56,11 @@ export class Screen {
   /** The browser throws the outbox away and keeps the rest, as it may when space runs out. */
   async evict(): Promise<void> {
     const address = this.page.url();
+    // A page that waits for its end is not kept for "back", where it would hold its databases.
+    await this.page.evaluate(() => addEventListener("unload", () => undefined));
     await this.page.goto(new URL("icon.svg", address).href);
-    await this.page.evaluate(async () => {
+    // The page that was left lets go in its own time; until then a deletion waits.
+    const gone = this.page.evaluate(async () => {
       const all = await indexedDB.databases();
       for (const { name = "" } of all.filter((one) => !one.name?.startsWith("book-"))) {
         await new Promise((done, failed) => {
@@ -65,7 +69,9 @@ export class Screen {
           request.onerror = failed;
         });
       }
+      return true;
     });
+    await until("the outbox is gone", () => Promise.race([gone, Promise.resolve(false)]));
     await this.page.goto(address);
     await this.ready();
   }
