@@ -173,7 +173,7 @@ scenario("what went wrong with the records is told so that it can be read", asyn
   const till = await Till.open(phone, city, "stall-v4");
   await till.enrolled();
   await till.sell(50, "paid");
-  await till.evict();
+  await till.evict(phone);
   await till.page.locator("[data-testid=trouble][data-code=evicted]").waitFor();
   await look(till.page, "trouble evicted");
   assert.match((await till.get("trouble").textContent()) ?? "", /和市場核對/);

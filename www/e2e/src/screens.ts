@@ -5,7 +5,7 @@ import type { Phone } from "./phone.js";
 import { until } from "./until.js";
 
 export class Screen {
-  readonly page: Page;
+  page: Page;
 
   constructor(page: Page) {
     this.page = page;
@@ -54,12 +54,11 @@ export class Screen {
   }
 
   /** The browser throws the outbox away and keeps the rest, as it may when space runs out. */
-  async evict(): Promise<void> {
+  async evict(phone: Phone): Promise<void> {
     const address = this.page.url();
-    // A page that waits for its end is not kept for "back", where it would hold its databases.
-    await this.page.evaluate(() => addEventListener("unload", () => undefined));
-    await this.page.goto(new URL("icon.svg", address).href);
-    // The page that was left lets go in its own time; until then a deletion waits.
+    // Only a page that is closed surely holds its databases no more.
+    await this.page.close();
+    this.page = await phone.open(new URL("icon.svg", address).href);
     const gone = this.page.evaluate(async () => {
       const all = await indexedDB.databases();
       for (const { name = "" } of all.filter((one) => !one.name?.startsWith("book-"))) {

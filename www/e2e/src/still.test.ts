@@ -86,7 +86,7 @@ scenario("nothing on the till moves by itself, whatever comes and goes", async (
   await till.card("paid");
   await stands(till.page, "when the sale was confirmed");
 
-  await till.evict();
+  await till.evict(phone);
   await till.get("trouble").waitFor();
   await stands(till.page, "when a note came");
 
