@@ -86,10 +86,6 @@ scenario("nothing on the till moves by itself, whatever comes and goes", async (
   await till.card("paid");
   await stands(till.page, "when the sale was confirmed");
 
-  await till.evict(phone);
-  await till.get("trouble").waitFor();
-  await stands(till.page, "when a note came");
-
   // The watch itself is watched: it must see what a careless page would do. No finger may have been there just before.
   await till.page.reload();
   await till.ready();
