@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { City } from "../city.js";
+import { until } from "../until.js";
 import { holds } from "../world.js";
 import { Driver, type Engine, engines } from "./driver.js";
 
@@ -77,8 +78,14 @@ async function pass(flow: Flow, on: Engine): Promise<void> {
       assert.equal(await driver.run("return document.querySelector('[data-testid=pending]').textContent.trim()"), "1");
 
       await city.run();
-      await driver.click("[data-testid=send-now]");
-      await driver.see(flow.confirmed);
+      // As a person would: again when the screen says that it waits.
+      await until(flow.confirmed, async () => {
+        const waits = await driver.run<boolean>(
+          "return document.querySelector('[data-testid=outlook]').dataset.why.startsWith('waiting')",
+        );
+        if (waits) await driver.click("[data-testid=send-now]");
+        return driver.run<boolean>("return document.querySelector(arguments[0]) !== null", flow.confirmed);
+      });
       await holds(city, flow.counts);
     } finally {
       await driver.end();
