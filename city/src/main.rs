@@ -16,15 +16,18 @@ mod keys;
 mod leftover;
 mod letters;
 mod machinery;
+mod market;
 mod metrics;
 mod openapi;
 mod sagas;
 mod secret;
 mod serve;
+mod sheet;
 mod store;
 mod throttle;
 mod ticket_code;
 mod tickets;
+mod tls;
 mod writer;
 
 use city_domain::{Role, limits};
@@ -74,7 +77,7 @@ Examples:
                                                        listen = \"0.0.0.0:8787\"
                                                        data = \"/var/lib/city\"
                                                        capacity = 500")]
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// One-time codes with which devices enrol.
     #[command(subcommand)]
     Codes(Codes),
@@ -146,6 +149,16 @@ pub(crate) struct ServeOptions {
     /// Directory of the database; made when missing.
     #[arg(long, default_value = "data")]
     data: PathBuf,
+    /// The city's certificate in PEM, with those that lead to its authority behind it: the city then speaks TLS alone.
+    #[arg(long)]
+    tls_cert: Option<PathBuf>,
+    /// The key of --tls-cert in PEM.
+    #[arg(long)]
+    tls_key: Option<PathBuf>,
+    /// Speak TLS with a certificate of the city's own making for these addresses and .local names, with commas between
+    /// them. Its authority lies in the data directory and can be installed on phones from /v1/dev/certificate.
+    #[arg(long, value_name = "NAMES", conflicts_with_all = ["tls_cert", "tls_key"])]
+    tls_self_made: Option<tls::Names>,
     /// Directory of the built pages, served as they are.
     #[arg(long)]
     pages: Option<PathBuf>,
@@ -158,6 +171,11 @@ pub(crate) struct ServeOptions {
     /// "limitWatts": 3500, "stalls": { "stall-7": 1 } }, …].
     #[arg(long)]
     circuits: Option<PathBuf>,
+    /// The market, as JSON: { "name": { "zh-Hant": "…", "en": "…" }, "gates": [{ "id", "name" }], "stalls": [{ "id", "name",
+    /// "circuit", "menu": [{ "id", "name", "price" }] }] }, prices in minor units. It may hold `circuits` as well, which count
+    /// when no --circuits are given. Anybody may read it at /v1/market.
+    #[arg(long)]
+    market: Option<PathBuf>,
     /// Where alerts are posted, each as a CloudEvent in JSON (`ops.alerts.v1.raised`), again until it is taken. Only the
     /// host is ever shown.
     #[arg(long, hide_env_values = true)]

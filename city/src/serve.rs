@@ -6,14 +6,17 @@ use crate::horn;
 use crate::http::{App, Peer, Severed, router};
 use crate::keys::Keys;
 use crate::leftover::Drained;
+use crate::market::Market;
 use crate::metrics::Metrics;
 use crate::store::{self, OpenProblem, Readers};
 use crate::throttle::Throttle;
+use crate::tls::{self, Tls};
 use crate::writer::{Acquirer, Outside, Writer};
 use crate::{ServeOptions, TicketsThatCount, clock};
 use axum::Router;
 use axum::extract::Request;
-use axum::response::Response;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 use city_domain::bus::Services;
 use city_domain::{City, Civic, Digests, Pacer, Plan, Policy, Power, Refunds, Rules, limits};
 use conch::event::UnixMillis;
@@ -21,7 +24,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rusqlite::Connection;
 use std::fs::{File, TryLockError};
 use std::future::Future;
@@ -33,6 +36,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 /// Why the city did not start or did not end well.
@@ -43,6 +47,8 @@ pub(crate) enum ServeProblem {
     Taken,
     /// There is no such directory of pages.
     NoPages(PathBuf),
+    /// Certificate or key cannot be used.
+    Tls(String),
     /// The webhook's address is none.
     Webhook,
     /// The acquirer's address is none.
@@ -66,6 +72,7 @@ impl std::fmt::Display for ServeProblem {
             Self::NoPages(path) => {
                 write!(f, "there are no pages in {}: build them first, or leave --pages out", path.display())
             }
+            Self::Tls(problem) => write!(f, "TLS cannot be spoken: {problem}"),
             Self::Webhook => {
                 f.write_str("--alerts-webhook is an address that begins with https:// or http://")
             }
@@ -104,8 +111,9 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         None => Rules::default(),
         Some(path) => read(path, Rules::read)?,
     };
+    let market = options.market.as_ref().map(|path| read(path, Market::read)).transpose()?;
     let plan = match &options.circuits {
-        None => Plan::default(),
+        None => market.as_ref().and_then(|market| market.circuits.clone()).unwrap_or_default(),
         Some(path) => read(path, Plan::read)?,
     };
     let services = services(rules.clone(), plan.clone());
@@ -114,6 +122,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         return Err(ServeProblem::Webhook);
     }
     let lock = lock(&options.data)?;
+    let tls = tls(options)?;
     let connection = store::open(&options.data)?;
     let city = City { id: store::city_id(&connection, clock::now())? };
     let policy = match options.tickets {
@@ -159,16 +168,18 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         claims: Throttle::new(limits::CLAIMS_PER_MIN),
         rules: Arc::new(rules),
         plan,
+        market: market.as_ref().map(Market::publish),
         metrics,
         weather: options.dev.then(Default::default),
         pages: options.pages.clone(),
+        authority: tls.as_ref().and_then(|tls| tls.authority.clone()),
         closing,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| ServeProblem::Io("the runtime cannot start", error))?;
-    let served = runtime.block_on(listen(options, app, &close));
+    let served = runtime.block_on(listen(options, app, tls.map(|tls| tls.acceptor), &close));
     // Whatever still holds the way to the writer goes with the runtime, so that the writer comes to its end.
     runtime.shutdown_timeout(Duration::from_millis(limits::SHUTDOWN_MS));
     let ended =
@@ -176,6 +187,17 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     drop(lock);
     tracing::info!("the city is closed");
     served.and(ended)
+}
+
+/// What is needed to speak TLS, if it is to be spoken.
+fn tls(options: &ServeOptions) -> Result<Option<Tls>, ServeProblem> {
+    let tls = match (&options.tls_cert, &options.tls_key, &options.tls_self_made) {
+        (None, None, None) => return Ok(None),
+        (None, None, Some(names)) => tls::self_made(&options.data.join("tls"), names, clock::now()),
+        (Some(certificate), Some(key), _) => tls::of_files(certificate, key),
+        _ => Err("--tls-cert and --tls-key go together".to_owned()),
+    };
+    tls.map(Some).map_err(ServeProblem::Tls)
 }
 
 /// Who moves money: the acquirer at an address, or the simulated one beside the city's own file.
@@ -239,14 +261,15 @@ fn lock(data: &Path) -> Result<File, ServeProblem> {
 async fn listen(
     options: &ServeOptions,
     app: Arc<App>,
+    tls: Option<TlsAcceptor>,
     close: &watch::Sender<bool>,
 ) -> Result<(), ServeProblem> {
     let io = |error| ServeProblem::Io("the address cannot be listened on", error);
     let stop = stop_signal().map_err(|error| ServeProblem::Io("signals cannot be heard", error))?;
     let listener = bind(options.listen).map_err(io)?;
     let address = listener.local_addr().map_err(io)?;
-    announce(options, &app, address);
-    let connections = accept(listener, router(app), stop).await;
+    announce(options, &app, address, tls.is_some());
+    let connections = accept(listener, Way { router: router(app), tls }, stop).await;
     tracing::info!("closing: open requests are finished, nothing new is taken");
     close.send_replace(true);
     let patience = Duration::from_millis(limits::SHUTDOWN_MS);
@@ -266,7 +289,7 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(limits::CONNECTIONS_WAITING_MAX)
 }
 
-fn announce(options: &ServeOptions, app: &App, address: SocketAddr) {
+fn announce(options: &ServeOptions, app: &App, address: SocketAddr, tls: bool) {
     let pages = options.pages.as_ref().map(|path| path.display().to_string());
     tracing::info!(
         city = %app.city.id, %address, data = %options.data.display(), pages, dev = options.dev,
@@ -278,7 +301,8 @@ fn announce(options: &ServeOptions, app: &App, address: SocketAddr) {
     }
     let mut out = std::io::stdout().lock();
     // Whoever started the city may have closed its end; the log says the same.
-    let _ = writeln!(out, "city listening on http://{address}").and_then(|()| out.flush());
+    let scheme = if tls { "https" } else { "http" };
+    let _ = writeln!(out, "city listening on {scheme}://{address}").and_then(|()| out.flush());
 }
 
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
@@ -293,7 +317,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Takes connections until told to stop.
-async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) -> GracefulShutdown {
+async fn accept(listener: TcpListener, way: Way, stop: impl Future<Output = ()>) -> GracefulShutdown {
     let connections = GracefulShutdown::new();
     let free = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     tokio::pin!(stop);
@@ -308,10 +332,9 @@ async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output 
                     tracing::warn!("too many connections: one was turned away");
                     continue;
                 };
-                let connection = connections.watch(connection(stream, peer, router.clone()));
+                let (way, watcher) = (way.clone(), connections.watcher());
                 tokio::spawn(async move {
-                    // A connection that breaks is the link's affair.
-                    let _ = connection.await;
+                    way.go(stream, peer, watcher).await;
                     drop(permit);
                 });
             }
@@ -323,18 +346,64 @@ async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output 
     }
 }
 
-fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
+/// What a connection meets: the city, behind TLS if it is to be spoken.
+#[derive(Clone)]
+struct Way {
     router: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
-    let answer = service_fn(move |request: Request<Incoming>| respond(router.clone(), peer, request));
-    // Answers are small and waited for.
-    let _ = stream.set_nodelay(true);
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(limits::HEADER_TIMEOUT_MS))
-        .serve_connection(TokioIo::new(stream), answer)
+    tls: Option<TlsAcceptor>,
+}
+
+/// The first byte of a TLS connection (RFC 8446, 5.1): a record of the handshake.
+const HANDSHAKE: u8 = 22;
+
+impl Way {
+    /// A connection that breaks is the link's affair.
+    async fn go(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
+        // Answers are small and waited for.
+        let _ = stream.set_nodelay(true);
+        let router = self.router;
+        let city = service_fn(move |request: Request<Incoming>| respond(router.clone(), peer, request));
+        let Some(tls) = self.tls else {
+            let _ = watcher.watch(http().serve_connection(TokioIo::new(stream), city)).await;
+            return;
+        };
+        let patience = Duration::from_millis(limits::HEADER_TIMEOUT_MS);
+        let mut first = [0];
+        match tokio::time::timeout(patience, stream.peek(&mut first)).await {
+            Ok(Ok(1)) if first == [HANDSHAKE] => {
+                if let Ok(Ok(stream)) = tokio::time::timeout(patience, tls.accept(stream)).await {
+                    let _ = watcher.watch(http().serve_connection(TokioIo::new(stream), city)).await;
+                }
+            }
+            Ok(Ok(1)) => {
+                let plain =
+                    service_fn(|request: Request<Incoming>| async move { Ok::<_, Cut>(lead(&request)) });
+                let _ = watcher.watch(http().serve_connection(TokioIo::new(stream), plain)).await;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(limits::HEADER_TIMEOUT_MS));
+    http
+}
+
+/// The answer to who came without TLS: readers are led to it, anything else is refused. It is none of the city's.
+fn lead(request: &Request<Incoming>) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let there = host.and_then(|host| format!("https://{host}{path}").parse::<Uri>().ok());
+    let mut response = match there {
+        Some(there) if matches!(*request.method(), Method::GET | Method::HEAD) => {
+            (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, there.to_string())]).into_response()
+        }
+        _ => (StatusCode::FORBIDDEN, "this city speaks TLS alone: use https\n").into_response(),
+    };
+    response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    response
 }
 
 /// The connection ends without an answer.

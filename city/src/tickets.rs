@@ -4,6 +4,7 @@ use crate::clock;
 use crate::http::{described, described_ticket};
 use crate::letters::Place;
 use crate::secret::random;
+use crate::sheet::{self, Wish};
 use crate::store::{self, Wanted};
 use crate::ticket_code::{self, TicketCode};
 use city_domain::{Ticket, digest, limits};
@@ -12,6 +13,7 @@ use conch::event::{Key, UnixMillis, time};
 use rusqlite::{Connection, TransactionBehavior};
 use serde_json::{Value, json};
 use std::io::Write;
+use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub(crate) enum Tickets {
@@ -42,6 +44,32 @@ A scanner verifies codes with `city tickets key`. Gates, revocation and earlier 
         /// As JSON, one a line, with the ticket's id.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Write a sheet of tickets to print: an A4 page of QR codes in one HTML file. It holds the oldest tickets of the class
+    /// that were not taken back, and issues what is missing, so that the same command makes the same sheet.
+    #[command(after_help = "\
+Examples:
+  city tickets sheet --count 48 --class adult --market market.json --to tickets.html
+  city tickets sheet --samples --to data/tickets.html     with odd ones, to try a gate: of the old ticketing, taken
+                                                          back, printed twice")]
+    Sheet {
+        /// How many.
+        #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::TICKETS_SHEET_MAX)))]
+        count: u32,
+        /// What they are good for, in 1 to 10 of a-z, 0-9 and -.
+        #[arg(long, default_value = "standard", value_parser = class)]
+        class: String,
+        /// The market's file, for its name.
+        #[arg(long)]
+        market: Option<PathBuf>,
+        /// Begin with tickets that show what a gate says to odd ones.
+        #[arg(long)]
+        samples: bool,
+        /// The file to write. Whoever reads it has the tickets.
+        #[arg(long)]
+        to: PathBuf,
         #[command(flatten)]
         place: Place,
     },
@@ -153,15 +181,7 @@ impl Tickets {
                 if from.zip(until).is_some_and(|(from, until)| from >= until) {
                     return Err("a ticket ends after it begins: --until is later than --from".to_owned());
                 }
-                let valid = Ticket {
-                    key: nameless()?,
-                    class,
-                    valid_from: from,
-                    valid_until: until,
-                    gates,
-                    issued_at: clock::now(),
-                    revoked: None,
-                };
+                let valid = Ticket { valid_from: from, valid_until: until, gates, ..plain(class)? };
                 let issued = issue(&place, &valid, count)?;
                 let lines =
                     issued.iter().map(
@@ -170,6 +190,10 @@ impl Tickets {
                         },
                     );
                 print(lines)
+            }
+            Self::Sheet { count, class, market, samples, to, place } => {
+                let held = sheet::write(&place, &Wish { count, class, market, samples, to: to.clone() })?;
+                print(std::iter::once(format!("{} holds {held} tickets", to.display())))
             }
             Self::Print { tickets, place } => again(&place, &tickets),
             Self::Revoke { tickets, reason, by, place } => revoke(&place, &tickets, (&by, &reason)),
@@ -199,12 +223,14 @@ impl Tickets {
     }
 }
 
-/// The ids are drawn one by one.
-fn nameless() -> Result<Key, String> {
-    Key::parse("t").map_err(|_| "a ticket has no name".to_owned())
+/// A ticket of this class that is good at any time and gate. Its id is drawn later, one by one.
+pub(crate) fn plain(class: String) -> Result<Ticket, String> {
+    let key = Key::parse("t").map_err(|_| "a ticket has no name".to_owned())?;
+    let (valid_from, valid_until, gates) = (None, None, Vec::new());
+    Ok(Ticket { key, class, valid_from, valid_until, gates, issued_at: clock::now(), revoked: None })
 }
 
-fn sql(error: rusqlite::Error) -> String {
+pub(crate) fn sql(error: rusqlite::Error) -> String {
     format!("the database cannot be used: {error}")
 }
 
@@ -220,7 +246,7 @@ fn print(lines: impl Iterator<Item = String>) -> Result<(), String> {
 }
 
 /// The key that signs, made when there is none.
-fn key(connection: &mut Connection) -> Result<(u8, [u8; 32]), String> {
+pub(crate) fn key(connection: &mut Connection) -> Result<(u8, [u8; 32]), String> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
     let key = match store::signing_key(&transaction).map_err(sql)? {
         Some(key) => key,
@@ -238,7 +264,7 @@ fn dry(error: std::io::Error) -> String {
 }
 
 /// All of them, or none. They are signed first, so that the city does not wait.
-fn issue(place: &Place, like: &Ticket, count: u32) -> Result<Vec<(Ticket, String)>, String> {
+pub(crate) fn issue(place: &Place, like: &Ticket, count: u32) -> Result<Vec<(Ticket, String)>, String> {
     let mut connection = place.write()?;
     let (number_of_key, secret) = key(&mut connection)?;
     let mut issued = Vec::new();
@@ -261,7 +287,7 @@ fn issue(place: &Place, like: &Ticket, count: u32) -> Result<Vec<(Ticket, String
     Ok(issued)
 }
 
-fn code_of(ticket: &Ticket, number: ticket_code::Number, key: u8) -> TicketCode {
+pub(crate) fn code_of(ticket: &Ticket, number: ticket_code::Number, key: u8) -> TicketCode {
     let Ticket { valid_from, valid_until, class, .. } = ticket.clone();
     TicketCode { key, number, valid_from, valid_until, class }
 }
@@ -290,7 +316,15 @@ fn revoke(place: &Place, tickets: &[String], (by, reason): (&str, &str)) -> Resu
     if reason.is_empty() || reason.chars().count() > limits::REASON_CHARS_MAX {
         return Err(format!("a reason has 1 to {} characters", limits::REASON_CHARS_MAX));
     }
-    let mut connection = place.write()?;
+    print(take_back(&mut place.write()?, tickets, (by, reason))?.into_iter())
+}
+
+/// Takes them back and says of each what that means.
+pub(crate) fn take_back(
+    connection: &mut Connection,
+    tickets: &[String],
+    (by, reason): (&str, &str),
+) -> Result<Vec<String>, String> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
     let mut lines = Vec::new();
     for text in tickets {
@@ -313,10 +347,10 @@ fn revoke(place: &Place, tickets: &[String], (by, reason): (&str, &str)) -> Resu
         });
     }
     transaction.commit().map_err(sql)?;
-    print(lines.into_iter())
+    Ok(lines)
 }
 
-fn missing(ticket: &str) -> String {
+pub(crate) fn missing(ticket: &str) -> String {
     format!("the city issued no ticket {ticket}: see `city tickets list`")
 }
 

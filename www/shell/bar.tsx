@@ -6,8 +6,9 @@ import { showAttention } from "./attention.tsx";
 import { now } from "./clock.ts";
 import { Glyph, type Tone } from "./glyph.tsx";
 import type { Identity } from "./identity.ts";
-import { edge, sendNow, snapshot } from "./outbox.ts";
+import { edge, opening, sendNow, snapshot } from "./outbox.ts";
 import { newVersion, takeNewVersion } from "./renewal.ts";
+import { switchTheme, theme } from "./theme.ts";
 import { language, switchLanguage, words } from "./words/index.ts";
 
 const linkTone: Record<Link, Tone> = {
@@ -24,12 +25,50 @@ const timed = new Set<WhyNotSending>(["waiting-backoff", "waiting-told", "waitin
 /** What happens next with the owed events, in words; empty when nothing is owed. */
 const outlook = computed(() => {
   const seen = snapshot.value;
-  if (seen === null || seen.backlog === 0) return words.value.why["nothing-owed"];
+  // Before the outbox is open nobody knows what is owed.
+  if (opening.value.step === "failed") return words.value.why["storage-fault"];
+  if (seen === null) return words.value.why.opening;
+  if (seen.backlog === 0) return words.value.why["nothing-owed"];
   if (timed.has(seen.whyNotSending) && seen.nextWakeAt !== null) {
     return words.value.bar.nextTry(Math.max(0, Math.ceil((seen.nextWakeAt - now.value) / 1_000)));
   }
   return words.value.why[seen.whyNotSending];
 });
+
+function ThemeSwitch(): JSX.Element {
+  const say = words.value.theme;
+  return (
+    <button
+      type="button"
+      class="quiet bar-theme"
+      data-testid="theme"
+      aria-label={theme.value === "night" ? say.contrast : say.night}
+      onClick={switchTheme}
+    >
+      <svg class="glyph glyph-small" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+        <circle cx="12" cy="12" r="9" />
+        <path d="M12 3a9 9 0 0 1 0 18z" fill="currentcolor" />
+      </svg>
+    </button>
+  );
+}
+
+/** Sends now; or, once a new version is there and nothing would be disturbed, takes it. One place, so nothing moves. */
+function SendOrRenew({ busy }: { busy: boolean }): JSX.Element {
+  const say = words.value.bar;
+  if (newVersion.value && !busy && snapshot.value?.backlog === 0) {
+    return (
+      <button type="button" class="tone-calm" data-testid="new-version" onClick={takeNewVersion}>
+        {say.newVersion}
+      </button>
+    );
+  }
+  return (
+    <button type="button" class="plain" data-testid="send-now" disabled={edge.value === null} onClick={sendNow}>
+      {say.sendNow}
+    </button>
+  );
+}
 
 export function StatusBar({ me, busy }: { me: Identity; busy: boolean }): JSX.Element {
   const seen = snapshot.value;
@@ -51,13 +90,11 @@ export function StatusBar({ me, busy }: { me: Identity; busy: boolean }): JSX.El
             <Glyph tone={linkTone[link]} size="small" />
             {say.link[link]}
           </span>
-          <span class="outlook">
-            <span data-testid="outlook" data-why={seen?.whyNotSending ?? "opening"}>
-              {outlook}
-            </span>
-            <span data-testid="device" title={say.bar.device}>
-              {me.device}
-            </span>
+          <span class="outlook" data-testid="outlook" data-why={seen?.whyNotSending ?? "opening"}>
+            {outlook}
+          </span>
+          <span class="outlook" data-testid="device" title={say.bar.device}>
+            {me.device}
           </span>
         </span>
         <button
@@ -83,15 +120,9 @@ export function StatusBar({ me, busy }: { me: Identity; busy: boolean }): JSX.El
           <Glyph tone={dead === 0 ? "good" : "warn"} size="small" />
           {dead === 0 ? say.bar.noAttention : say.bar.attention(dead)}
         </button>
-        <button type="button" class="plain" data-testid="send-now" disabled={edge.value === null} onClick={sendNow}>
-          {say.bar.sendNow}
-        </button>
+        <SendOrRenew busy={busy} />
+        <ThemeSwitch />
       </div>
-      {newVersion.value && (
-        <button type="button" class="plain wide" data-testid="new-version" disabled={busy} onClick={takeNewVersion}>
-          {busy ? say.bar.newVersionLater : say.bar.newVersion}
-        </button>
-      )}
     </header>
   );
 }

@@ -5,17 +5,19 @@ import { AttentionSheet, type Remedies } from "./attention.tsx";
 import { StatusBar } from "./bar.tsx";
 import { EnrolmentCard } from "./enrolment.tsx";
 import { nudgeOnReturn } from "./events.ts";
-import { type Identity, identify, keepEnrolling, type PageName } from "./identity.ts";
+import { enrolment, type Identity, identify, keepEnrolling, type PageName } from "./identity.ts";
 import { type Apply, opening, openOutbox, trouble } from "./outbox.ts";
 import { keepShell } from "./renewal.ts";
-import { speakAs, words, wordsOfError } from "./words/index.ts";
+import { wearTheme } from "./theme.ts";
+import { speakAs, words, wordsOfError, wordsOfNotice } from "./words/index.ts";
+import "./themes.css";
 import "./shell.css";
 
 function OpeningNote({ again }: { again: () => void }): JSX.Element | null {
   const at = opening.value;
-  if (at.step === "open") return null;
+  // While it opens the status bar says so; a note that comes and goes would only move things.
+  if (at.step !== "failed") return null;
   const say = words.value.opening;
-  if (at.step === "opening") return <p class="note">{say.wait}</p>;
   return (
     <section class="note tone-stop" role="alert" data-testid="opening-failed">
       <p>
@@ -33,7 +35,7 @@ function TroubleNote(): JSX.Element | null {
   if (notice === null || notice.kind === "link" || notice.kind === "dead-letter" || notice.kind === "feed") return null;
   return (
     <section class="note tone-warn" role="alert" data-testid="trouble" data-code={notice.code}>
-      <p>{words.value.trouble[notice.kind]}</p>
+      <p>{wordsOfNotice(notice.kind, notice.code)}</p>
       <button
         type="button"
         class="plain"
@@ -67,16 +69,19 @@ export function start({ page, opened, busy, body: Body, apply, remedies }: Work)
     return (
       <>
         <StatusBar me={me} busy={busy()} />
-        <main data-opening={opening.value.step}>
+        <main data-opening={opening.value.step} data-enrolment={enrolment.value}>
+          <Body me={me} />
+        </main>
+        <aside class="dock" aria-label={words.value.bar.notes}>
           <EnrolmentCard me={me} />
           <OpeningNote again={open} />
           <TroubleNote />
-          <Body me={me} />
-        </main>
+        </aside>
         <AttentionSheet remedies={remedies} />
       </>
     );
   }
+  wearTheme();
   speakAs(page);
   const root = document.getElementById("page");
   if (root !== null) render(<Page />, root);

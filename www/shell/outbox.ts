@@ -65,7 +65,8 @@ export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<v
     fresh.notices((notice) => {
       // Link and dead letters have places of their own, and how an order stands this page asks for itself.
       const elsewhere = ["link", "dead-letter", "feed"].includes(notice.kind);
-      if (!elsewhere) trouble.value = notice;
+      // That records are gone must be read; a lesser trouble does not take its place.
+      if (!elsewhere && trouble.value?.code !== "evicted") trouble.value = notice;
     });
     fresh.subscribe(heard);
     sendOnceEnrolled(fresh);

@@ -17,7 +17,8 @@ function shellList(page: string, outDir: string): Plugin {
       sequential: true,
       handler() {
         const files = readdirSync(outDir, { recursive: true, withFileTypes: true })
-          .filter((entry) => entry.isFile() && entry.name !== WORKER)
+          // Of the icons only the page's own is shown without network; the system keeps the installed ones itself.
+          .filter((entry) => entry.isFile() && entry.name !== WORKER && !entry.name.endsWith(".png"))
           .map((entry) => join(entry.parentPath, entry.name))
           .sort()
           .map((file) => ({

@@ -35,10 +35,11 @@ use suites::Choice;
 const HELP: &str = "\
 cargo xtask <command>: two commands do everything
 
-  up                Install what is missing, build wasm, pages and city, start the city with its database in data/
-                    and print the pages' links. Ctrl-C stops it. A second run takes seconds.
+  up                Install what is missing, build wasm, pages and city, start the city with a small market in data/
+                    and print the pages' links and a sheet of tickets. Ctrl-C stops it. A second run takes seconds.
                       --listen 127.0.0.1:8787   where the city listens
                       --data data               where the city keeps its database
+                      --lan                     over TLS under this machine's address, with a QR code for a phone
   test [filter]     Build the same, fetch browser and driver, run every suite; the last line is `N passed, N failed`.
                     With a filter, only the suites whose name contains it: `cargo xtask test web`.
                     Browser suites run in Chromium, and in Firefox and WebKitGTK where they are installed.
@@ -52,7 +53,7 @@ and the parts of them
   limits            docs/limits.md as src/limits.rs has it: `cargo xtask limits > docs/limits.md`.
   contracts         The schemas of all events and the city's addresses in contracts/, as the code has them; with --check
                     fail where they differ or break a release.
-  size              What a browser downloads, gzipped, against its limit.
+  size              What a browser downloads, gzipped, against its limits: the SDK, and each page beside it.
   story             The night of a market against the real city, told as it happens; fails when a promise broke.
   storm             Ten thousand devices that come back at once, against what cannot be done better: writes docs/storm.md and
                     its plot; fails when a bound does not hold.
@@ -264,12 +265,18 @@ mod tests {
     }
 
     #[test]
-    fn up_takes_its_two_flags() {
+    fn up_takes_its_flags() {
         let Wish::Up(options) = parse("up --data elsewhere --listen 127.0.0.1:9000").unwrap() else {
             panic!("`up` was not understood")
         };
         assert_eq!(options.listen.port(), 9000);
         assert_eq!(options.data, std::path::Path::new("elsewhere"));
+        assert!(!options.lan);
+        let Wish::Up(options) = parse("up --lan --listen 192.168.1.7:9000").unwrap() else {
+            panic!("`up --lan` was not understood")
+        };
+        assert!(options.lan);
+        assert_eq!(options.listen, "192.168.1.7:9000".parse().unwrap());
     }
 
     #[test]

@@ -1,20 +1,27 @@
-//! What a browser downloads before the first event: wasm and glue, gzipped, against a limit.
+//! What a browser downloads before the first event: wasm and glue, and what a page adds to them, gzipped, against limits.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustc_demangle::demangle;
 use wasmparser::{KnownCustom, Name, Naming, Parser, Payload, TypeRef};
 
+use crate::build;
 use crate::fault::Fault;
 use crate::place::{Place, WASM_TARGET};
 
 /// Both files together, gzipped. What stands today must not grow; the goal for the published package is 60 kB, about
 /// two seconds on the slow 3G of a crowded market.
 const GZIP_BYTES_MAX: usize = 121_900;
+/// What one page weighs beside the wasm: its markup, scripts (the wasm's glue among them), styles and worker, gzipped. It
+/// travels once, and then it is half of what the module weighs at most.
+const PAGE_GZIP_BYTES_MAX: usize = 60_000;
+/// Endings of what a page cannot begin without. Icons are fetched by the system when it installs a page, and a decoder is
+/// wasm, which is weighed by itself.
+const PAGE_FILES: [&str; 3] = ["html", "js", "css"];
 const FILES: [&str; 2] = ["conch_bg.wasm", "conch.js"];
 /// Lines of the table of parts.
 const PARTS_SHOWN: usize = 20;
@@ -31,10 +38,46 @@ pub(crate) fn weigh(place: &Place) -> Result<(), Fault> {
         total += gzip;
     }
     println!("  {:14} {total:>22} gzipped of {GZIP_BYTES_MAX}", "together");
+    pages(place)?;
     parts(place)?;
     if total > GZIP_BYTES_MAX {
         let over = total - GZIP_BYTES_MAX;
         return Err(Fault::advice(format!("{over} bytes over the limit: take out what brought them in")));
+    }
+    Ok(())
+}
+
+/// Prints what each page adds; a fault if one is over the limit.
+fn pages(place: &Place) -> Result<(), Fault> {
+    let mut heavy = Vec::new();
+    for page in build::PAGES {
+        let mut files = Vec::new();
+        collect(&place.pages().join(page), &mut files)?;
+        let mut total = 0;
+        for file in &files {
+            total += gzipped(place, file)?.len();
+        }
+        println!("  {page:14} {total:>22} gzipped of {PAGE_GZIP_BYTES_MAX}");
+        if total > PAGE_GZIP_BYTES_MAX {
+            heavy.push(page);
+        }
+    }
+    if heavy.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::advice(format!("over the limit of a page: {}. Take out what brought it in", heavy.join(", "))))
+}
+
+/// The files below a folder that a page cannot begin without.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Fault> {
+    let unbuilt = |_| Fault::missing(format!("{} is not built yet", folder.display()), "cargo xtask build");
+    for entry in fs::read_dir(folder).map_err(unbuilt)? {
+        let path = entry.map_err(Fault::io(format!("cannot read {}", folder.display())))?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|own| PAGE_FILES.iter().any(|ending| own == *ending)) {
+            files.push(path);
+        }
     }
     Ok(())
 }

@@ -30,7 +30,10 @@ const OFFERS_SUITE: &str = "web_hands";
 const OFFERS_TEST: &str = "the_table_says_what_this_engine_offers_here";
 /// The workspaces that drive the real pages against a real city, and the packed package in strangers' pages. They are
 /// expected: if one lost its script, that shows as a failure and not as silence.
-const EXPECTED_SUITES: [&str; 2] = ["npm/packed", "www/e2e"];
+const EXPECTED_SUITES: [&str; 2] = ["npm/packed", PAGES_SUITE];
+/// The workspace that drives the pages. In Chromium it is a suite by itself; these engines it drives through their flows.
+const PAGES_SUITE: &str = "www/e2e";
+const PAGES_ELSEWHERE: [Engine; 2] = [Engine::Firefox, Engine::WebKit];
 /// Prints the npm workspaces that have tests.
 const TESTED_WORKSPACES: &str = "const read = (f) => JSON.parse(require('fs').readFileSync(f, 'utf8')); \
      read('package.json').workspaces.filter((w) => read(w + '/package.json').scripts?.test).join('\\n')";
@@ -94,6 +97,8 @@ enum Kind {
     Script,
     /// The tests of an npm workspace, by its folder.
     Workspace(String),
+    /// The pages' flows in an engine that the workspaces do not drive.
+    Pages(Engine),
     /// Tools and clients from outside, against a running city.
     Foreign(Judge),
 }
@@ -187,7 +192,8 @@ impl Equipment {
     ) -> Result<Self, Fault> {
         let runs = || suites.iter().filter_map(|suite| suite.kind.browser());
         let mut display = None;
-        for browser in browsers.iter().filter(|browser| runs().any(|run| run.engine == browser.engine())) {
+        let shown = |engine| suites.iter().any(|suite| suite.shows(engine));
+        for browser in browsers.iter().filter(|browser| shown(browser.engine())) {
             display = display.or(browser.display(place)?);
         }
         let mut files: Vec<_> = runs().filter(|run| !run.goes_by_wasm_pack()).map(|run| &run.file).collect();
@@ -212,6 +218,10 @@ fn list(place: &Place) -> Result<Vec<Suite>, Fault> {
     let mut suites = vec![Suite { name: "native".into(), kind: Kind::Native }];
     suites.extend(browser_suites(&place.root.join("tests"))?);
     suites.extend(["typecheck", "lint"].map(|name| Suite { name: name.into(), kind: Kind::Script }));
+    suites.extend(
+        PAGES_ELSEWHERE
+            .map(|engine| Suite { name: format!("pages {}", engine.name()), kind: Kind::Pages(engine) }),
+    );
     suites.extend(Judge::ALL.map(|judge| Suite { name: judge.name().into(), kind: Kind::Foreign(judge) }));
     let mut ask = place.command("node");
     ask.args(["-p", TESTED_WORKSPACES]);
@@ -285,7 +295,7 @@ impl BrowserSuite {
 
 impl Kind {
     fn needs_build(&self) -> bool {
-        matches!(self, Self::Workspace(_))
+        matches!(self, Self::Workspace(_) | Self::Pages(_))
     }
 
     fn browser(&self) -> Option<&BrowserSuite> {
@@ -298,7 +308,7 @@ impl Kind {
     fn format(&self) -> Format {
         match self {
             Self::Native | Self::Browser(_) => Format::Libtest,
-            Self::Workspace(_) => Format::Node,
+            Self::Workspace(_) | Self::Pages(_) => Format::Node,
             Self::Script => Format::Nothing,
             Self::Foreign(judge) => judge.format(),
         }
@@ -309,9 +319,15 @@ impl Suite {
     fn needs(&self, engine: Engine) -> bool {
         match &self.kind {
             Kind::Browser(own) => own.engine == engine,
+            Kind::Pages(own) => *own == engine,
             Kind::Workspace(_) => engine == Engine::Chromium,
             Kind::Native | Kind::Script | Kind::Foreign(_) => false,
         }
+    }
+
+    /// Whether it opens windows of this engine.
+    fn shows(&self, engine: Engine) -> bool {
+        self.needs(engine) && matches!(self.kind, Kind::Browser(_) | Kind::Pages(_))
     }
 
     /// Runs it, once all it needs is there.
@@ -329,6 +345,14 @@ impl Suite {
                     command.env("CHROMIUM", chromium).env("CHROMEDRIVER", driver);
                 }
                 command.env("CONCH_TARBALL", pack::tarball(place)?);
+                command
+            }
+            Kind::Pages(engine) => {
+                let mut command = place.npm(&["run", "engines", "--workspace", PAGES_SUITE]);
+                command.env("CONCH_CITY", place.city()).env("CONCH_PAGES", place.pages());
+                let browser = equipment.browser(*engine)?;
+                command.env("CONCH_ENGINE", engine.name());
+                command.envs(browser.environment(equipment.display.as_ref()));
                 command
             }
             Kind::Browser(own) => own.command(place, equipment)?,

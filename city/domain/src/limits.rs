@@ -198,6 +198,21 @@ pub const NOTE_CHARS_MAX: usize = 500;
 /// Longest way to reach whoever reported, in characters.
 pub const CONTACT_CHARS_MAX: usize = 100;
 
+/// Tickets on one sheet to print: some forty pages.
+pub const TICKETS_SHEET_MAX: u32 = 1_000;
+/// Largest file of a market, in bytes; it is answered whole and kept on phones.
+pub const MARKET_BYTES_MAX: usize = 1024 * 1024;
+/// Gates of a market.
+pub const MARKET_GATES_MAX: usize = 100;
+/// Stalls of a market.
+pub const MARKET_STALLS_MAX: usize = 1_000;
+/// Dishes of a stall: more than fit on a till's screen by far.
+pub const MARKET_DISHES_MAX: usize = 200;
+/// Longest name of a market, gate, stall or dish, in characters.
+pub const MARKET_NAME_CHARS_MAX: usize = 60;
+/// The highest price, in minor units: a million dollars.
+pub const MARKET_PRICE_MAX: u64 = 100_000_000;
+
 /// Open connections, each up to one body of memory.
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Connections the system keeps until the city takes them; it may allow fewer (`net.core.somaxconn`).

@@ -44,6 +44,11 @@ impl Plan {
     pub fn read(text: &str) -> Result<Self, String> {
         let json =
             Json::parse(text).map_err(|problem| format!("at byte {}: {}", problem.at, problem.what))?;
+        Self::of_list(&json)
+    }
+
+    /// The same from a list that stands in a larger file.
+    pub fn of_list(json: &Json) -> Result<Self, String> {
         let mut circuits: Vec<Circuit> = Vec::new();
         for (place, entry) in json.as_array().ok_or("a list of circuits is expected")?.iter().enumerate() {
             let wrong = |what: &str| format!("circuit {}: {what}", place + 1);

@@ -7,6 +7,7 @@ mod directory;
 mod enrol;
 mod events;
 mod feed;
+mod market;
 mod ops;
 mod pages;
 mod problem;
@@ -70,11 +71,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/enrol", post(enrol::with_code))
         .route("/v1/civic", post(civic::post))
         .route("/v1/civic/{case}", get(civic::get))
+        .route("/v1/market", get(market::get))
         .route("/health", get(query::health))
         .route("/", get(pages::front))
         .route("/pages", get(pages::index));
     if app.weather.is_some() {
         open = open.route("/v1/dev/enrol", post(enrol::in_development));
+    }
+    if app.authority.is_some() {
+        open = open.route("/v1/dev/certificate", get(pages::certificate));
     }
     known
         .merge(open)

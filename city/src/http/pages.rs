@@ -16,35 +16,69 @@ const CSP: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; sty
     img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; worker-src 'self'; \
     manifest-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+/// For a phone that met the warning.
+const TRUST: &str = "<hr><h3>這支手機顯示「不安全」？ <span lang=\"en\">Does this phone warn you?</span></h3>\
+    <p>要離線使用，請先安裝這個市場的憑證，再重新開啟。<p lang=\"en\">To work offline, install this city's certificate \
+    first, then open the page again.<p><a href=\"/v1/dev/certificate\">安裝憑證 <span lang=\"en\">Install the \
+    certificate</span></a><p>Android：設定 → 安全性 → 加密與憑證 → 安裝憑證 → CA 憑證。iPhone：設定 → 已下載描述檔 → 安裝，\
+    再到 一般 → 關於本機 → 憑證信任設定 開啟。<p lang=\"en\">Android: Settings, Security, Encryption and credentials, Install \
+    a certificate, CA certificate. iPhone: Settings, Profile downloaded, Install; then General, About, Certificate Trust \
+    Settings.";
+
 pub(super) async fn front() -> Redirect {
     Redirect::to("/pages")
 }
 
 pub(super) async fn index(State(app): State<Arc<App>>) -> Response {
-    let names = match &app.pages {
-        Some(directory) => page_names(directory).await,
+    let pages = match &app.pages {
+        Some(directory) => titled(directory).await,
         None => Vec::new(),
     };
-    let links: String = names.iter().map(|name| format!("<li><a href=\"/{name}/\">{name}</a>")).collect();
+    let links: String = pages
+        .iter()
+        .map(|(name, title)| format!("<h2><a href=\"/{name}/\">{title} <small>{name}</small></a></h2>"))
+        .collect();
+    let trust = if app.authority.is_some() { TRUST } else { "" };
     let page = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Conch</title><h1>Conch</h1><ul>{links}</ul>"
+        "<!doctype html><html lang=\"zh-Hant\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"dark light\"><title>Conch</title><h1>Conch</h1>{links}{trust}"
     );
     dressed(Html(page).into_response(), "/pages")
 }
 
-/// The folders that hold a page. Only plain names, so that none needs escaping.
-async fn page_names(directory: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    let Ok(mut entries) = tokio::fs::read_dir(directory).await else { return names };
+/// What a phone installs once, so that it trusts this city. Nothing in it is secret.
+pub(super) async fn certificate(State(app): State<Arc<App>>) -> Response {
+    let Some(authority) = &app.authority else {
+        return Trouble::not_found("This city made no certificate").into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-x509-ca-cert"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"conch-city.crt\""),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, authority.clone()).into_response()
+}
+
+/// The folders that hold a page, each with its title. Only plain names, so that none needs escaping.
+async fn titled(directory: &Path) -> Vec<(String, String)> {
+    let mut pages = Vec::new();
+    let Ok(mut entries) = tokio::fs::read_dir(directory).await else { return pages };
     while let Ok(Some(entry)) = entries.next_entry().await {
         let Ok(name) = entry.file_name().into_string() else { continue };
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        if plain && tokio::fs::try_exists(entry.path().join("index.html")).await.unwrap_or(false) {
-            names.push(name);
+        if let Ok(text) = tokio::fs::read_to_string(entry.path().join("index.html")).await
+            && plain
+        {
+            pages.push((name, title_of(&text).to_owned()));
         }
     }
-    names.sort_unstable();
-    names
+    pages.sort_unstable();
+    pages
+}
+
+/// What stands between the tags, as it stands there.
+fn title_of(page: &str) -> &str {
+    let rest = page.split_once("<title>").map_or("", |(_, rest)| rest);
+    rest.split_once('<').map_or("", |(title, _)| title)
 }
 
 pub(super) async fn any(State(app): State<Arc<App>>, request: Request) -> Response {

@@ -3,6 +3,7 @@
 use super::weather::Weather;
 use crate::bells::Bells;
 use crate::keys::Keys;
+use crate::market::Published;
 use crate::metrics::Metrics;
 use crate::store::Readers;
 use crate::throttle::Throttle;
@@ -37,10 +38,14 @@ pub(crate) struct App {
     pub(crate) rules: Arc<Rules>,
     /// The circuits.
     pub(crate) plan: Plan,
+    /// What anybody may know of the market, if the operator said it.
+    pub(crate) market: Option<Published>,
     pub(crate) metrics: Arc<Metrics>,
     /// Present in development only.
     pub(crate) weather: Option<Weather>,
     pub(crate) pages: Option<PathBuf>,
+    /// The certificate of the city's own authority, for phones to install.
+    pub(crate) authority: Option<Vec<u8>>,
     /// Becomes true when the city goes down, so that long polls end.
     pub(crate) closing: watch::Receiver<bool>,
 }

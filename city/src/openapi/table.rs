@@ -104,6 +104,7 @@ pub(super) const KEY: Is = Is::Form("^[!#-\\[\\]-~]{1,128}$");
 /// Without its quotes it is taken too.
 const QUOTED_UUID: &str = "^(\"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\"|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$";
 const DEVICE: Is = Is::Form("^[a-z0-9-]{1,64}$");
+const MARKET_NAME: Is = Is::Short(limits::MARKET_NAME_CHARS_MAX as u64);
 const ROLE: Is = Is::OneOf(&["gate", "vendor", "ops"]);
 const REFUND: Is = Is::OneOf(&["found", "commanded", "stuck", "refunded", "settled"]);
 const PERFORMATIVE: Is = Is::OneOf(&["request", "agree", "refuse", "inform", "not-understood"]);
@@ -147,6 +148,7 @@ const SCAN_KEY: Parameter = Parameter {
 const TOPIC: Is = Is::Form("^([a-z0-9_]+\\.)+v[1-9][0-9]{0,5}$");
 /// `*` stands for one word, `>` at the end for one or more.
 const PATTERN: Is = Is::Form("^(([a-z0-9_]+|\\*)\\.)*([a-z0-9_]+|\\*|>)$");
+const ETAG: (&str, &str) = ("etag", "Names this very answer.");
 const REPLAYED: (&str, &str) =
     (headers::IDEMPOTENCY_REPLAYED, "true when the same was asked before: this is the answer it had then");
 
@@ -162,8 +164,13 @@ const BAD_QUERY: &[Bad] = &[(400, &["bad-request"])];
 
 /// Open only while the city runs in development, and no part of the contract.
 #[cfg(test)]
-pub(super) const DEVELOPMENT: &[(&str, &str)] =
-    &[("get", "/v1/dev/weather"), ("put", "/v1/dev/weather/{device}"), ("post", "/v1/dev/enrol")];
+pub(super) const DEVELOPMENT: &[(&str, &str)] = &[
+    ("get", "/v1/dev/weather"),
+    ("put", "/v1/dev/weather/{device}"),
+    ("post", "/v1/dev/enrol"),
+    // Beside a certificate of the city's own making.
+    ("get", "/v1/dev/certificate"),
+];
 
 /// All addresses.
 pub(super) const ROUTES: &[Route] = &[
@@ -528,6 +535,20 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         method: "get",
+        path: "/v1/market",
+        name: "market",
+        summary: "The market: its gates, stalls and menus.",
+        who: Who::Anybody,
+        takes: &[header("if-none-match", Is::Text, "The etag of the market that is at hand.")],
+        body: &[],
+        good: &[
+            Good { status: 200, kind: JSON, is: Is::Of("Market"), says: "The market.", headers: &[ETAG] },
+            Good { status: 304, kind: "", is: Is::Nothing, says: "It is as known.", headers: &[ETAG] },
+        ],
+        bad: &[NOT_FOUND],
+    },
+    Route {
+        method: "get",
         path: "/health",
         name: "health",
         summary: "Whether the city is well.",
@@ -866,6 +887,39 @@ pub(super) const SCHEMAS: &[Schema] = &[
         name: "Enrolled",
         closed: false,
         always: &[("device", DEVICE), ("role", ROLE), ("token", Is::Text)],
+        maybe: &[],
+    },
+    Schema {
+        name: "Name",
+        closed: false,
+        always: &[("zh-Hant", MARKET_NAME), ("en", MARKET_NAME)],
+        maybe: &[],
+    },
+    Schema { name: "Gate", closed: false, always: &[("id", KEY), ("name", Is::Of("Name"))], maybe: &[] },
+    Schema {
+        name: "Dish",
+        closed: false,
+        always: &[("id", KEY), ("name", Is::Of("Name")), ("price", Is::Whole(1, limits::MARKET_PRICE_MAX))],
+        maybe: &[],
+    },
+    Schema {
+        name: "Stall",
+        closed: false,
+        always: &[
+            ("id", DEVICE),
+            ("name", Is::Of("Name")),
+            ("menu", Is::List(&Is::Of("Dish"), limits::MARKET_DISHES_MAX as u64)),
+        ],
+        maybe: &[("circuit", KEY)],
+    },
+    Schema {
+        name: "Market",
+        closed: false,
+        always: &[
+            ("name", Is::Of("Name")),
+            ("gates", Is::List(&Is::Of("Gate"), limits::MARKET_GATES_MAX as u64)),
+            ("stalls", Is::List(&Is::Of("Stall"), limits::MARKET_STALLS_MAX as u64)),
+        ],
         maybe: &[],
     },
     Schema {

@@ -57,7 +57,9 @@ fn the_front_leads_to_the_list_of_pages() {
     assert_eq!((front.status, front.header("location")), (303, Some("/pages")));
     let list = town.ask("GET", "/pages", &[], "").body;
     assert!(
-        list.contains("href=\"/pos/\"") && list.contains("href=\"/scanner/\"") && !list.contains("no-page")
+        list.contains("href=\"/pos/\">Till ")
+            && list.contains("href=\"/scanner/\"")
+            && !list.contains("no-page")
     );
     let short = town.ask("GET", "/scanner", &[], "");
     assert_eq!((short.status, short.header("location")), (307, Some("/scanner/")));

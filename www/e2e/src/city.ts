@@ -3,13 +3,13 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { cp, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { endsWithUs } from "./leftovers.js";
+import { freePort } from "./ports.js";
 import { until } from "./until.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -32,17 +32,6 @@ export type Mode = "development" | "evening";
 export type Weather =
   | { mode: "clear" | "drop-request" | "drop-answer" | "captive-html" | "status-503" | "status-429"; count?: number }
   | { mode: "delay"; delayMs: number; count?: number };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no free port");
-  return address.port;
-}
 
 export class City {
   readonly origin: string;
@@ -97,6 +86,15 @@ export class City {
       if (child.exitCode !== null) throw new Error(`the city ended with ${child.exitCode}:\n${this.#said}`);
       return (await fetch(`${this.origin}/health`)).ok;
     });
+  }
+
+  /** Publishes a page under another version, as a new build would. */
+  async publish(page: string): Promise<void> {
+    const worker = join(this.pages, page, "worker.js");
+    const source = await readFile(worker, "utf8");
+    const next = source.replace(/"version":"[0-9a-f]{16}"/, '"version":"ffffffffffffffff"');
+    if (next === source) throw new Error("the worker does not name its version");
+    await writeFile(worker, next);
   }
 
   /** No farewell: what a power cut does to the process. */

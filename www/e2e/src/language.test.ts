@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { serveMarket } from "./market.js";
 import { Gate, Till } from "./screens.js";
+import { until } from "./until.js";
 import { scenario } from "./world.js";
 
 const POLICY =
@@ -40,7 +41,13 @@ scenario("both pages live under the strict policy and complain about nothing", a
   await till.get("attention-close").click();
   await till.sell(10, "paid");
   await gate.scan("T-2", "admitted");
-  // The phone fails the test at its end for any error, exception or broken policy.
+  // The phone fails the test at its end for any error, exception or broken policy; so it must hear of one.
+  assert.deepEqual(phone.complaints, []);
+  await till.page.evaluate(() => {
+    document.body.insertAdjacentHTML("beforeend", '<p style="color: red">');
+  });
+  await until("the complaint", async () => phone.complaints.some((said) => said.startsWith("policy: style-src")));
+  phone.complaints.length = 0;
 });
 
 async function fitsSmallPhone({ page }: Till | Gate): Promise<void> {

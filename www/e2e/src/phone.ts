@@ -9,7 +9,8 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 import { chromiumFlags, chromiumProgram } from "./chromium.js";
 import { endsWithUs } from "./leftovers.js";
 
-const flags = [...chromiumFlags, "--remote-debugging-port=0"];
+// Phones lay their scrollbars over the page.
+const flags = [...chromiumFlags, "--remote-debugging-port=0", "--hide-scrollbars"];
 const VIEWPORT = { width: 390, height: 844 };
 const PATIENCE_MS = 30_000;
 

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
 import type { City } from "./city.js";
 import type { Phone } from "./phone.js";
+import { until } from "./until.js";
 
-class Screen {
-  readonly page: Page;
+export class Screen {
+  page: Page;
 
   constructor(page: Page) {
     this.page = page;
@@ -52,12 +53,16 @@ class Screen {
     );
   }
 
+  theme(): Promise<string | undefined> {
+    return this.page.evaluate(() => document.documentElement.dataset.theme);
+  }
+
   async link(state: string): Promise<void> {
     await this.page.locator(`[data-testid=link][data-link=${state}]`).waitFor();
   }
 
   async enrolled(): Promise<void> {
-    await this.get("enrolment").waitFor({ state: "detached" });
+    await this.page.locator("main[data-enrolment=enrolled]").waitFor();
   }
 
   async attention(count: number): Promise<void> {
@@ -66,6 +71,56 @@ class Screen {
 
   async sendNow(): Promise<void> {
     await this.get("send-now").click();
+  }
+
+  /** The browser throws the outbox away and keeps the rest, as it may when space runs out. */
+  async evict(phone: Phone): Promise<void> {
+    const address = this.page.url();
+    // Only a page that is closed surely holds its databases no more.
+    await this.page.close();
+    this.page = await phone.open(new URL("icon.svg", address).href);
+    const gone = this.page.evaluate(async () => {
+      const all = await indexedDB.databases();
+      for (const { name = "" } of all.filter((one) => !one.name?.startsWith("book-"))) {
+        await new Promise((done, failed) => {
+          const request = indexedDB.deleteDatabase(name);
+          request.onsuccess = done;
+          request.onerror = failed;
+        });
+      }
+      return true;
+    });
+    await until("the outbox is gone", () => Promise.race([gone, Promise.resolve(false)]));
+    await this.page.goto(address);
+    await this.ready();
+  }
+
+  /** The browser looks for a new version and has it ready. */
+  async bringNewVersion(): Promise<void> {
+    // The first worker must be in charge, or nothing would be replaced.
+    await this.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    await this.page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      await registration.update();
+      const coming = registration.installing;
+      while (coming !== null && coming.state === "installing") {
+        await new Promise((changed) => coming.addEventListener("statechange", changed, { once: true }));
+      }
+      if (registration.waiting === null) throw new Error("no new version waits");
+    });
+  }
+
+  /** From here on the outbox's disk is full; the page's own list still writes. */
+  async fillDisk(): Promise<void> {
+    await this.page.evaluate(() => {
+      const { put, add } = IDBObjectStore.prototype;
+      const full = <F extends typeof put | typeof add>(write: F): F =>
+        function (this: IDBObjectStore, ...asked: Parameters<F>) {
+          if (!this.transaction.db.name.startsWith("book-")) throw new DOMException("full", "QuotaExceededError");
+          return write.apply(this, asked as [unknown]);
+        } as F;
+      Object.assign(IDBObjectStore.prototype, { put: full(put), add: full(add) });
+    });
   }
 
   /** Everything for a cold start without network is on the phone. */

@@ -3,16 +3,17 @@ import type { Words } from "./zh-Hant.ts";
 export const en: Words = {
   title: { scanner: "Gate scanner", pos: "Stall till" },
   language: { other: "中文", switchTo: "切換為中文" },
+  theme: { night: "Switch to the night screen", contrast: "Switch to the high-contrast screen" },
   bar: {
     pending: "To send",
     pendingLong: (count) => `${count} still to be sent`,
     device: "Device",
+    notes: "Notes",
     sendNow: "Send now",
     attention: (count) => `${count} ${count === 1 ? "needs" : "need"} attention`,
     noAttention: "No problems",
     nextTry: (seconds) => `retry in ${seconds} s`,
-    newVersion: "New version",
-    newVersionLater: "Finish this sale first",
+    newVersion: "Take new version",
   },
   link: {
     unknown: "Link unknown",
@@ -37,8 +38,7 @@ export const en: Words = {
     closed: "closed",
   },
   opening: {
-    wait: "Opening…",
-    failed: "The records on this device cannot be opened",
+    failed: "The records on this device cannot be opened.",
     again: "Try again",
   },
   enrol: {
@@ -49,11 +49,19 @@ export const en: Words = {
     wrongCode: "This code is wrong or was used before.",
     label: "Enrolment code",
     submit: "Enrol",
+    later: "Enrol later, work now",
+    notYet: "Not enrolled yet: tap here to enrol",
   },
   trouble: {
     fault: "Something broke in the program. Saved records are still there; please reopen this page.",
     storage: "There is trouble with this device's storage.",
     identity: "The city does not know this device; please enrol again.",
+    codes: {
+      evicted:
+        "The browser has deleted this device's unsent records and it begins anew. What was not sent before is no longer here: check with the market before you charge or admit anybody again.",
+      restored: "An older copy of this device's records is back; later ones may be missing. Check with the market.",
+      "storage-blocked": "Another tab with an older version holds the records. Please close the other tabs.",
+    },
     close: "OK",
   },
   error: {

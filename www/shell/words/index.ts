@@ -48,6 +48,13 @@ export function wordsOfProblem(type: string | undefined): string | null {
   return words.value.problem[code] ?? null;
 }
 
+/** Plain words for a notice of the outbox. */
+export function wordsOfNotice(kind: "fault" | "storage" | "identity", code: string): string {
+  const { trouble, error } = words.value;
+  if (kind !== "storage") return trouble[kind];
+  return trouble.codes[code] ?? `${trouble.storage} ${error[code] ?? ""}`.trim();
+}
+
 export function wordsOfError(code: string): string {
   return words.value.error[code] ?? code;
 }

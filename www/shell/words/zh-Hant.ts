@@ -1,17 +1,18 @@
 // 正體中文。這份目錄的形狀就是 Words：少一句或多一句，另一種語言就編譯不過。
 export const zhHant = {
   title: { scanner: "入口掃票", pos: "攤位收款" },
-  language: { other: "EN", switchTo: "Switch to English" },
+  language: { other: "EN", switchTo: "EN: switch to English" },
+  theme: { night: "改用夜間畫面", contrast: "改用高對比畫面" },
   bar: {
     pending: "待送",
     pendingLong: (count: number) => `還有 ${count} 筆等著送出`,
     device: "裝置",
+    notes: "通知",
     sendNow: "立即送出",
     attention: (count: number) => `${count} 筆需要處理`,
-    noAttention: "沒有要處理的",
+    noAttention: "沒有待處理",
     nextTry: (seconds: number) => `${seconds} 秒後再送`,
-    newVersion: "有新版本",
-    newVersionLater: "做完這筆再更新",
+    newVersion: "換新版本",
   },
   link: {
     unknown: "連線未知",
@@ -36,8 +37,7 @@ export const zhHant = {
     closed: "已關閉",
   },
   opening: {
-    wait: "開啟中…",
-    failed: "打不開這台裝置的紀錄",
+    failed: "打不開這台裝置的紀錄。",
     again: "再試一次",
   },
   enrol: {
@@ -47,11 +47,20 @@ export const zhHant = {
     wrongCode: "這個註冊碼不對或已經用過。",
     label: "註冊碼",
     submit: "註冊",
+    later: "先不註冊，繼續使用",
+    notYet: "這台裝置還沒註冊：點這裡註冊",
   },
   trouble: {
     fault: "程式出了問題。已存的紀錄還在，請重新開啟這一頁。",
     storage: "這台裝置的儲存空間有問題。",
     identity: "市場不認得這台裝置，請重新註冊。",
+    /** 有些問題要說得更清楚；鍵是 SDK 的代碼。 */
+    codes: {
+      evicted:
+        "瀏覽器把這台裝置的待送紀錄清掉了，現在從零開始。清掉以前還沒送出的紀錄已經不在這裡：請和市場核對，核對好之前不要重複收款或放行。",
+      restored: "這台裝置換回了較舊的紀錄，後來的紀錄可能不在這裡。請和市場核對。",
+      "storage-blocked": "另一個分頁還開著舊版本，擋住了紀錄。請關掉其他分頁。",
+    } as Record<string, string>,
     close: "知道了",
   },
   /** ConchError 的代碼,說給攤主和志工聽。 */

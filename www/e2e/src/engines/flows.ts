@@ -1,0 +1,96 @@
+// The flows every page must pass in every engine, not in Chromium alone: open, enrol, work without a city, start cold without
+// one, and deliver once when it is back. `cargo xtask test pages` names the engine in CONCH_ENGINE.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { City } from "../city.js";
+import { until } from "../until.js";
+import { holds } from "../world.js";
+import { Driver, type Engine, engines } from "./driver.js";
+
+const PATIENCE_MS = 180_000;
+
+interface Flow {
+  page: string;
+  device: string;
+  /** Does one piece of work and waits until it is on disk. */
+  work: (driver: Driver) => Promise<void>;
+  /** Where the city's word about it shows. */
+  confirmed: string;
+  counts: object;
+}
+
+const flows: Flow[] = [
+  {
+    page: "pos",
+    device: "stall-x1",
+    async work(driver) {
+      for (const key of ["1", "2", "0"]) await driver.click(`[data-testid=key-${key}]`);
+      await driver.click("[data-testid=charge]");
+      await driver.see("[data-testid=sale][data-standing=saved], [data-testid=sale][data-standing=unknown]");
+    },
+    confirmed: "[data-testid=sale-row][data-standing=paid]",
+    counts: { events: 1, orders: 1, captures: 1 },
+  },
+  {
+    page: "scanner",
+    device: "gate-x1",
+    async work(driver) {
+      // WebDriver's Enter.
+      await driver.type("T-77\uE007");
+      await driver.see("[data-testid=result][data-ticket=T-77][data-standing=saved]");
+    },
+    confirmed: "[data-testid=scan-row][data-ticket=T-77][data-standing=admitted]",
+    counts: { events: 1, admissions: 1, scans: 1 },
+  },
+];
+
+const engine = engines.find((one) => one === process.env.CONCH_ENGINE);
+if (engine === undefined) throw new Error(`CONCH_ENGINE is one of ${engines.join(", ")}`);
+for (const flow of flows) {
+  test(
+    `${flow.page} in ${engine}: what is done without a city is delivered once, when it is back`,
+    {
+      timeout: PATIENCE_MS,
+    },
+    () => pass(flow, engine),
+  );
+}
+
+async function pass(flow: Flow, on: Engine): Promise<void> {
+  const city = await City.start("development");
+  try {
+    const driver = await Driver.start(on);
+    try {
+      const address = `${city.origin}/${flow.page}/?device=${flow.device}`;
+      await driver.open(address);
+      await driver.see("main[data-opening=open][data-enrolment=enrolled]");
+      await driver.see("[data-testid=link][data-link=up]");
+      // The whole page is kept before the city goes.
+      await driver.run("navigator.serviceWorker.ready.then(() => document.documentElement.classList.add('kept'))");
+      await driver.see("html.kept");
+
+      await city.kill();
+      await flow.work(driver);
+      // Opened anew and not reloaded: geckodriver reloads past the service worker.
+      await driver.open("about:blank");
+      await driver.open(address);
+      await driver.see("main[data-opening=open]");
+      assert.equal(await driver.run("return document.querySelector('[data-testid=pending]').textContent.trim()"), "1");
+
+      await city.run();
+      // As a person would: again when the screen says that it waits.
+      await until(flow.confirmed, async () => {
+        const waits = await driver.run<boolean>(
+          "return document.querySelector('[data-testid=outlook]').dataset.why.startsWith('waiting')",
+        );
+        if (waits) await driver.click("[data-testid=send-now]");
+        return driver.run<boolean>("return document.querySelector(arguments[0]) !== null", flow.confirmed);
+      });
+      await holds(city, flow.counts);
+    } finally {
+      await driver.end();
+    }
+  } finally {
+    await city.end();
+  }
+}
