@@ -8,9 +8,10 @@ use crate::clock;
 use crate::metrics::Metrics;
 use crate::secret::{random, with_entropy};
 use crate::store::SqlTx;
+use crate::throughput::Throughput;
 use city_domain::bus::{
     BusTx, Consumer, Lease, Message, PARTITIONS, Subscription, Turn, Wait, carried, due, enlist, errands,
-    hold, relay, take_page, tick,
+    hold, relay_and, take_page, tick,
 };
 use city_domain::{Answer, Books, Call, City, Fault, Listed, answered, hand_out, limits, settle};
 use conch::event::{Device, UnixMillis};
@@ -48,6 +49,7 @@ pub(crate) struct Machinery {
     /// Who asks the acquirer, if there is one.
     cashier: Option<Sender<Call>>,
     metrics: Arc<Metrics>,
+    throughput: Arc<Throughput>,
     /// Alerts on their way, by their places.
     away: BTreeSet<(u16, u64)>,
     /// By consumer, the services' and then the webhook's: a bit for each partition in which there may be something to
@@ -80,6 +82,8 @@ pub(crate) struct Moved {
     next: Option<UnixMillis>,
     errands: Vec<Errand>,
     calls: Vec<Call>,
+    /// What went onto the log, by topic.
+    topics: BTreeMap<String, u32>,
     /// There is more to do at once.
     more: bool,
     /// What is to be taken up, as it is afterwards.
@@ -97,7 +101,7 @@ impl Machinery {
         services: Services,
         horn: Option<Sender<Errand>>,
         cashier: Option<Sender<Call>>,
-        metrics: Arc<Metrics>,
+        (metrics, throughput): (Arc<Metrics>, Arc<Throughput>),
     ) -> std::io::Result<Self> {
         let seed = random::<8>()?;
         Ok(Self {
@@ -108,6 +112,7 @@ impl Machinery {
             horn,
             cashier,
             metrics,
+            throughput,
             lag: Arc::default(),
             placed: false,
             away: BTreeSet::new(),
@@ -258,6 +263,10 @@ impl Machinery {
             }
         };
         self.busy = moved.more;
+        self.throughput.count(&moved.topics, clock::now());
+        if moved.events > 0 || !moved.topics.is_empty() {
+            bells.ring_boards();
+        }
         if let Some(fresh) = moved.fresh {
             self.placed = true;
             self.fresh = fresh;
@@ -325,7 +334,7 @@ impl Machinery {
             // After a start anything may lie there.
             let mut fresh = own.fresh.clone();
             fresh.resize(own.services.len() + 1, u16::MAX);
-            let (relayed, appended) = on_the_log(tx, turn.now)?;
+            let (relayed, appended) = on_the_log(tx, turn.now, &mut moved.topics)?;
             moved.events += relayed;
             fresh.iter_mut().for_each(|bits| *bits |= appended);
             moved.backlog = Some(tx.backlog()?);
@@ -430,7 +439,15 @@ impl Pages {
 
 /// Moves what was said onto the log, every partition its share, round by round. Tells how much it was, and where it lies
 /// now, a bit for each partition.
-fn on_the_log(tx: &mut SqlTx<'_>, now: UnixMillis) -> Result<(usize, u16), Fault> {
+fn on_the_log(
+    tx: &mut SqlTx<'_>,
+    now: UnixMillis,
+    topics: &mut BTreeMap<String, u32>,
+) -> Result<(usize, u16), Fault> {
+    let mut count = |message: &Message| match topics.get_mut(message.topic.as_str()) {
+        Some(events) => *events += 1,
+        None => drop(topics.insert(message.topic.as_str().to_owned(), 1)),
+    };
     let (mut events, mut appended) = (0, 0);
     while events < TURN_MAX {
         let said = tx.said_in()?;
@@ -438,7 +455,7 @@ fn on_the_log(tx: &mut SqlTx<'_>, now: UnixMillis) -> Result<(usize, u16), Fault
             break;
         }
         for partition in said {
-            events += relay(tx, partition, limits::TURN_EVENTS_MAX, now)?;
+            events += relay_and(tx, partition, limits::TURN_EVENTS_MAX, now, &mut count)?;
             appended |= 1 << partition;
         }
     }

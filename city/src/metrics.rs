@@ -109,6 +109,11 @@ impl Metrics {
         self.events.get_or_create(&Word { verdict }).inc();
     }
 
+    /// How many events were judged so since the start.
+    pub(crate) fn count(&self, verdict: &'static str) -> u64 {
+        self.events.get_or_create(&Word { verdict }).get()
+    }
+
     /// Events became dead letters.
     pub(crate) fn died(&self, events: usize) {
         self.dead.inc_by(events as u64);

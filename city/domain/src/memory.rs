@@ -226,6 +226,19 @@ impl Memory {
 
 #[cfg(test)]
 impl Memory {
+    /// The alerts that were said about gaps, in their order, by id.
+    pub(crate) fn alerts(&self) -> Vec<String> {
+        let mut said: Vec<&Message> = self.bus.outgoing.values().collect();
+        said.sort_by_key(|message| message.id);
+        let shown = |message: &Message| {
+            let data = message.envelope()?.data;
+            let (alert, first, last) =
+                (data.text("alert")?.to_owned(), data.whole("first")?, data.whole("last")?);
+            Some(format!("{} {alert} {first}-{last}", message.kind.as_str()))
+        };
+        said.into_iter().filter_map(shown).collect()
+    }
+
     /// As if this event had been accepted at this place of an outbox.
     pub(crate) fn keep_at(&mut self, source: &str, sequence: u64, id: EventId) {
         self.places.insert((source.to_owned(), sequence, id));
@@ -549,6 +562,11 @@ impl Tx for Memory {
         let range = (life(device, name), 0)..=(life(device, name), sequence);
         let last = self.gaps.range(range).next_back().map(|(_, gap)| *gap);
         Ok(last.filter(|gap| gap.last >= sequence))
+    }
+
+    fn has_gaps(&mut self, device: &Device, name: &str) -> Result<bool, Fault> {
+        let range = (life(device, name), 0)..=(life(device, name), u64::MAX);
+        Ok(self.gaps.range(range).next().is_some())
     }
 
     fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, _at: UnixMillis) -> Result<(), Fault> {

@@ -96,16 +96,16 @@ const HTML: &str = "text/html";
 const METRICS: &str = "application/openmetrics-text";
 
 /// Milliseconds since 1970.
-const TIME: Is = Is::Whole(0, SAFE_INTEGER_MAX);
-const COUNT: Is = Is::Whole(0, SAFE_INTEGER_MAX);
+pub(super) const TIME: Is = Is::Whole(0, SAFE_INTEGER_MAX);
+pub(super) const COUNT: Is = Is::Whole(0, SAFE_INTEGER_MAX);
 const AMOUNT: Is = Is::Whole(1, SAFE_INTEGER_MAX);
-const CURRENCY: Is = Is::Form("^[A-Z]{3}$");
+pub(super) const CURRENCY: Is = Is::Form("^[A-Z]{3}$");
 pub(super) const KEY: Is = Is::Form("^[!#-\\[\\]-~]{1,128}$");
 /// Without its quotes it is taken too.
 const QUOTED_UUID: &str = "^(\"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\"|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$";
-const DEVICE: Is = Is::Form("^[a-z0-9-]{1,64}$");
-const ROLE: Is = Is::OneOf(&["gate", "vendor", "ops"]);
-const REFUND: Is = Is::OneOf(&["found", "commanded", "stuck", "refunded", "settled"]);
+pub(super) const DEVICE: Is = Is::Form("^[a-z0-9-]{1,64}$");
+pub(super) const ROLE: Is = Is::OneOf(&["gate", "vendor", "ops"]);
+pub(super) const REFUND: Is = Is::OneOf(&["found", "commanded", "stuck", "refunded", "settled"]);
 const PERFORMATIVE: Is = Is::OneOf(&["request", "agree", "refuse", "inform", "not-understood"]);
 const LIMIT: Is = Is::Whole(0, u32::MAX as u64);
 
@@ -162,8 +162,14 @@ const BAD_QUERY: &[Bad] = &[(400, &["bad-request"])];
 
 /// Open only while the city runs in development, and no part of the contract.
 #[cfg(test)]
-pub(super) const DEVELOPMENT: &[(&str, &str)] =
-    &[("get", "/v1/dev/weather"), ("put", "/v1/dev/weather/{device}"), ("post", "/v1/dev/enrol")];
+pub(super) const DEVELOPMENT: &[(&str, &str)] = &[
+    ("get", "/v1/dev/weather"),
+    ("put", "/v1/dev/weather/{device}"),
+    ("get", "/v1/dev/acquirer"),
+    ("put", "/v1/dev/acquirer"),
+    ("post", "/v1/dev/loads"),
+    ("post", "/v1/dev/enrol"),
+];
 
 /// All addresses.
 pub(super) const ROUTES: &[Route] = &[
@@ -463,6 +469,46 @@ pub(super) const ROUTES: &[Route] = &[
         body: &[],
         good: &[ok(Is::Of("Story"), "The refund.")],
         bad: &[NOT_FOUND, STORAGE],
+    },
+    Route {
+        method: "post",
+        path: "/v1/sagas/{txn}/retry",
+        name: "retryRefund",
+        summary: "Has a refund that is stuck tried once more, under a new id.",
+        who: Who::Ops,
+        takes: &[path("txn", Is::Text, "The second capture's reference.")],
+        body: &[(JSON, Is::Of("Reason"))],
+        good: &[ok(Is::Of("Saga"), "The refund as it stands now.")],
+        bad: &[SMALL_BODY, NOT_FOUND, &[(409, &["decided"])], STORAGE],
+    },
+    Route {
+        method: "post",
+        path: "/v1/sagas/{txn}/settle",
+        name: "settleRefund",
+        summary: "Closes a refund because the money was given back another way.",
+        who: Who::Ops,
+        takes: &[path("txn", Is::Text, "The second capture's reference.")],
+        body: &[(JSON, Is::Of("Reason"))],
+        good: &[ok(Is::Of("Saga"), "The refund as it stands now.")],
+        bad: &[SMALL_BODY, NOT_FOUND, &[(409, &["decided"])], STORAGE],
+    },
+    Route {
+        method: "get",
+        path: "/v1/board",
+        name: "board",
+        summary: "How the whole market stands, by long poll. No payload is in it.",
+        who: Who::Ops,
+        takes: &[
+            query(
+                "after",
+                Is::Text,
+                "The stamp of an earlier answer: the next one comes when something happened.",
+            ),
+            query("wait", COUNT, "Seconds to wait for news; 25 at most, 0 when absent."),
+        ],
+        body: &[],
+        good: &[ok(Is::Of("Board"), "The board, with the city's time.")],
+        bad: &[BAD_QUERY, STORAGE],
     },
     Route {
         method: "post",
@@ -809,6 +855,12 @@ pub(super) const SCHEMAS: &[Schema] = &[
         closed: true,
         always: &[("reason", Is::Short(limits::REASON_CHARS_MAX as u64))],
         maybe: &[("payload", Is::Anything)],
+    },
+    Schema {
+        name: "Reason",
+        closed: true,
+        always: &[("reason", Is::Short(limits::REASON_CHARS_MAX as u64))],
+        maybe: &[],
     },
     Schema {
         name: "Case",

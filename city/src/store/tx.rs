@@ -761,6 +761,11 @@ impl Tx for SqlTx<'_> {
         Ok(last.filter(|gap| gap.last >= sequence))
     }
 
+    fn has_gaps(&mut self, device: &Device, name: &str) -> Result<bool, Fault> {
+        let sql = "SELECT 1 FROM gaps WHERE device = ?1 AND name = ?2 LIMIT 1";
+        Ok(self.find(sql, params![device.as_str(), name], |_| Ok(()))?.is_some())
+    }
+
     fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, at: UnixMillis) -> Result<(), Fault> {
         self.write(
             "INSERT INTO gaps (device, name, first, last, found_at) VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -19,7 +19,7 @@ pub use dead::{Decision, NotDecided, decide};
 pub use deliver::{Consumer, Tick, Turn, due, take_page, take_up, tick};
 pub use handling::{Failure, Next, Problem, after_failure};
 pub use outside::{carried, enlist, errands};
-pub use relay::{Lease, hold, relay};
+pub use relay::{Lease, hold, relay, relay_and};
 pub use rows::{BusTx, Closing, DeadLetter, Wait};
 pub use subscribe::{Pattern, Subscription, heard};
 
