@@ -139,6 +139,7 @@ fn print_links(options: &Options) {
     println!();
     println!("  scanner   http://{address}/scanner/");
     println!("  pos       http://{address}/pos/");
+    println!("  ops       http://{address}/ops/");
     println!();
     println!("The city keeps its database in {}. Ctrl-C stops it.", options.data.display());
 }

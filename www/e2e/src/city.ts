@@ -46,6 +46,8 @@ async function freePort(): Promise<number> {
 export class City {
   readonly origin: string;
   #mode: Mode;
+  /** Further options of `city serve`. */
+  #options: readonly string[];
   #home: string;
   #data: string;
   #port: number;
@@ -55,8 +57,9 @@ export class City {
   /** Where this city reads the pages from: its own copy, so that a test may publish a new version. */
   readonly pages: string;
 
-  private constructor(home: string, port: number, mode: Mode) {
+  private constructor(home: string, port: number, mode: Mode, options: readonly string[]) {
     this.#mode = mode;
+    this.#options = options;
     this.#home = home;
     this.#data = join(home, "data");
     this.pages = join(home, "pages");
@@ -64,10 +67,10 @@ export class City {
     this.origin = `http://127.0.0.1:${port}`;
   }
 
-  static async start(mode: Mode): Promise<City> {
+  static async start(mode: Mode, options: readonly string[] = []): Promise<City> {
     if (!existsSync(binary)) throw new Error(`no city at ${binary}: build it, or name it in CONCH_CITY`);
     if (!existsSync(join(pages, "pos/index.html"))) throw new Error(`no pages at ${pages}: run npm run build`);
-    const city = new City(await mkdtemp(join(tmpdir(), "conch-city-")), await freePort(), mode);
+    const city = new City(await mkdtemp(join(tmpdir(), "conch-city-")), await freePort(), mode, options);
     await cp(pages, city.pages, { recursive: true });
     await city.run();
     return city;
@@ -77,6 +80,7 @@ export class City {
   async run(): Promise<void> {
     const args = ["serve", "--listen", `127.0.0.1:${this.#port}`, "--data", this.#data, "--pages", this.pages];
     if (this.#mode === "development") args.push("--dev");
+    args.push(...this.#options);
     const child = spawn(binary, args);
     const hear = (chunk: Buffer): void => {
       this.#said += chunk.toString();
@@ -118,7 +122,7 @@ export class City {
   }
 
   /** A one-time code for this device. */
-  async code(device: string, role: "gate" | "vendor"): Promise<string> {
+  async code(device: string, role: "gate" | "vendor" | "ops"): Promise<string> {
     const asked = ["codes", "new", "--role", role, "--device", device, "--data", this.#data];
     const { stdout } = await promisify(execFile)(binary, asked);
     return stdout.trim();

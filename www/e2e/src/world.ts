@@ -13,9 +13,15 @@ export interface World {
 /** One scenario, with the browser's start on a busy machine. */
 const PATIENCE_MS = 180_000;
 
-export function scenario(behaviour: string, run: (world: World) => Promise<void>, mode: Mode = "development"): void {
+/** `options` are further ones of `city serve`. */
+export function scenario(
+  behaviour: string,
+  run: (world: World) => Promise<void>,
+  mode: Mode = "development",
+  options: readonly string[] = [],
+): void {
   test(behaviour, { timeout: PATIENCE_MS }, async () => {
-    const city = await City.start(mode);
+    const city = await City.start(mode, options);
     try {
       const phone = await Phone.start();
       try {

@@ -1,0 +1,60 @@
+// What all panels share: a frame with a heading, rows that fold, and ages by the city's clock.
+import type { ComponentChildren, JSX } from "preact";
+import { ageOf } from "./judge.ts";
+import { limits } from "./limits.ts";
+import { cityNow } from "./live.ts";
+import { words } from "./words.ts";
+
+interface Frame {
+  id: string;
+  title: string;
+  /** Said beside the title, such as how much is not listed. */
+  aside?: string | null;
+  children: ComponentChildren;
+}
+
+export function Panel({ id, title, aside, children }: Frame): JSX.Element {
+  return (
+    <section class="panel" id={id} aria-labelledby={`${id}-title`} data-testid={`panel-${id}`}>
+      <header class="panel-head">
+        <h2 id={`${id}-title`}>{title}</h2>
+        {aside != null && <span class="fine">{aside}</span>}
+      </header>
+      {children}
+    </section>
+  );
+}
+
+export function None(): JSX.Element {
+  return <p class="fine">{words.value.board.none}</p>;
+}
+
+/** The first rows, and the others behind a word that says how many they are. */
+export function Rows<T>({ all, row }: { all: readonly T[]; row: (one: T) => JSX.Element }): JSX.Element {
+  const rest = all.slice(limits.rows);
+  return (
+    <>
+      <ul class="rows">{all.slice(0, limits.rows).map(row)}</ul>
+      {rest.length > 0 && (
+        <details>
+          <summary>{words.value.board.fold(rest.length)}</summary>
+          <ul class="rows">{rest.map(row)}</ul>
+        </details>
+      )}
+    </>
+  );
+}
+
+/** How much of a list is there, when it is not all. */
+export function shownOf(shown: number, total: number): string | null {
+  return shown < total ? words.value.board.more(shown, total) : null;
+}
+
+/** How long ago it was, by the city's clock. */
+export function ago(at: number): string {
+  return words.value.ago(ageOf(cityNow.value - at));
+}
+
+export function number(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
+}
