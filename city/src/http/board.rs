@@ -125,8 +125,8 @@ fn described(app: &App, mut sight: Sight, loads: &[(Circuit, Vec<Load>)]) -> Str
         "since": app.started.0,
         "development": app.weather.is_some(),
         "accepted": sight.accepted,
-        "repeated": app.metrics.count("duplicate"),
-        "refused": app.metrics.count("refused"),
+        "repeated": app.metrics.repeated(),
+        "refused": app.metrics.refused(),
         "missing": sight.missing,
         "owed": sight.owed,
         "throughput": {

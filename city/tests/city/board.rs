@@ -166,6 +166,20 @@ fn what_is_lost_on_its_way_was_not_heard() {
 }
 
 #[test]
+fn what_came_again_and_was_not_done_again_is_counted() {
+    let town = Town::open();
+    let (ops, till) = (town.enrol("ops-1", Role::Ops), town.enrol("till-1", Role::Vendor));
+    let sale = till.pay("o-1");
+    till.send(&sale);
+    assert_eq!(board(&ops)["repeated"], 0);
+    assert_eq!(till.send(&sale).verdicts(), ["accepted"], "its answer was lost");
+    assert_eq!(till.send(&till.pay("o-1")).verdicts(), ["duplicate"], "a second tap after a reset");
+    let shown = until_board(&ops, |shown| shown["repeated"] == 2);
+    assert_eq!((&shown["accepted"], &shown["refused"]), (&json!(1), &json!(0)));
+    assert_eq!(town.totals()["captures"], 1);
+}
+
+#[test]
 fn two_gates_that_let_in_with_one_ticket_stand_there_with_both_times() {
     let town = Town::open();
     let ops = town.enrol("ops-1", Role::Ops);

@@ -1,5 +1,5 @@
 // The operations board as its people see it, and bare devices that say one thing at a time for it to show.
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
@@ -65,6 +65,7 @@ export class Board {
       ["wall", 1920, 1080],
     ] as const) {
       await this.page.setViewportSize({ width, height });
+      await this.page.evaluate(() => scrollTo(0, 0));
       await this.page.screenshot({ path: join(folder, `${name}-${size}.png`) });
       await this.page.screenshot({ path: join(folder, `${name}-${size}-whole.png`), fullPage: true });
     }
@@ -78,7 +79,20 @@ function freshId(): string {
   bytes.writeUIntBE(Date.now(), 0, 6);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return written(bytes);
+}
+
+function written(bytes: Buffer): string {
   return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+/** What a first payment of an order is meant as: a UUIDv5 over its family, type, key and attempt. */
+function intentOfPayment(order: string): string {
+  const namespace = Buffer.from("6f1d2b526a0c5e0b9a5341c09c1e77a4", "hex");
+  const hash = createHash("sha1").update(namespace).update(["pay.txn", "requested", order, "1"].join("\0")).digest();
+  hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x50, 6);
+  hash.writeUInt8((hash.readUInt8(8) & 0x3f) | 0x80, 8);
+  return written(hash.subarray(0, 16));
 }
 
 /** A device without a page: it says what it is told, with the headers an outbox sends. */
@@ -109,6 +123,7 @@ export class Bare {
       time: new Date().toISOString(),
       partitionkey: key,
       sequence: String(sequence).padStart(16, "0"),
+      ...(type.startsWith("pay.") ? { idempotencykey: intentOfPayment(key), attempt: 1 } : {}),
       data,
     };
     const answer = await this.#post("/v1/events", [event], "application/cloudevents-batch+json", {

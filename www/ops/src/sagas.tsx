@@ -11,34 +11,35 @@ import { words } from "./words.ts";
 
 const picked = signal("stuck");
 
-/** Middle points of the states on a ground of 300 by 210; the sheet of styles places the buttons there. */
+/** Middle points of the states on a ground of 300 by 224; the sheet of styles places the buttons there. */
 const places: Record<string, [number, number]> = {
-  found: [55, 40],
-  commanded: [55, 170],
-  refunded: [245, 40],
-  stuck: [245, 170],
-  settled: [150, 105],
+  found: [46, 124],
+  commanded: [150, 54],
+  stuck: [150, 124],
+  refunded: [254, 54],
+  settled: [254, 194],
 };
+/** Half of a button, with the air around it. */
+const [WIDE, HIGH] = [47, 27];
 
 function Line({ from, to }: { from: string; to: string }): JSX.Element | null {
   const [a, b] = [places[from], places[to]];
   if (a === undefined || b === undefined) return null;
-  // A move to itself is a loop at its lower edge.
-  if (from === to) return <path d={`M${a[0] - 22} ${a[1] + 24}c0 16 44 16 44 2`} marker-end="url(#tip)" />;
+  // A move to itself is a loop above.
+  if (from === to) return <path d={`M${a[0] - 22} ${a[1] - HIGH}c0 -24 44 -24 44 -3`} marker-end="url(#tip)" />;
   const length = Math.hypot(b[0] - a[0], b[1] - a[1]);
   const [ux, uy] = [(b[0] - a[0]) / length, (b[1] - a[1]) / length];
   // Lines begin and end at the edge of a button, and those that go both ways lie beside each other.
-  const edge = (1 / Math.max(Math.abs(ux) / 50, Math.abs(uy) / 28)) * 1;
-  const [sx, sy] = [-uy * 6, ux * 6];
-  const point = (of: [number, number], by: number): string => `${of[0] + ux * by + sx} ${of[1] + uy * by + sy}`;
-  return <path d={`M${point(a, edge)}L${point(b, -edge - 5)}`} marker-end="url(#tip)" />;
+  const edge = 1 / Math.max(Math.abs(ux) / WIDE, Math.abs(uy) / HIGH);
+  const point = (of: [number, number], by: number): string => `${of[0] + ux * by - uy * 7} ${of[1] + uy * by + ux * 7}`;
+  return <path d={`M${point(a, edge)}L${point(b, -edge)}`} marker-end="url(#tip)" />;
 }
 
 function Diagram({ board }: { board: Board }): JSX.Element {
   const say = words.value.sagas;
   return (
     <div class="diagram">
-      <svg viewBox="0 0 300 210" role="img" aria-label={say.picture}>
+      <svg viewBox="0 0 300 224" role="img" aria-label={say.picture}>
         <defs>
           <marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto">
             <path d="M0 0L8 4L0 8z" class="tip" />
