@@ -183,9 +183,7 @@ pub(crate) fn sight(connection: &Connection) -> rusqlite::Result<Sight> {
     Ok(Sight {
         accepted: count("SELECT coalesce(max(position), 0) FROM events")?,
         missing: super::missing(&connection)?,
-        owed: count(&format!(
-            "SELECT coalesce(sum(owed), 0) FROM (SELECT {OWED} AS owed FROM devices AS d JOIN lives AS l ON {LAST_LIFE})"
-        ))?,
+        owed: count(&all_owed())?,
         devices: Listed { list: devices(&connection)?, total: count("SELECT count(*) FROM devices")? },
         dead_letters: Listed {
             list: letters(&connection)?,
@@ -217,8 +215,15 @@ const OWED: &str = "CASE WHEN l.owed_lowest IS NULL THEN NULL ELSE max(0, l.owed
     - (SELECT count(*) FROM arrivals AS a WHERE a.device = l.device AND a.name = l.name
        AND a.sequence BETWEEN l.owed_lowest AND l.owed_highest)) END";
 
-fn devices(connection: &Connection) -> rusqlite::Result<Vec<Machine>> {
-    let sql = format!(
+fn all_owed() -> String {
+    format!(
+        "SELECT coalesce(sum(owed), 0) FROM (SELECT {OWED} AS owed FROM devices AS d JOIN lives AS l ON {LAST_LIFE})"
+    )
+}
+
+/// Those with something wrong first, then those heard last.
+fn of_devices() -> String {
+    format!(
         "WITH troubled AS (SELECT device FROM gaps UNION SELECT device FROM clones),
          shown AS (
            SELECT * FROM (SELECT d.device, 0 AS place FROM troubled JOIN devices AS d USING (device) LIMIT ?1)
@@ -226,13 +231,17 @@ fn devices(connection: &Connection) -> rusqlite::Result<Vec<Machine>> {
              AND EXISTS (SELECT 1 FROM tokens AS t WHERE t.device = devices.device) ORDER BY seen_at DESC LIMIT ?1)
            LIMIT ?1)
          SELECT d.device, d.role, d.seen_at, {OWED}, CASE WHEN l.owed_lowest IS NULL THEN NULL ELSE l.spoke_at END,
-           (SELECT max(sequence) FROM events WHERE source = 'conch://device/' || d.device || '/' || l.name),
+           (SELECT max(sequence) FROM events
+             WHERE source = 'conch://device/' || d.device || '/' || l.name AND sequence IS NOT NULL),
            (SELECT total(g.last - g.first + 1) FROM gaps AS g WHERE g.device = d.device), c.why
          FROM shown AS s JOIN devices AS d USING (device) LEFT JOIN clones AS c ON c.device = d.device
          LEFT JOIN lives AS l ON {LAST_LIFE}
          ORDER BY s.place, d.seen_at DESC, d.device"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
+    )
+}
+
+fn devices(connection: &Connection) -> rusqlite::Result<Vec<Machine>> {
+    let mut statement = connection.prepare_cached(&of_devices())?;
     let rows = statement.query_map([limits::BOARD_DEVICES_MAX], |row| {
         let missing: f64 = row.get(6)?;
         Ok(Machine {
@@ -265,11 +274,13 @@ fn perhaps(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<u64>> {
     Ok(moment(row, index)?.map(|number| number.0))
 }
 
+/// The oldest first.
+const OF_LETTERS: &str =
+    "SELECT number, consumer, topic, type, key, code, tries, blocks, at FROM dead_letters
+         WHERE closed_at IS NULL ORDER BY number LIMIT ?1";
+
 fn letters(connection: &Connection) -> rusqlite::Result<Vec<Letter>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT number, consumer, topic, type, key, code, tries, blocks, at FROM dead_letters
-         WHERE closed_at IS NULL ORDER BY number LIMIT ?1",
-    )?;
+    let mut statement = connection.prepare_cached(OF_LETTERS)?;
     let rows = statement.query_map([limits::BOARD_ROWS_MAX], |row| {
         Ok(Letter {
             number: whole(row, 0)?,
@@ -313,11 +324,14 @@ const DOUBLED: &str = "FROM scans AS s JOIN admissions AS a ON a.ticket = s.tick
     WHERE s.result = 'duplicate' AND ((s.device <> a.device) OR (s.inside = 1 AND abs(s.at - a.at) > 10000))";
 const _: () = assert!(limits::RESCAN_MS == 10_000, "the question above holds the same number");
 
-fn doubles(connection: &Connection) -> rusqlite::Result<Vec<Double>> {
-    let sql = format!(
+fn of_doubles() -> String {
+    format!(
         "SELECT s.ticket, a.gate, a.device, a.at, s.gate, s.device, s.at {DOUBLED} ORDER BY s.at DESC LIMIT ?1"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
+    )
+}
+
+fn doubles(connection: &Connection) -> rusqlite::Result<Vec<Double>> {
+    let mut statement = connection.prepare_cached(&of_doubles())?;
     let rows = statement.query_map([limits::BOARD_ROWS_MAX], |row| {
         let ticket = Key::parse(&row.get::<_, String>(0)?).map_err(|_| strange(0, "not a key"))?;
         Ok(Double {
@@ -333,11 +347,13 @@ fn doubles(connection: &Connection) -> rusqlite::Result<Vec<Double>> {
     rows.collect()
 }
 
+/// By name.
+const OF_UNITS: &str =
+    "SELECT unit, sum(state = 'routed'), sum(state = 'acknowledged'), sum(escalated) FROM cases
+         WHERE state <> 'resolved' GROUP BY unit ORDER BY unit LIMIT ?1";
+
 fn units(connection: &Connection) -> rusqlite::Result<Vec<Unit>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT unit, sum(state = 'routed'), sum(state = 'acknowledged'), sum(escalated) FROM cases
-         WHERE state <> 'resolved' GROUP BY unit ORDER BY unit LIMIT ?1",
-    )?;
+    let mut statement = connection.prepare_cached(OF_UNITS)?;
     let rows = statement.query_map([limits::BOARD_ROWS_MAX], |row| {
         Ok(Unit {
             unit: row.get(0)?,
@@ -350,11 +366,11 @@ fn units(connection: &Connection) -> rusqlite::Result<Vec<Unit>> {
 }
 
 /// Those whose time is up, then those whose time comes first.
+const OF_CASES: &str = "SELECT key, unit, state, reports, CASE state WHEN 'routed' THEN due ELSE resolve_by END AS by_then, escalated
+         FROM cases WHERE state <> 'resolved' ORDER BY escalated DESC, by_then IS NULL, by_then, key LIMIT ?1";
+
 fn cases(connection: &Connection) -> rusqlite::Result<Vec<OpenCase>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT key, unit, state, reports, CASE state WHEN 'routed' THEN due ELSE resolve_by END AS by_then, escalated
-         FROM cases WHERE state <> 'resolved' ORDER BY escalated DESC, by_then IS NULL, by_then, key LIMIT ?1",
-    )?;
+    let mut statement = connection.prepare_cached(OF_CASES)?;
     let rows = statement.query_map([limits::BOARD_ROWS_MAX], |row| {
         Ok(OpenCase {
             key: row.get(0)?,
@@ -368,10 +384,11 @@ fn cases(connection: &Connection) -> rusqlite::Result<Vec<OpenCase>> {
     rows.collect()
 }
 
+/// The latest first.
+const OF_ALERTS: &str = "SELECT type, key, at, body FROM log WHERE topic = 'ops.alerts.v1' ORDER BY at DESC, offset DESC LIMIT ?1";
+
 fn alerts(connection: &Connection) -> rusqlite::Result<Vec<Alert>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT type, key, at, body FROM log WHERE topic = 'ops.alerts.v1' ORDER BY at DESC, offset DESC LIMIT ?1",
-    )?;
+    let mut statement = connection.prepare_cached(OF_ALERTS)?;
     let rows = statement.query_map([int(u64::from(limits::BOARD_ROWS_MAX))], |row| {
         let body: Value = serde_json::from_str(&row.get::<_, String>(3)?).unwrap_or_default();
         let member = |name: &str| Some((name.to_owned(), body.get("data")?.get(name)?.clone()));
@@ -384,4 +401,39 @@ fn alerts(connection: &Connection) -> rusqlite::Result<Vec<Alert>> {
         })
     })?;
     rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lists and sums over what is small by its nature may be walked through; what grows with the evening is not.
+    #[test]
+    fn every_question_of_the_board_goes_by_an_index() {
+        let data = std::env::temp_dir().join(format!("city-board-{}", std::process::id()));
+        let connection = crate::store::open(&data).unwrap();
+        let doubled = format!("SELECT count(*) FROM (SELECT 1 {DOUBLED} LIMIT 9)");
+        let questions =
+            [&*of_devices(), &all_owed(), &of_doubles(), &doubled, OF_LETTERS, OF_UNITS, OF_CASES, OF_ALERTS];
+        let mut plan = Vec::new();
+        for question in questions {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+            let given = rusqlite::params_from_iter((0..statement.parameter_count()).map(|_| 9));
+            let steps = statement.query_map(given, |row| row.get::<_, String>(3)).unwrap();
+            plan.extend(steps.map(Result::unwrap));
+        }
+        let small = ["gaps", "clones", "troubled", "(subquery", "lives", "devices", "d ", "l ", "s", "shown"];
+        for step in plan.iter().filter_map(|step| step.strip_prefix("SCAN ")) {
+            let bounded = ["log_alerts", "scans_doubled", "cases_open", "dead_letters_waiting"];
+            let is_bounded = bounded.iter().any(|index| step.ends_with(index));
+            let is_small = small.iter().any(|name| step == *name || (*name != "s" && step.starts_with(name)));
+            assert!(is_bounded || is_small, "SCAN {step}: {plan:#?}");
+        }
+        let events: Vec<_> = plan.iter().filter(|step| step.contains("events")).collect();
+        assert!(
+            events.iter().all(|step| step.contains("events_by_place")) && !events.is_empty(),
+            "{events:?}"
+        );
+        std::fs::remove_dir_all(data).unwrap();
+    }
 }

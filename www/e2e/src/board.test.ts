@@ -203,6 +203,7 @@ scenario("a board that hears nothing says so, how old it is, and shows nothing g
   });
   assert.notEqual(green.good, "");
   assert.equal(green.count, 0);
+  assert.doesNotMatch((await board.device("gate-n1").textContent()) ?? "", /口 剛聽到/, "not now");
   await board.shots("stale");
   await city.run();
   await board.page.locator("[data-testid=board-link][data-stale=false]").waitFor();

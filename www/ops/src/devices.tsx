@@ -2,8 +2,8 @@
 import type { JSX } from "preact";
 import { Glyph } from "../../shell/glyph.tsx";
 import { inOrder, standingOf, toneOf } from "./judge.ts";
-import { cityNow } from "./live.ts";
-import { ago, Panel, Rows, shownOf } from "./panel.tsx";
+import { cityNow, isStale } from "./live.ts";
+import { ago, Panel, Rows, shownOf, sure } from "./panel.tsx";
 import type { Board, Device } from "./shapes.ts";
 import { words } from "./words.ts";
 
@@ -21,7 +21,7 @@ function Owed({ device }: { device: Device }): JSX.Element {
 function Row({ device }: { device: Device }): JSX.Element {
   const say = words.value.devices;
   const standing = standingOf(device, cityNow.value);
-  const tone = toneOf[standing];
+  const tone = sure(toneOf[standing]);
   return (
     <li class="row-facts" data-testid="device-row" data-device={device.device} data-standing={standing}>
       <span class={`ink-${tone}`}>
@@ -30,7 +30,9 @@ function Row({ device }: { device: Device }): JSX.Element {
       <div>
         <p class="row-title">
           <strong>{device.device}</strong> <span class="fine">{say.roles[device.role]}</span>{" "}
-          <span class={`ink-${tone}`}>{say.standing[standing]}</span>
+          <span class={`ink-${tone}`}>
+            {standing === "heard" && isStale.value ? say.heardThen : say.standing[standing]}
+          </span>
         </p>
         <p class="fine facts-line">
           <span data-testid="heard">{say.heard(ago(device.heardAt))}</span>

@@ -10,7 +10,7 @@ import { Devices } from "./devices.tsx";
 import { ageOf, lastMinute, type Matters, mattersOf } from "./judge.ts";
 import { Letters } from "./letters.tsx";
 import { ageOfBoard, board, forbidden, isStale } from "./live.ts";
-import { number } from "./panel.tsx";
+import { number, sure } from "./panel.tsx";
 import { Alerts, Cases, Circuits, Doubles, Throughput } from "./panels.tsx";
 import { Sagas } from "./sagas.tsx";
 import type { Board } from "./shapes.ts";
@@ -52,7 +52,7 @@ function Top({ me }: { me: Identity }): JSX.Element {
         {say.language.other}
       </button>
       {newVersion.value && (
-        <button type="button" class="plain" data-testid="new-version" onClick={takeNewVersion}>
+        <button type="button" class="plain wide" data-testid="new-version" onClick={takeNewVersion}>
           {say.bar.newVersion}
         </button>
       )}
@@ -77,7 +77,7 @@ function MattersStrip({ board: shown }: { board: Board }): JSX.Element {
   return (
     <nav class="matters" aria-label={say.title}>
       {matters.map(([name, panel, bad]) => {
-        const tone = counts[name] === 0 ? "good" : bad;
+        const tone = sure(counts[name] === 0 ? "good" : bad);
         return (
           <a
             key={name}

@@ -1,8 +1,9 @@
 // What all panels share: a frame with a heading, rows that fold, and ages by the city's clock.
 import type { ComponentChildren, JSX } from "preact";
+import type { Tone } from "../../shell/glyph.tsx";
 import { ageOf } from "./judge.ts";
 import { limits } from "./limits.ts";
-import { cityNow } from "./live.ts";
+import { cityNow, isStale } from "./live.ts";
 import { words } from "./words.ts";
 
 interface Frame {
@@ -48,6 +49,11 @@ export function Rows<T>({ all, row }: { all: readonly T[]; row: (one: T) => JSX.
 /** How much of a list is there, when it is not all. */
 export function shownOf(shown: number, total: number): string | null {
   return shown < total ? words.value.board.more(shown, total) : null;
+}
+
+/** Nothing is well for sure while the city is not heard. */
+export function sure(tone: Tone): Tone {
+  return tone === "good" && isStale.value ? "doubt" : tone;
 }
 
 /** How long ago it was, by the city's clock. */

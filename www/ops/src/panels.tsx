@@ -4,7 +4,7 @@ import { shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import { timeOf } from "../../shell/words/index.ts";
 import { barsOf, clearedLater, toneOfCircuit } from "./judge.ts";
-import { ago, None, number, Panel, Rows, shownOf } from "./panel.tsx";
+import { ago, None, number, Panel, Rows, shownOf, sure } from "./panel.tsx";
 import type { Alert, Board, Case, Circuit, Double, Flow } from "./shapes.ts";
 import { words } from "./words.ts";
 
@@ -42,7 +42,7 @@ export function Throughput({ board }: { board: Board }): JSX.Element {
 
 function AlertRow({ alert, over }: { alert: Alert; over: boolean }): JSX.Element {
   const say = words.value.alerts;
-  const tone = alert.kind === "cleared" ? "good" : over ? "calm" : "warn";
+  const tone = sure(alert.kind === "cleared" ? "good" : over ? "calm" : "warn");
   const name = String(alert.data.alert);
   return (
     <li class="row-facts" data-testid="alert" data-alert={name} data-kind={alert.kind} data-over={over}>
@@ -109,7 +109,7 @@ export function Doubles({ board }: { board: Board }): JSX.Element {
 
 function CircuitRow({ circuit }: { circuit: Circuit }): JSX.Element {
   const say = words.value.circuits;
-  const tone = toneOfCircuit(circuit);
+  const tone = sure(toneOfCircuit(circuit));
   const share = (watts: number): number => Math.min(1, watts / (circuit.limitWatts * 1.25));
   return (
     <li class="circuit" data-testid="circuit" data-circuit={circuit.circuit} data-tone={tone}>

@@ -11,18 +11,18 @@ import { words } from "./words.ts";
 
 const picked = signal("stuck");
 
-/** Middle points of the states on a ground of 300 by 224; the sheet of styles places the buttons there. */
+/** Middle points of the states on a ground of 300 by 234; the sheet of styles places the buttons there. */
 const places: Record<string, [number, number]> = {
-  found: [46, 124],
+  found: [46, 130],
   commanded: [150, 54],
-  stuck: [150, 124],
-  refunded: [254, 54],
-  settled: [254, 194],
+  refunded: [254, 84],
+  settled: [254, 176],
+  stuck: [150, 206],
 };
 /** Half of a button, with the air around it. */
 const [WIDE, HIGH] = [47, 27];
 
-function Line({ from, to }: { from: string; to: string }): JSX.Element | null {
+function Line({ from, to, both }: { from: string; to: string; both: boolean }): JSX.Element | null {
   const [a, b] = [places[from], places[to]];
   if (a === undefined || b === undefined) return null;
   // A move to itself is a loop above.
@@ -31,7 +31,9 @@ function Line({ from, to }: { from: string; to: string }): JSX.Element | null {
   const [ux, uy] = [(b[0] - a[0]) / length, (b[1] - a[1]) / length];
   // Lines begin and end at the edge of a button, and those that go both ways lie beside each other.
   const edge = 1 / Math.max(Math.abs(ux) / WIDE, Math.abs(uy) / HIGH);
-  const point = (of: [number, number], by: number): string => `${of[0] + ux * by - uy * 7} ${of[1] + uy * by + ux * 7}`;
+  const beside = both ? 7 : 0;
+  const point = ([x, y]: [number, number], by: number): string =>
+    `${x + ux * by - uy * beside} ${y + uy * by + ux * beside}`;
   return <path d={`M${point(a, edge)}L${point(b, -edge)}`} marker-end="url(#tip)" />;
 }
 
@@ -39,14 +41,19 @@ function Diagram({ board }: { board: Board }): JSX.Element {
   const say = words.value.sagas;
   return (
     <div class="diagram">
-      <svg viewBox="0 0 300 224" role="img" aria-label={say.picture}>
+      <svg viewBox="0 0 300 234" role="img" aria-label={say.picture}>
         <defs>
           <marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto">
             <path d="M0 0L8 4L0 8z" class="tip" />
           </marker>
         </defs>
         {board.sagaMoves.map(([from, to]) => (
-          <Line key={`${from} ${to}`} from={from} to={to} />
+          <Line
+            key={`${from} ${to}`}
+            from={from}
+            to={to}
+            both={board.sagaMoves.some(([other, back]) => other === to && back === from)}
+          />
         ))}
       </svg>
       {board.sagas.map((stage) => (

@@ -51,6 +51,7 @@ export const en: Words = {
       quiet: "quiet",
       heard: "just heard",
     },
+    heardThen: "had just been heard then",
     heard: (ago) => `Last heard ${ago}`,
     owed: (count, ago) => `${count} unsent, it said ${ago}`,
     owesNothing: (ago) => `all sent, it said ${ago}`,

@@ -11,7 +11,7 @@ export const zhHant = {
   ago: ({ unit, count }: Age) => `${count} ${{ s: "秒", min: "分鐘", h: "小時", d: "天" }[unit]}前`,
   board: {
     fresh: (ago: string) => `市場回話：${ago}`,
-    stale: (ago: string) => `聽不到市場。以下是${ago}的樣子，現在可能不同。`,
+    stale: (ago: string) => `聽不到市場。以下是 ${ago}的樣子，現在可能不同。`,
     never: "還沒聽到市場回話。",
     forbidden: "這台裝置不是用管理身分（ops）註冊的，不能看這個看板。",
     since: (time: string) => `標示「開機後」的數字從 ${time} 起算`,
@@ -51,6 +51,7 @@ export const zhHant = {
       quiet: "沒動靜",
       heard: "剛聽到",
     } satisfies Record<Standing, string> as Record<Standing, string>,
+    heardThen: "那時剛聽到",
     heard: (ago: string) => `上次聽到：${ago}`,
     owed: (count: number, ago: string) => `${ago}說還有 ${count} 筆沒送`,
     owesNothing: (ago: string) => `${ago}說都送了`,
