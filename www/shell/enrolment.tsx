@@ -4,14 +4,18 @@ import type { JSX } from "preact";
 import { codeAtHand, enrolment, type Identity, redeem } from "./identity.ts";
 import { words } from "./words/index.ts";
 
+type Steps = { offline: string; code: string };
+
 const typedCode = signal<string | null>(null);
 
-export function EnrolmentCard({ me }: { me: Identity }): JSX.Element | null {
+/** `instead`: what a page says that keeps nothing until it is enrolled. */
+export function EnrolmentCard({ me, instead }: { me: Identity; instead?: Steps }): JSX.Element | null {
   const step = enrolment.value;
   if (step === "enrolled") return null;
   const say = words.value.enrol;
   const needsCode = step === "code" || step === "wrong-code" || codeAtHand.value !== "";
-  const text = { asking: say.asking, offline: say.offline, code: say.code, "wrong-code": say.wrongCode }[step];
+  const steps = { asking: say.asking, offline: say.offline, code: say.code, "wrong-code": say.wrongCode, ...instead };
+  const text = steps[step];
   const code = typedCode.value ?? codeAtHand.value;
   return (
     <section class="note" data-testid="enrolment" data-step={step}>

@@ -138,9 +138,12 @@ scenario(
     const gate = await Gate.open(phone, city, "gate-n1");
     await gate.enrolled();
     const board = await Board.open(phone, city);
-    await board.device("gate-n1").waitFor();
-    await board.weather("gate-n1", "drop-request");
-    await board.count("skies", 1);
+    const other = await Bare.enrol(city, "gate-n2", "gate");
+    await other.scan("T-60", "N2");
+    await board.device("gate-n2").waitFor();
+    await board.weather("gate-n*", "drop-request");
+    await board.count("skies", 2);
+    await assert.rejects(other.scan("T-60", "N2"), "its neighbour in the area is cut off as well");
 
     await gate.look();
     await gate.scan("T-61", "saved");
@@ -148,18 +151,19 @@ scenario(
     await gate.link("down");
     await gate.pending(2);
     await board.page.bringToFront();
-    await board.count("holds-delivered", 0);
+    await board.count("holds-delivered", 1);
 
-    await board.weather("gate-n1", "clear");
+    await board.weather("gate-n*", "clear");
+    await board.count("skies", 0);
     await gate.look();
     await gate.sendNow();
     await gate.pending(0);
     await board.page.bringToFront();
-    await board.count("holds-delivered", 2);
+    await board.count("holds-delivered", 3);
     await board.count("holds-lost", 0);
     await board.count("holds-doubled", 0);
     await board.device("gate-n1").locator("[data-owed='0']").waitFor();
-    await holds(city, { events: 2, admissions: 2 });
+    await holds(city, { events: 3, admissions: 3 });
   },
 );
 
@@ -234,4 +238,36 @@ scenario(
     await board.page.locator("main[data-board=shown]").waitFor();
   },
   "evening",
+);
+
+scenario(
+  "every target of the board is at least 48 pixels high and wide, and nothing scrolls sideways",
+  async ({ city, phone }) => {
+    const board = await Board.open(phone, city);
+    const [unit, gate] = [await Bare.enrol(city, "ops-unit", "ops"), await Bare.enrol(city, "gate-n1", "gate")];
+    for (const number of Array.from({ length: 10 }, (_, place) => place + 1)) {
+      await unit.say("civic.events.v1.resolved", `a-case-with-quite-a-long-name-${number}`, {});
+      await gate.say("civic.events.v1.reported", `case-${number}`, { kind: "noise", place: `N${number}` });
+    }
+    await board.count("matter-deadLetters", 10);
+    await board.page.locator("[data-testid=unit][data-unit=patrol]").getByText("10").waitFor();
+    await board.get("discard").first().click();
+    for (const [width, height] of [
+      [360, 640],
+      [390, 844],
+      [1_920, 1_080],
+    ] as const) {
+      await board.page.setViewportSize({ width, height });
+      const small = await board.page.locator("button, input, select, a, summary").evaluateAll((targets) =>
+        targets
+          .map((target) => ({ name: target.textContent, box: target.getBoundingClientRect() }))
+          .filter(({ box }) => box.height > 0 && (box.height < 48 || box.width < 48))
+          .map(({ name, box }) => `${name}: ${box.width}x${box.height}`),
+      );
+      assert.deepEqual(small, [], `${width}`);
+      const sideways = await board.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(sideways <= 0, `nothing scrolls sideways at ${width}`);
+    }
+    await board.shots("full");
+  },
 );

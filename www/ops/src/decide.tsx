@@ -25,7 +25,23 @@ async function take(id: string, choice: Choice, reason: string): Promise<void> {
   asked.value = null;
 }
 
-export function Decide({ id, choices }: { id: string; choices: readonly Choice[] }): JSX.Element {
+interface Matter {
+  id: string;
+  /** What it is about, for those who hear the buttons one by one. */
+  about: string;
+  choices: readonly Choice[];
+}
+
+/** Which button gets the focus back when its question is closed. */
+let closed: { id: string; name: string } | null = null;
+
+function focusAgain(id: string, name: string, button: HTMLButtonElement | null): void {
+  if (button === null || closed?.id !== id || closed.name !== name) return;
+  closed = null;
+  button.focus({ preventScroll: true });
+}
+
+export function Decide({ id, about, choices }: Matter): JSX.Element {
   const say = words.value.reason;
   const open = asked.value?.id === id ? choices.find((choice) => choice.name === asked.value?.name) : undefined;
   const came = outcome.value?.id === id ? outcome.value.done : null;
@@ -38,7 +54,9 @@ export function Decide({ id, choices }: { id: string; choices: readonly Choice[]
             key={choice.name}
             type="button"
             class={choice.grave ? "quiet" : "plain"}
+            aria-label={`${choice.label} ${about}`}
             data-testid={choice.name}
+            ref={(button) => focusAgain(id, choice.name, button)}
             onClick={() => {
               outcome.value = null;
               asked.value = { id, name: choice.name, busy: false };
@@ -86,6 +104,7 @@ function Reason({ id, choice, busy }: { id: string; choice: Choice; busy: boolea
           type="button"
           class="plain"
           onClick={() => {
+            closed = { id, name: choice.name };
             asked.value = null;
           }}
         >

@@ -29,6 +29,7 @@ function Row({ letter }: { letter: Letter }): JSX.Element {
         {letter.blocksKey && <p class="ink-warn">{say.blocks}</p>}
         <Decide
           id={`letter-${letter.number}`}
+          about={`#${letter.number}`}
           choices={[
             {
               name: "redrive",

@@ -38,7 +38,7 @@ function Top({ me }: { me: Identity }): JSX.Element {
       <Link />
       {/* Said once when it changes; the age beside it would be read out every second. */}
       <span class="unseen" role="status">
-        {isStale.value && board.value !== null ? words.value.board.never : ""}
+        {isStale.value && board.value !== null ? words.value.board.lost : ""}
       </span>
       <span class="fine">{me.device}</span>
       <button
@@ -127,7 +127,7 @@ export function BoardPage({ me }: { me: Identity }): JSX.Element {
     <>
       <Top me={me} />
       <main class={isStale.value ? "stale" : ""} data-board={shown === null ? "none" : "shown"}>
-        <EnrolmentCard me={me} />
+        <EnrolmentCard me={me} instead={words.value.enrol} />
         {forbidden.value && (
           <p class="note tone-stop" role="alert">
             {words.value.board.forbidden}

@@ -118,7 +118,7 @@ function Row({ saga, state }: { saga: Saga; state: string }): JSX.Element {
           {saga.attempt > 0 && <span>{words.value.sagas.attempt(saga.attempt)}</span>}
           <span>{ago(saga.at)}</span>
         </p>
-        {choices.length > 0 && <Decide id={`saga-${saga.dupTxnId}`} choices={choices} />}
+        {choices.length > 0 && <Decide id={`saga-${saga.dupTxnId}`} about={shortKey(saga.order)} choices={choices} />}
       </div>
     </li>
   );

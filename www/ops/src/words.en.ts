@@ -1,10 +1,15 @@
-import type { Words } from "./words.ts";
+import { span, type Words } from "./words.ts";
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
 
 export const en: Words = {
   ago: ({ unit, count }) => `${count} ${unit} ago`,
+  enrol: {
+    offline: "Not enrolled yet, and no city in reach. There is nothing to show before.",
+    code: "Please enter an enrolment code for the role ops.",
+  },
   board: {
+    lost: "The market is out of hearing",
     fresh: (ago) => `Market answered ${ago}`,
     stale: (ago) => `The market is out of hearing. This is how it stood ${ago}; it may be different now.`,
     never: "The market has not answered yet.",
@@ -131,7 +136,7 @@ export const en: Words = {
     words: {
       dead_letter: (own) =>
         `Dead letter ${own.deadLetter}: ${own.topic}.${own.type}, ${own.code} (${own.open} of its kind)`,
-      sequence_gap: (own) => `Events ${own.first}–${own.last} of ${own.device} never came`,
+      sequence_gap: (own) => `Events of ${own.device} never came: ${span(own)}`,
       device_cloned: (own) => `Another device has the name ${own.device}`,
       double_admission: (own) => `One ticket was used at ${own.firstGateId} and ${own.gateId}`,
       admitted_invalid: (own) => `${own.gateId} let in a bad ticket (${own.code})`,

@@ -7,9 +7,16 @@ import { en } from "./words.en.ts";
 
 type Data = Record<string, string | number>;
 
+export const span = (own: Data): string => (own.first === own.last ? `${own.first}` : `${own.first}–${own.last}`);
+
 export const zhHant = {
   ago: ({ unit, count }: Age) => `${count} ${{ s: "秒", min: "分鐘", h: "小時", d: "天" }[unit]}前`,
+  enrol: {
+    offline: "還沒有註冊，也連不到市場。連上之後才看得到市場。",
+    code: "請輸入管理身分（ops）的註冊碼。",
+  },
   board: {
+    lost: "聽不到市場了",
     fresh: (ago: string) => `市場回話：${ago}`,
     stale: (ago: string) => `聽不到市場。以下是 ${ago}的樣子，現在可能不同。`,
     never: "還沒聽到市場回話。",
@@ -130,7 +137,7 @@ export const zhHant = {
     words: {
       dead_letter: (own: Data) =>
         `死信 ${own.deadLetter}：${own.topic}.${own.type}，${own.code}（這一類共 ${own.open} 件）`,
-      sequence_gap: (own: Data) => `${own.device} 的第 ${own.first}–${own.last} 號事件沒有收到`,
+      sequence_gap: (own: Data) => `${own.device} 的第 ${span(own)} 號事件沒有收到`,
       device_cloned: (own: Data) => `有另一台裝置用 ${own.device} 這個名字`,
       double_admission: (own: Data) => `同一張票在 ${own.firstGateId} 和 ${own.gateId} 都入場`,
       admitted_invalid: (own: Data) => `${own.gateId} 放行了無效的票（${own.code}）`,
