@@ -1,10 +1,12 @@
 //! What a device still owes, as it says itself, against what arrived: a sequence below the lowest owed that never
 //! came is a gap, and a gap is an alarm. It is raised with the first gap of a life of the device's database and cleared
-//! when the last one is filled; gaps found meanwhile raise no other one, for the people who run the market look already.
+//! when the last one is filled, or when a person gives up what will never come, such as that of a phone at the bottom of
+//! the harbour; gaps found meanwhile raise no other one, for the people who run the market look already.
 //!
 //! Only what lies above the scanned mark is held row by row, so the notes stay as small as the device's backlog.
 
 use crate::ingest::City;
+use crate::limits::{REASON_CHARS_MAX, WRITTEN_OFF_MAX};
 use crate::outcome::{Said, device_key};
 use crate::tx::{Fault, Gap, Incarnation, Tx};
 use conch::event::json::Json;
@@ -102,22 +104,61 @@ pub fn note<T: Tx + ?Sized>(
         tx.put_incarnation(device, incarnation, Incarnation { scanned: owed.lowest - 1, ..row })?;
     }
     match (found.first(), filled) {
-        (Some(gap), _) if !had => alarm(tx, city, noted, "raised", *gap, entropy())?,
+        (Some(gap), _) if !had => {
+            alarm(tx, city, device, "raised", *gap, EventId::mint(now, entropy()), now)?;
+        }
         (None, Some(gap)) if !tx.has_gaps(device, incarnation)? => {
-            alarm(tx, city, noted, "cleared", gap, entropy())?;
+            alarm(tx, city, device, "cleared", gap, EventId::mint(now, entropy()), now)?;
         }
         _ => {}
     }
     Ok(found.iter().map(|gap| gap.last - gap.first + 1).sum())
 }
 
+/// Why nothing was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotWrittenOff {
+    /// Nothing of this device is missing.
+    NothingMissing,
+    /// A decision needs a reason of 1 to [`REASON_CHARS_MAX`] characters.
+    Reason,
+}
+
+/// Gives up what never came from a device, and keeps who did so and why. Tells how many sequences it was. One that comes
+/// after all is taken as any other event.
+pub fn write_off<T: Tx + ?Sized>(
+    tx: &mut T,
+    city: &City,
+    device: &Device,
+    (by, reason): (&str, &str),
+    now: UnixMillis,
+    entropy: &mut dyn FnMut() -> [u8; 10],
+) -> Result<Result<u64, NotWrittenOff>, Fault> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
+        return Ok(Err(NotWrittenOff::Reason));
+    }
+    let gaps = tx.gaps_of(device, WRITTEN_OFF_MAX)?;
+    let mut missing: u64 = 0;
+    for (name, gap) in &gaps {
+        tx.drop_gap(device, name, gap.first)?;
+        tx.put_written_off(device, name, *gap, now, (by, reason))?;
+        missing = missing.saturating_add(gap.last - gap.first + 1);
+        if !tx.has_gaps(device, name)? {
+            alarm(tx, city, device, "cleared", *gap, EventId::mint(now, entropy()), now)?;
+        }
+    }
+    Ok(if gaps.is_empty() { Err(NotWrittenOff::NothingMissing) } else { Ok(missing) })
+}
+
 fn alarm<T: Tx + ?Sized>(
     tx: &mut T,
     city: &City,
-    noted: &Noted<'_>,
+    device: &Device,
     kind: &str,
     gap: Gap,
-    entropy: [u8; 10],
+    id: EventId,
+    now: UnixMillis,
 ) -> Result<(), Fault> {
     let (Ok(topic), Ok(kind)) = (Topic::parse("ops.alerts.v1"), EventType::parse(kind)) else {
         return Err(Fault("the alert has no name".to_owned()));
@@ -126,12 +167,12 @@ fn alarm<T: Tx + ?Sized>(
     let number = |name: &str, number: u64| (name.to_owned(), Json::Number(number.to_string()));
     let data = Json::Object(vec![
         text("alert", "sequence_gap"),
-        text("device", noted.device.as_str()),
+        text("device", device.as_str()),
         number("first", gap.first),
         number("last", gap.last),
     ]);
-    let (key, id) = (device_key(noted.device)?, EventId::mint(noted.now, entropy));
-    Said { city, topic: &topic, kind: &kind, key: &key, id, now: noted.now }.say(tx, None, None, data)
+    let key = device_key(device)?;
+    Said { city, topic: &topic, kind: &kind, key: &key, id, now }.say(tx, None, None, data)
 }
 
 /// A late arrival splits the gap it lay in.
@@ -232,6 +273,24 @@ mod tests {
         assert_eq!(store.alerts().get(1).map(String::as_str), Some("cleared sequence_gap 6-6"));
         hear(&mut store, &[], "10-9");
         assert_eq!(store.alerts().get(2).map(String::as_str), Some("raised sequence_gap 8-9"), "anew");
+    }
+
+    #[test]
+    fn what_a_person_gives_up_is_missing_no_more_and_its_alarm_is_cleared() {
+        let mut store = Memory::default();
+        let city = City { id: EventId::mint(NOW, [9; 10]) };
+        let give_up = |store: &mut Memory, reason: &str| {
+            write_off(store, &city, &device(), ("ops-1", reason), NOW, &mut || [77; 10]).unwrap()
+        };
+        assert_eq!(give_up(&mut store, "lost"), Err(NotWrittenOff::NothingMissing));
+        hear(&mut store, &[2, 5], "7-9");
+        assert_eq!(give_up(&mut store, "  "), Err(NotWrittenOff::Reason));
+        assert_eq!(store.missing(), 4);
+        assert_eq!(give_up(&mut store, "it fell into the harbour"), Ok(4));
+        assert_eq!(store.missing(), 0);
+        assert_eq!(store.alerts(), ["raised sequence_gap 1-1", "cleared sequence_gap 6-6"]);
+        assert_eq!(hear(&mut store, &[3], "7-9"), 0, "it came after all");
+        assert_eq!(hear(&mut store, &[], "9-9"), 2, "what is missing from now on is told anew");
     }
 
     #[test]

@@ -35,7 +35,7 @@ mod tx;
 mod versions;
 
 pub use admission::Examined;
-pub use arrival::{Noted, Owed, StaleEpoch, enter, note};
+pub use arrival::{NotWrittenOff, Noted, Owed, StaleEpoch, enter, note, write_off};
 pub use authorizations::{Begun, Wish, authorize, standing};
 pub use books::{
     Authorization, Books, Duplicate, Hold, Movement, Operation, RefundState, RefundStep, Service, Stand,

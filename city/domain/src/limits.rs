@@ -237,6 +237,8 @@ pub const BOARD_DEVICES_MAX: u32 = 200;
 pub const BOARD_COUNT_MAX: u32 = 1_000;
 /// A device that was silent for so long is news to the board when it is heard again, in ms.
 pub const HEARD_NEWS_MS: u64 = 2_000;
+/// Gaps of a device that are given up at once.
+pub const WRITTEN_OFF_MAX: usize = 1_000;
 /// How far back the throughput goes, in s.
 pub const THROUGHPUT_S: u64 = 600;
 /// Seconds of one step of its picture.

@@ -569,6 +569,22 @@ impl Tx for Memory {
         Ok(self.gaps.range(range).next().is_some())
     }
 
+    fn gaps_of(&mut self, device: &Device, limit: usize) -> Result<Vec<(String, Gap)>, Fault> {
+        let own = self.gaps.iter().filter(|(((of, _), _), _)| of == device);
+        Ok(own.take(limit).map(|(((_, name), _), gap)| (name.clone(), *gap)).collect())
+    }
+
+    fn put_written_off(
+        &mut self,
+        _device: &Device,
+        _name: &str,
+        _gap: Gap,
+        _at: UnixMillis,
+        _word: (&str, &str),
+    ) -> Result<(), Fault> {
+        self.spend()
+    }
+
     fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, _at: UnixMillis) -> Result<(), Fault> {
         self.spend()?;
         insert(&mut self.gaps, (life(device, name), gap.first), gap, "gaps")

@@ -62,6 +62,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/sagas/{txn}", get(ops::saga))
         .route("/v1/sagas/{txn}/retry", post(ops::retry))
         .route("/v1/sagas/{txn}/settle", post(ops::settle))
+        .route("/v1/devices/{device}/write-off", post(ops::write_off))
         .route("/v1/board", get(board::get))
         .route("/v1/circuits/{key}", get(ops::circuit))
         .route_layer(from_fn(ops::only))

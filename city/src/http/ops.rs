@@ -15,9 +15,11 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use city_domain::bus::{Decision, Failure, NotDecided, Turn};
-use city_domain::{Fault, Load, Principal, RefundDecision, RefundNotDecided, Role, decide_refund, limits};
+use city_domain::{
+    Fault, Load, NotWrittenOff, Principal, RefundDecision, RefundNotDecided, Role, decide_refund, limits,
+};
 use conch::event::json::Json;
-use conch::event::{Key, time};
+use conch::event::{Device, Key, time};
 use conch::pace::Jitter;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -193,6 +195,32 @@ async fn refund_decided(
         Err(RefundNotDecided::Stands(state)) => {
             Err(Trouble::new(StatusCode::CONFLICT, "decided", "This is not for a person to decide now")
                 .detail(format!("the refund is {}: it goes by itself or is over", state.as_str())))
+        }
+    }
+}
+
+/// Gives up what never came from a device.
+pub(super) async fn write_off(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    device: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Trouble> {
+    let unknown = || Trouble::not_found("Nothing of such a device is missing");
+    let device = device.ok().and_then(|Path(name)| Device::parse(&name).ok()).ok_or_else(unknown)?;
+    let Reason { reason } = read_small(request).await?;
+    let (by, asked) = (principal.device.to_string(), device.clone());
+    let taken = app.writer.perform(move |tx, city, entropy| {
+        city_domain::write_off(tx, city, &asked, (&by, &reason), clock::now(), entropy)
+    });
+    match taken.await.map_err(|_| Trouble::storage())? {
+        Ok(missing) => {
+            tracing::warn!(%device, missing, by = %principal.device, "what never came was given up");
+            Ok(json(StatusCode::OK, &json!({ "device": device.as_str(), "writtenOff": missing })))
+        }
+        Err(NotWrittenOff::NothingMissing) => Err(unknown()),
+        Err(NotWrittenOff::Reason) => {
+            Err(bad(format!("`reason` is 1 to {} characters: it is kept", limits::REASON_CHARS_MAX)))
         }
     }
 }

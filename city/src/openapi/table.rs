@@ -493,6 +493,17 @@ pub(super) const ROUTES: &[Route] = &[
         bad: &[SMALL_BODY, NOT_FOUND, &[(409, &["decided"])], STORAGE],
     },
     Route {
+        method: "post",
+        path: "/v1/devices/{device}/write-off",
+        name: "writeOff",
+        summary: "Gives up the sequences that never came from a device, so that their alarm is cleared.",
+        who: Who::Ops,
+        takes: &[path("device", DEVICE, "The device.")],
+        body: &[(JSON, Is::Of("Reason"))],
+        good: &[ok(Is::Of("WrittenOff"), "How many sequences it was.")],
+        bad: &[SMALL_BODY, NOT_FOUND, STORAGE],
+    },
+    Route {
         method: "get",
         path: "/v1/board",
         name: "board",
@@ -855,6 +866,12 @@ pub(super) const SCHEMAS: &[Schema] = &[
         closed: true,
         always: &[("reason", Is::Short(limits::REASON_CHARS_MAX as u64))],
         maybe: &[("payload", Is::Anything)],
+    },
+    Schema {
+        name: "WrittenOff",
+        closed: false,
+        always: &[("device", DEVICE), ("writtenOff", COUNT)],
+        maybe: &[],
     },
     Schema {
         name: "Reason",

@@ -1,4 +1,4 @@
--- What the board asks again and again, each by an index of its own. Times are ms since 1970.
+-- What the board asks again and again, each by an index of its own, and what a person gave up. Times are ms since 1970.
 
 -- The latest alerts.
 CREATE INDEX log_alerts ON log (at) WHERE topic = 'ops.alerts.v1';
@@ -12,3 +12,15 @@ CREATE INDEX cases_open ON cases (unit, state, escalated) WHERE state <> 'resolv
 CREATE INDEX dead_letters_waiting ON dead_letters (number) WHERE closed_at IS NULL;
 -- Devices by their last visit.
 CREATE INDEX devices_by_visit ON devices (seen_at);
+
+-- Sequences that never came and that a person gave up, for the audit.
+CREATE TABLE written_off (
+  device TEXT NOT NULL,
+  name TEXT NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL CHECK (last >= first),
+  at INTEGER NOT NULL,
+  by TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  PRIMARY KEY (device, name, first, at)
+) STRICT, WITHOUT ROWID;

@@ -150,6 +150,33 @@ fn a_gap_in_a_devices_sequence_is_an_alarm_until_what_was_missing_comes() {
 }
 
 #[test]
+fn what_will_never_come_is_given_up_with_a_reason_that_is_kept() {
+    let town = Town::open();
+    let (ops, till) = (town.enrol("ops-1", Role::Ops), town.enrol("till-1", Role::Vendor));
+    let give_up = |device: &str, reason: &str| {
+        let body = json!({ "reason": reason }).to_string();
+        ops.ask("POST", &format!("/v1/devices/{device}/write-off"), &[JSON], &body)
+    };
+    assert_eq!(give_up("till-1", "nothing is missing").problem(), "not-found");
+    let sale = till.event_at(&paying("o-5", 1, 100), 5);
+    till.ask("POST", "/v1/events", &[BATCH, ("conch-owed", "5-5")], &batch(&[sale]));
+    until_board(&ops, |shown| shown["missing"] == 4);
+    assert_eq!(give_up("till-1", " ").problem(), "bad-request");
+    assert_eq!(give_up("No-Device", "why").problem(), "not-found");
+    let given_up = give_up("till-1", "the phone fell into the harbour");
+    assert_eq!(given_up.json(), json!({ "device": "till-1", "writtenOff": 4 }));
+    let shown = until_board(&ops, |shown| alerts(shown).len() == 2);
+    assert_eq!(alerts(&shown)[0], ("cleared", "sequence_gap"));
+    assert_eq!((&shown["missing"], &device(&shown, "till-1")["missing"]), (&json!(0), &json!(0)));
+    let kept = "SELECT count(*) FROM written_off WHERE device = 'till-1' AND first = 1 AND last = 4
+        AND by = 'ops-1' AND reason = 'the phone fell into the harbour'";
+    assert_eq!(town.count(kept), 1);
+    let gate = town.enrol("gate-1", Role::Gate);
+    let refused = gate.ask("POST", "/v1/devices/till-1/write-off", &[JSON], r#"{"reason":"x"}"#);
+    assert_eq!(refused.problem(), "ops-only");
+}
+
+#[test]
 fn what_is_lost_on_its_way_was_not_heard() {
     let town = Town::open();
     let (ops, gate) = (town.enrol("ops-1", Role::Ops), town.enrol("gate-n1", Role::Gate));

@@ -38,6 +38,12 @@ scenario("a gap in a device's sequence alarms until what was missing comes", asy
   await board.alert("sequence_gap", "cleared");
   await board.count("matter-missing", 0);
   await board.standing("stall-7", "heard");
+
+  await sale(8, "8-8");
+  await board.standing("stall-7", "gap");
+  await board.decide("write-off", "the phone fell into the harbour");
+  await board.count("matter-missing", 0);
+  await board.standing("stall-7", "heard");
 });
 
 scenario("a dead letter is sent again and another one given up, each with its reason", async ({ city, phone }) => {

@@ -27,6 +27,10 @@ export function decideRefund(txn: string, what: "retry" | "settle", reason: stri
   return send("POST", `/v1/sagas/${encodeURIComponent(txn)}/${what}`, { reason });
 }
 
+export function writeOff(device: string, reason: string): Promise<Done> {
+  return send("POST", `/v1/devices/${encodeURIComponent(device)}/write-off`, { reason });
+}
+
 export type Sky = "clear" | "drop-request" | "drop-answer" | "delay" | "status-503" | "status-429" | "captive-html";
 
 export interface Levers {

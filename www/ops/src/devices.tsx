@@ -1,6 +1,8 @@
 // Every device, the worst first: when it was heard, what it said it owes and when it said so, and what never came.
 import type { JSX } from "preact";
 import { Glyph } from "../../shell/glyph.tsx";
+import { writeOff } from "./act.ts";
+import { Decide } from "./decide.tsx";
 import { inOrder, standingOf, toneOf } from "./judge.ts";
 import { cityNow, isStale } from "./live.ts";
 import { ago, Panel, Rows, shownOf, sure } from "./panel.tsx";
@@ -42,9 +44,23 @@ function Row({ device }: { device: Device }): JSX.Element {
           <span>{device.lastSequence === null ? say.noSequence : say.sequence(device.lastSequence)}</span>
         </p>
         {device.missing > 0 && (
-          <p class="ink-stop" data-testid="gap">
-            {device.gaps.map((gap) => say.gap(gap.first, gap.last)).join("、")} · {say.missing(device.missing)}
-          </p>
+          <>
+            <p class="ink-stop" data-testid="gap">
+              {device.gaps.map((gap) => say.gap(gap.first, gap.last)).join("、")} · {say.missing(device.missing)}
+            </p>
+            <Decide
+              id={`device-${device.device}`}
+              about={device.device}
+              choices={[
+                {
+                  name: "write-off",
+                  label: say.writeOff,
+                  grave: true,
+                  take: (reason) => writeOff(device.device, reason),
+                },
+              ]}
+            />
+          </>
         )}
       </div>
     </li>

@@ -12,6 +12,8 @@ export const limits = {
   silentMs: 600_000,
   /** Rows of a list before the rest is folded away. */
   rows: 8,
+  /** The city counts no further where it must look at each row. */
+  countedMost: 1_000,
   /** Longest reason of a decision, in characters: the city keeps no longer one. */
   reasonLength: 200,
   /** How soon the desk asks again what its levers are. */

@@ -10,7 +10,7 @@ import { Devices } from "./devices.tsx";
 import { ageOf, lastMinute, type Matters, mattersOf } from "./judge.ts";
 import { Letters } from "./letters.tsx";
 import { ageOfBoard, board, forbidden, isStale } from "./live.ts";
-import { number, sure } from "./panel.tsx";
+import { counted, number, sure } from "./panel.tsx";
 import { Alerts, Cases, Circuits, Doubles, Throughput } from "./panels.tsx";
 import { Sagas } from "./sagas.tsx";
 import type { Board } from "./shapes.ts";
@@ -87,7 +87,7 @@ function MattersStrip({ board: shown }: { board: Board }): JSX.Element {
             data-count={counts[name]}
           >
             <Glyph tone={tone} size="small" />
-            <span class="matter-count">{number(counts[name])}</span>
+            <span class="matter-count">{name === "doubles" ? counted(counts[name]) : number(counts[name])}</span>
             <span>{say[name]}</span>
           </a>
         );

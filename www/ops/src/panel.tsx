@@ -1,5 +1,6 @@
 // What all panels share: a frame with a heading, rows that fold, and ages by the city's clock.
 import type { ComponentChildren, JSX } from "preact";
+import { useState } from "preact/hooks";
 import type { Tone } from "../../shell/glyph.tsx";
 import { ageOf } from "./judge.ts";
 import { limits } from "./limits.ts";
@@ -30,16 +31,17 @@ export function None(): JSX.Element {
   return <p class="fine">{words.value.board.none}</p>;
 }
 
-/** The first rows, and the others behind a word that says how many they are. */
+/** The first rows, and the others behind a word that says how many they are. What is folded away costs nothing. */
 export function Rows<T>({ all, row }: { all: readonly T[]; row: (one: T) => JSX.Element }): JSX.Element {
+  const [open, setOpen] = useState(false);
   const rest = all.slice(limits.rows);
   return (
     <>
       <ul class="rows">{all.slice(0, limits.rows).map(row)}</ul>
       {rest.length > 0 && (
-        <details>
+        <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
           <summary>{words.value.board.fold(rest.length)}</summary>
-          <ul class="rows">{rest.map(row)}</ul>
+          {open && <ul class="rows">{rest.map(row)}</ul>}
         </details>
       )}
     </>
@@ -47,8 +49,8 @@ export function Rows<T>({ all, row }: { all: readonly T[]; row: (one: T) => JSX.
 }
 
 /** How much of a list is there, when it is not all. */
-export function shownOf(shown: number, total: number): string | null {
-  return shown < total ? words.value.board.more(shown, total) : null;
+export function shownOf(shown: number, total: number, say = number): string | null {
+  return shown < total ? words.value.board.more(shown, say(total)) : null;
 }
 
 /** Nothing is well for sure while the city is not heard. */
@@ -59,6 +61,11 @@ export function sure(tone: Tone): Tone {
 /** How long ago it was, by the city's clock. */
 export function ago(at: number): string {
   return words.value.ago(ageOf(cityNow.value - at));
+}
+
+/** A count the city may have stopped at. */
+export function counted(count: number): string {
+  return count >= limits.countedMost ? words.value.board.atLeast(number(limits.countedMost)) : number(count);
 }
 
 export function number(count: number): string {

@@ -4,7 +4,7 @@ import { shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import { timeOf } from "../../shell/words/index.ts";
 import { barsOf, clearedLater, toneOfCircuit } from "./judge.ts";
-import { ago, None, number, Panel, Rows, shownOf, sure } from "./panel.tsx";
+import { ago, counted, None, number, Panel, Rows, shownOf, sure } from "./panel.tsx";
 import type { Alert, Board, Case, Circuit, Double, Flow } from "./shapes.ts";
 import { words } from "./words.ts";
 
@@ -97,7 +97,7 @@ function DoubleRow({ double }: { double: Double }): JSX.Element {
 export function Doubles({ board }: { board: Board }): JSX.Element {
   const { list, total } = board.doubleAdmissions;
   return (
-    <Panel id="doubles" title={words.value.doubles.title} aside={shownOf(list.length, total)}>
+    <Panel id="doubles" title={words.value.doubles.title} aside={shownOf(list.length, total, counted)}>
       {list.length === 0 ? (
         <None />
       ) : (

@@ -65,6 +65,7 @@ export const en: Words = {
     noSequence: "has sent no event yet",
     gap: (first, last) => (first === last ? `${first} is missing` : `${first}–${last} are missing`),
     missing: (count) => `${count} missing in all`,
+    writeOff: "Will never come: write off",
   },
   letters: {
     title: "Dead letters",

@@ -22,8 +22,8 @@ export const zhHant = {
     never: "還沒聽到市場回話。",
     forbidden: "這台裝置不是用管理身分（ops）註冊的，不能看這個看板。",
     since: (time: string) => `標示「開機後」的數字從 ${time} 起算`,
-    more: (shown: number, total: number) => `列出 ${shown}，共 ${total}`,
-    atLeast: (count: number) => `${count} 以上`,
+    more: (shown: number, total: string) => `列出 ${shown}，共 ${total}`,
+    atLeast: (count: string) => `${count} 以上`,
     fold: (count: number) => `其餘 ${count} 筆`,
     none: "沒有",
   },
@@ -67,6 +67,7 @@ export const zhHant = {
     noSequence: "還沒送過事件",
     gap: (first: number, last: number) => (first === last ? `缺第 ${first} 號` : `缺第 ${first}–${last} 號`),
     missing: (count: number) => `共缺 ${count} 件`,
+    writeOff: "不會來了，認列遺失",
   },
   letters: {
     title: "死信",
