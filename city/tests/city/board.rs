@@ -177,6 +177,26 @@ fn what_will_never_come_is_given_up_with_a_reason_that_is_kept() {
 }
 
 #[test]
+fn a_board_hears_what_was_decided_from_the_command_line() {
+    let town = Town::open();
+    let (ops, till) = (town.enrol("ops-1", Role::Ops), town.enrol("till-1", Role::Vendor));
+    let sale = till.event_at(&paying("o-3", 1, 100), 3);
+    till.ask("POST", "/v1/events", &[BATCH, ("conch-owed", "3-3")], &batch(&[sale]));
+    let shown = until_board(&ops, |shown| shown["missing"] == 2 && shown["bus"]["outgoing"] == 0);
+    let given_up =
+        |reason: &str| town.command(&["devices", "write-off", "till-1", "--reason", reason, "--by", "ann"]);
+    assert!(!given_up("").status.success());
+    let (stamp, began) = (shown["stamp"].as_str().unwrap().to_owned(), Instant::now());
+    let said = given_up("the phone is lost");
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), "till-1: 2 events are given up\n");
+    let heard = ops.get(&format!("/v1/board?wait=25&after={stamp}")).json();
+    assert_eq!(heard["missing"], 0);
+    assert!(began.elapsed() < Duration::from_secs(15), "it heard of it only when its time was up");
+    let again = given_up("the phone is lost");
+    assert!(String::from_utf8(again.stderr).unwrap().contains("nothing is missing of till-1"));
+}
+
+#[test]
 fn what_is_lost_on_its_way_was_not_heard() {
     let town = Town::open();
     let (ops, gate) = (town.enrol("ops-1", Role::Ops), town.enrol("gate-n1", Role::Gate));
