@@ -8,7 +8,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use city_domain::Principal;
+use city_domain::{Principal, Role};
 use conch::event::Device;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -46,7 +46,8 @@ pub(super) async fn hear(
     request: Request,
     next: Next,
 ) -> Response {
-    if app.presence.hear(&principal.device, clock::now()) {
+    // A board that asks is no reason for boards to ask again.
+    if app.presence.hear(&principal.device, clock::now()) && principal.role != Role::Ops {
         app.bells.ring_boards();
     }
     next.run(request).await

@@ -39,9 +39,11 @@ export interface Levers {
   faults: string | null;
 }
 
-export async function readLevers(): Promise<Levers | null> {
+/** `known` is kept while the city is not heard; null when it has no levers. */
+export async function readLevers(known: Levers | null): Promise<Levers | null> {
   const weather = await ask<Pick<Levers, "weather">>("/v1/dev/weather", authorized(tokenAtHand()));
   const faults = await ask<{ faults: string }>("/v1/dev/acquirer", authorized(tokenAtHand()));
+  if (weather.kind === "away" || faults.kind === "away") return known;
   if (weather.kind !== "found") return null;
   return { ...weather.value, faults: faults.kind === "found" ? faults.value.faults : null };
 }

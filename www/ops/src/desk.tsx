@@ -14,7 +14,7 @@ const outcome = signal<Done | null>(null);
 const scope = signal("*");
 
 async function look(): Promise<void> {
-  levers.value = await readLevers();
+  levers.value = await readLevers(levers.peek());
 }
 
 async function pull(work: Promise<Done>): Promise<void> {
