@@ -46,7 +46,7 @@ function Top({ me }: { me: Identity }): JSX.Element {
         class="quiet"
         data-testid="language"
         lang={language.value === "en" ? "zh-Hant" : "en"}
-        aria-label={say.language.switchTo}
+        aria-label={`${say.language.other} ${say.language.switchTo}`}
         onClick={switchLanguage}
       >
         {say.language.other}

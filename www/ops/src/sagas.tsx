@@ -72,7 +72,6 @@ function State({ stage }: { stage: Stage }): JSX.Element {
       type="button"
       class={`state state-${stage.state} ${alarming ? "tone-stop" : "plain"}`}
       aria-pressed={picked.value === stage.state}
-      aria-label={say.pick(name, stage.total)}
       data-testid={`saga-${stage.state}`}
       data-count={stage.total}
       onClick={() => {

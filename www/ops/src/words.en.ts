@@ -96,7 +96,6 @@ export const en: Words = {
       refunded: "Refunded",
       settled: "Settled by hand",
     },
-    pick: (state, count) => `${state}: ${count}. List them`,
     picture:
       "What is found is ordered back and then refunded. If the bank keeps refusing it is stuck, and a person has it tried again or settles it by hand.",
     attempt: (count) => `refund ${count}`,

@@ -98,7 +98,6 @@ export const zhHant = {
       refunded: "已退款",
       settled: "另行結清",
     } as Record<string, string>,
-    pick: (state: string, count: number) => `${state}：${count} 筆，列出來`,
     picture: "發現之後下令退款，然後退回；銀行一直拒絕就卡住，由人決定再試或另行結清。",
     attempt: (count: number) => `第 ${count} 次退款`,
     retry: "再試一次",
