@@ -170,7 +170,8 @@ async fn perform(desk: &Desk, service: Service, body: &str) -> Response {
         Err(response) => return response,
     };
     let faults = desk.faults.faults();
-    let decline = faults.happens(faults.decline, "decline", &task.id, 0);
+    let decline = faults.happens(faults.decline, "decline", &task.id, 0)
+        || (service == Service::Refund && faults.happens(faults.refuse_refund, "refuse-refund", &task.id, 0));
     let double = service == Service::Capture && faults.happens(faults.double, "double", &task.id, 0);
     let outcome = desk.ledger().perform(service, &task, decline, double);
     if faults.happens(faults.lose_answer, "lose-answer", &task.id, count) {

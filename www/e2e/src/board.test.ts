@@ -93,10 +93,9 @@ scenario(
     await board.get("saga-refunded").click();
     await board.page.locator("[data-testid=saga-row][data-order=o-1]").waitFor();
 
+    await board.get("faults-refuse-refund").click();
+    await board.page.locator("[data-testid=faults][data-faults='refuse-refund=1,double=1']").waitFor();
     await pay("o-2");
-    await board.count("fact-accepted", 2);
-    await board.get("faults-decline").click();
-    await board.page.locator("[data-testid=faults][data-faults='decline=1']").waitFor();
     await board.count("saga-stuck", 1, 120_000);
     await board.alert("refund_stuck", "raised");
     await board.count("matter-stuck", 1);
@@ -110,7 +109,7 @@ scenario(
     await board.count("holds-doubled", 0);
   },
   "development",
-  ["--acquirer-simulated", "--settle-every-s", "3"],
+  ["--acquirer-simulated", "--settle-every-s", "1"],
 );
 
 const plan = join(mkdtempSync(join(tmpdir(), "conch-plan-")), "circuits.json");

@@ -181,6 +181,7 @@ export const en: Words = {
     faults: {
       "": "Back to normal",
       "double=1": "Charge all twice",
+      "refuse-refund=1,double=1": "Charge twice, refuse refunds",
       "lose-answer=0.5": "Lose half of the answers",
       "outage=1": "Out of service",
       "decline=1": "Decline all",

@@ -182,6 +182,7 @@ export const zhHant = {
     faults: {
       "": "恢復正常",
       "double=1": "每筆都扣兩次",
+      "refuse-refund=1,double=1": "扣兩次，又不肯退",
       "lose-answer=0.5": "丟掉一半的回覆",
       "outage=1": "整個停擺",
       "decline=1": "全部拒絕",
