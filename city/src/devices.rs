@@ -1,7 +1,10 @@
-//! `city devices`: who has enrolled, how each stands, and who may no longer speak.
+//! `city devices`: who has enrolled, how each stands, who may no longer speak, and what of one will never come.
 
-use crate::letters::{Place, sql};
-use crate::store::{self, Known};
+use crate::clock;
+use crate::letters::{Place, Word, sql};
+use crate::secret::with_entropy;
+use crate::store::{self, Known, SqlTx};
+use city_domain::{City, NotWrittenOff, limits, write_off};
 use clap::Subcommand;
 use conch::event::{Device, UnixMillis, time};
 use rusqlite::{Connection, TransactionBehavior};
@@ -44,6 +47,19 @@ Example, when a till was stolen:
         #[command(flatten)]
         place: Place,
     },
+    /// Give up what never came from one, so that its alarm is cleared. What comes after all counts as any other event.
+    #[command(after_help = "\
+Example, when a phone fell into the harbour:
+  city devices write-off gate-n1 --reason \"the phone is lost\"")]
+    WriteOff {
+        /// The device's name.
+        #[arg(value_parser = name)]
+        device: Device,
+        #[command(flatten)]
+        word: Word,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 fn name(text: &str) -> Result<Device, &'static str> {
@@ -65,6 +81,7 @@ impl Devices {
             }
             Self::Show { device, place } => show(&place.read()?, &device),
             Self::Revoke { device, place } => revoke(&place, &device),
+            Self::WriteOff { device, word, place } => give_up(&place, &device, &word),
         }
     }
 }
@@ -145,6 +162,35 @@ fn show(connection: &Connection, device: &Device) -> Result<(), String> {
     }
     println!("{}", serde_json::to_string_pretty(&shown).map_err(|error| error.to_string())?);
     Ok(())
+}
+
+fn give_up(place: &Place, device: &Device, word: &Word) -> Result<(), String> {
+    let failed = |error: rusqlite::Error| format!("nothing was changed: {error}");
+    let mut connection = place.write()?;
+    let now = clock::now();
+    let city = City { id: store::city_id(&connection, now).map_err(|problem| problem.to_string())? };
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let taken = with_entropy(
+        |entropy| {
+            let by = (word.by.as_str(), word.reason.as_str());
+            let taken = write_off(&mut SqlTx(&transaction), &city, device, by, now, entropy);
+            taken.map_err(|fault| format!("nothing was changed: {}", fault.0))
+        },
+        |error: std::io::Error| format!("the random source failed: {error}"),
+    );
+    match taken? {
+        Ok(missing) => {
+            transaction.commit().map_err(failed)?;
+            println!("{device}: {missing} events are given up");
+            Ok(())
+        }
+        Err(NotWrittenOff::NothingMissing) => {
+            Err(format!("nothing is missing of {device}: see `city devices list`"))
+        }
+        Err(NotWrittenOff::Reason) => {
+            Err(format!("a reason has 1 to {} characters", limits::REASON_CHARS_MAX))
+        }
+    }
 }
 
 fn revoke(place: &Place, device: &Device) -> Result<(), String> {

@@ -28,17 +28,17 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Reads them again if another process wrote since.
-    pub(crate) fn refresh(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Reads them again if another process wrote since, and tells whether one did.
+    pub(crate) fn refresh(&self, connection: &Connection) -> rusqlite::Result<bool> {
         // The count first: what is written between the two is read again the next time.
         let count: i64 = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.read_at.load(Ordering::Relaxed) == count {
-            return Ok(());
+            return Ok(false);
         }
         let tokens = store::tokens(connection)?;
         *self.all.write().unwrap_or_else(PoisonError::into_inner) = tokens.into_iter().collect();
         self.read_at.store(count, Ordering::Relaxed);
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) fn find(&self, hash: &Hash) -> Option<Principal> {

@@ -8,6 +8,7 @@ use crate::clock;
 use crate::metrics::Metrics;
 use crate::secret::{random, with_entropy};
 use crate::store::SqlTx;
+use crate::throughput::Throughput;
 use city_domain::bus::{ALERTS, Errand, Machine, Moved, Outside, Services, Turn, carried};
 use city_domain::{Answer, Books, Call, City, Fault, Listed, answered, limits, settle};
 use conch::event::{Device, UnixMillis};
@@ -31,6 +32,7 @@ pub(crate) struct Machinery {
     /// Who asks the acquirer, if there is one.
     cashier: Option<Sender<Call>>,
     metrics: Arc<Metrics>,
+    throughput: Arc<Throughput>,
     /// What was said and is not on the log, for those who let new events in.
     lag: Arc<AtomicU64>,
     /// The storage failed: nothing is done before.
@@ -58,7 +60,7 @@ impl Machinery {
         services: Services,
         horn: Option<Sender<Errand>>,
         cashier: Option<Sender<Call>>,
-        metrics: Arc<Metrics>,
+        (metrics, throughput): (Arc<Metrics>, Arc<Throughput>),
     ) -> std::io::Result<Self> {
         let seed = random::<8>()?;
         let outside = Outside { horn: horn.is_some(), cashier: cashier.is_some() };
@@ -69,6 +71,7 @@ impl Machinery {
             horn,
             cashier,
             metrics,
+            throughput,
             lag: Arc::default(),
             stalled: None,
             began: None,
@@ -151,7 +154,7 @@ impl Machinery {
         let moved = self.in_transaction(connection, |own, connection| {
             own.with_turn(connection, |_, tx, turn| {
                 carried(tx, ALERTS, errand.clone(), taken, turn)?;
-                Ok(Moved::default())
+                Ok(Moved::one())
             })
         });
         self.machine.carried(errand);
@@ -163,7 +166,7 @@ impl Machinery {
         let moved = self.in_transaction(connection, |own, connection| {
             own.with_turn(connection, |_, tx, turn| {
                 answered(tx, &call.operation.id, answer, turn)?;
-                Ok(Moved::default())
+                Ok(Moved::one())
             })
         });
         self.machine.answered(call);
@@ -177,7 +180,7 @@ impl Machinery {
             own.with_turn(connection, |_, tx, turn| {
                 settle(tx, listed, turn)?;
                 up_to = Some(tx.settled_up_to()?);
-                Ok(Moved::default())
+                Ok(Moved::one())
             })
         });
         let written = moved.is_ok();
@@ -216,6 +219,10 @@ impl Machinery {
         self.machine.ended(&moved, clock::now());
         self.busy = moved.more;
         self.next = moved.next;
+        self.throughput.count(&moved.topics, clock::now());
+        if moved.events > 0 || !moved.topics.is_empty() {
+            bells.ring_boards();
+        }
         if let Some(backlog) = moved.backlog {
             self.lag.store(backlog, Ordering::Relaxed);
         }

@@ -19,12 +19,14 @@ mod machinery;
 mod market;
 mod metrics;
 mod openapi;
+mod presence;
 mod sagas;
 mod secret;
 mod serve;
 mod sheet;
 mod store;
 mod throttle;
+mod throughput;
 mod ticket_code;
 mod tickets;
 mod tls;
@@ -99,8 +101,8 @@ Examples:
         /// The file of its books; made when missing.
         #[arg(long, default_value = "acquirer.sqlite")]
         books: PathBuf,
-        /// What goes wrong: seed=7,decline=0.05,double=0.05,lose-request=0.1,lose-answer=0.1,outage=0.02,
-        /// latency-ms=20-200,hang-ms=30000. Chances are from 0 to 1, the same seed fails in the same way.
+        /// What goes wrong: seed=7,decline=0.05,refuse-refund=0.1,double=0.05,lose-request=0.1,lose-answer=0.1,
+        /// outage=0.02,latency-ms=20-200,hang-ms=30000. Chances are from 0 to 1, the same seed fails in the same way.
         #[arg(long, default_value = "")]
         faults: acquirer::Faults,
     },
@@ -184,7 +186,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, hide_env_values = true)]
     acquirer: Option<String>,
     /// A simulated acquirer instead, with books of its own beside the city's; no money moves. It may be told to fail:
-    /// seed=7,decline=0.05,double=0.05,lose-request=0.1,lose-answer=0.1,outage=0.02,latency-ms=20-200,hang-ms=30000.
+    /// seed=7,decline=0.05,refuse-refund=0.1,double=0.05,lose-request=0.1,lose-answer=0.1,outage=0.02,latency-ms=20-200,hang-ms=30000.
     #[arg(long, num_args = 0..=1, default_missing_value = "", conflicts_with = "acquirer")]
     acquirer_simulated: Option<acquirer::Faults>,
     /// How long the acquirer may take to answer, in ms; then the answer counts as lost and it is queried.

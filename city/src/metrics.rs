@@ -1,5 +1,7 @@
 //! What is counted, for Prometheus. Labels are patterns and words of our own, never a key, a device or a token.
 
+use city_domain::Judged;
+use conch::wire::VerdictWord;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -36,6 +38,7 @@ pub(crate) struct Metrics {
     requests: Family<Route, Counter>,
     seconds: Histogram,
     events: Family<Word, Counter>,
+    repeated: Counter,
     dead: Counter,
     open: Gauge,
     outgoing: Gauge,
@@ -69,6 +72,7 @@ impl Default for Metrics {
             requests: Family::default(),
             seconds: Histogram::new(SECONDS),
             events: Family::default(),
+            repeated: Counter::default(),
             dead: Counter::default(),
             open: Gauge::default(),
             outgoing: Gauge::default(),
@@ -81,6 +85,11 @@ impl Default for Metrics {
         registry.register("requests", "Answered requests", own.requests.clone());
         registry.register_with_unit("request", "How long answers took", Unit::Seconds, own.seconds.clone());
         registry.register("events", "Judged events by verdict", own.events.clone());
+        registry.register(
+            "events_repeated",
+            "Judged events that came again and were not done again",
+            own.repeated.clone(),
+        );
         registry.register("dead_letters", "Events that became dead letters", own.dead.clone());
         registry.register("dead_letters_open", "Dead letters that wait for a person", own.open.clone());
         registry.register("bus_outgoing", "Events said and not on the log yet", own.outgoing.clone());
@@ -104,9 +113,22 @@ impl Metrics {
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// An event was judged.
-    pub(crate) fn judged(&self, verdict: &'static str) {
-        self.events.get_or_create(&Word { verdict }).inc();
+    /// An event was judged; perhaps it, or what was meant by it, was there before.
+    pub(crate) fn judged(&self, judged: &Judged) {
+        self.events.get_or_create(&Word { verdict: judged.verdict.word.as_str() }).inc();
+        if judged.replayed || judged.verdict.word == VerdictWord::Duplicate {
+            self.repeated.inc();
+        }
+    }
+
+    /// How many events came again and were not done again, since the start.
+    pub(crate) fn repeated(&self) -> u64 {
+        self.repeated.get()
+    }
+
+    /// How many events were refused since the start.
+    pub(crate) fn refused(&self) -> u64 {
+        self.events.get_or_create(&Word { verdict: VerdictWord::Refused.as_str() }).get()
     }
 
     /// Events became dead letters.

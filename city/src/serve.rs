@@ -10,6 +10,7 @@ use crate::market::Market;
 use crate::metrics::Metrics;
 use crate::store::{self, OpenProblem, Readers};
 use crate::throttle::Throttle;
+use crate::throughput::Throughput;
 use crate::tls::{self, Tls};
 use crate::writer::{Acquirer, Outside, Writer};
 use crate::{ServeOptions, TicketsThatCount, clock};
@@ -136,18 +137,19 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     for (device, at) in store::seen_since(&connection, since).map_err(OpenProblem::Sql)? {
         pacer.hear(&device, at);
     }
-    let acquirer = acquirer(options, &connection)?;
+    let (acquirer, simulated) = acquirer(options, &connection)?;
     let gateway = acquirer.as_ref().map(|acquirer| acquirer.gateway.clone());
     let readers = Readers::open(&options.data)?;
     let bells = Arc::new(Bells::default());
     let metrics = Arc::new(Metrics::default());
+    let throughput = Arc::new(Throughput::default());
     let (writer, thread) = Writer::start(
         connection,
         city,
         services,
         Outside { webhook: options.alerts_webhook.clone(), acquirer },
         (bells.clone(), keys.clone()),
-        metrics.clone(),
+        (metrics.clone(), throughput.clone()),
         options.queue as usize,
     )
     .map_err(|error| ServeProblem::Io("the writer's thread cannot start", error))?;
@@ -170,7 +172,12 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
         plan,
         market: market.as_ref().map(Market::publish),
         metrics,
+        started: clock::now(),
+        presence: Default::default(),
+        throughput,
+        boards: Default::default(),
         weather: options.dev.then(Default::default),
+        simulated: simulated.filter(|_| options.dev),
         pages: options.pages.clone(),
         authority: tls.as_ref().and_then(|tls| tls.authority.clone()),
         closing,
@@ -201,7 +208,11 @@ fn tls(options: &ServeOptions) -> Result<Option<Tls>, ServeProblem> {
 }
 
 /// Who moves money: the acquirer at an address, or the simulated one beside the city's own file.
-fn acquirer(options: &ServeOptions, connection: &Connection) -> Result<Option<Acquirer>, ServeProblem> {
+fn acquirer(
+    options: &ServeOptions,
+    connection: &Connection,
+) -> Result<(Option<Acquirer>, Option<acquirer::Lever>), ServeProblem> {
+    let mut simulated = None;
     let address = match (&options.acquirer, options.acquirer_simulated) {
         (Some(address), _) if !horn::is_address(address) => return Err(ServeProblem::Acquirer),
         (Some(address), _) => address.clone(),
@@ -209,6 +220,7 @@ fn acquirer(options: &ServeOptions, connection: &Connection) -> Result<Option<Ac
             let books = options.data.join("acquirer.sqlite");
             let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
             let running = acquirer::start(anywhere, Some(books), faults)?;
+            simulated = Some(running.lever());
             tracing::warn!(address = %running.address, "a simulated acquirer moves the money: none is real");
             format!("http://{}", running.address)
         }
@@ -220,7 +232,7 @@ fn acquirer(options: &ServeOptions, connection: &Connection) -> Result<Option<Ac
                     "payments wait for an acquirer, and none is named: start with --acquirer"
                 );
             }
-            return Ok(None);
+            return Ok((None, None));
         }
     };
     // The simulated one is the same wherever it listens: its books lie beside the city's.
@@ -228,11 +240,12 @@ fn acquirer(options: &ServeOptions, connection: &Connection) -> Result<Option<Ac
     let settled_up_to = store::name_acquirer(connection, name)
         .map_err(OpenProblem::Sql)?
         .map_err(|known| ServeProblem::OtherAcquirer(horn::shown(&known)))?;
-    Ok(Some(Acquirer {
+    let acquirer = Acquirer {
         gateway: Arc::new(HttpAcquirer::new(&address, options.acquirer_timeout_ms)),
         settled_up_to,
         settle_every: Duration::from_secs(options.settle_every_s),
-    }))
+    };
+    Ok((Some(acquirer), simulated))
 }
 
 /// The services that work behind the bus.

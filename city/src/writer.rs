@@ -10,12 +10,13 @@ use crate::machinery::Machinery;
 use crate::metrics::Metrics;
 use crate::secret::{self, Hash, hash, new_token};
 use crate::store::SqlTx;
+use crate::throughput::Throughput;
 use city_domain::bus::{DeadLetter, Decision, NotDecided, decide};
 use city_domain::bus::{Errand, Services};
 use city_domain::clones::{self, Heard};
 use city_domain::{
     Answer, Answered, Authorization, Begun, Call, City, Claim, ClaimChanged, Examined, Fault, Judged, Listed,
-    Owed, PaymentGateway, Principal, Request, Role, StaleEpoch, Wish, authorize, claim, enter, ingest,
+    Noted, Owed, PaymentGateway, Principal, Request, Role, StaleEpoch, Wish, authorize, claim, enter, ingest,
     limits, note, standing,
 };
 use conch::event::{Device, UnixMillis};
@@ -164,7 +165,7 @@ impl Writer {
         services: Services,
         outside: Outside,
         (bells, keys): (Arc<Bells>, Arc<Keys>),
-        metrics: Arc<Metrics>,
+        counters: (Arc<Metrics>, Arc<Throughput>),
         queue: usize,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, jobs) = mpsc::channel(queue);
@@ -196,7 +197,7 @@ impl Writer {
                 Some(cashier::start(gateway, settled_up_to, settle_every, tell)?)
             }
         };
-        let machinery = Machinery::new(city, services, horn, cashier, metrics)?;
+        let machinery = Machinery::new(city, services, horn, cashier, counters)?;
         let lag = machinery.lag();
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new()
@@ -329,8 +330,11 @@ fn run(
             Ok(Some(first)) => Some(first),
             Err(_) => None,
         };
-        if let Err(error) = keys.refresh(connection) {
-            tracing::error!(%error, "it was not looked whether tokens are void");
+        match keys.refresh(connection) {
+            // A person may have decided something from the command line.
+            Ok(written) if written => bells.ring_boards(),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "it was not looked whether tokens are void"),
         }
         let Some(first) = first else {
             machinery.turn(connection, bells);
@@ -497,6 +501,9 @@ fn write_group(
     for answer in done {
         answer_after_commit(answer, committed.is_ok(), hearers);
     }
+    if committed.is_ok() {
+        hearers.0.ring_boards();
+    }
     match moved {
         Some(moved) if committed.is_ok() => machinery.ended(moved, hearers.0),
         // What was said waits for a turn of its own.
@@ -602,7 +609,7 @@ fn deliver(
     let arrived = events.iter().zip(&judged).filter(|(_, judged)| judged.verdict.word != VerdictWord::Retry);
     here.extend(arrived.filter_map(|(event, _)| event.sequence()).map(|sequence| sequence.0));
     if let (Some(owed), Some(incarnation)) = (outbox.owed, incarnation) {
-        take_note(connection, request, incarnation, &here, owed);
+        take_note(connection, city, request, incarnation, &here, owed);
     }
     see(connection, device, request.received)?;
     Ok(Ok(judged))
@@ -652,10 +659,18 @@ fn with_entropy<T>(work: impl FnOnce(Entropy<'_>) -> Result<T, Problem>) -> Resu
 }
 
 /// The alarm is about the events, not part of them: if it cannot be noted, the events count all the same.
-fn take_note(connection: &Connection, request: &Request, incarnation: &str, here: &[u64], owed: Owed) {
+fn take_note(
+    connection: &Connection,
+    city: &City,
+    request: &Request,
+    incarnation: &str,
+    here: &[u64],
+    owed: Owed,
+) {
     let device = &request.principal.device;
     let noted = savepoint(connection, || {
-        Ok(note(&mut SqlTx(connection), device, incarnation, here, owed, request.received)?)
+        let noted = Noted { device, incarnation, here, owed, now: request.received };
+        with_entropy(|entropy| Ok(note(&mut SqlTx(connection), city, &noted, entropy)?))
     });
     match noted {
         Ok(0) => {}

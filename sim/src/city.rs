@@ -14,7 +14,7 @@ use city_domain::bus::{carried, relay};
 use city_domain::clones::{self, Heard};
 use city_domain::{
     Answer as Word, Begun, Books, Call, Civic, Digests, Examined, Fault, Hold, Judged, Listed, Memory,
-    Movement, Owed, Plan as Circuits, Power, Principal, RefundDecision, RefundState, Refunds,
+    Movement, Noted, Owed, Plan as Circuits, Power, Principal, RefundDecision, RefundState, Refunds,
     Request as Asked, Role, Rules, Service, Wish,
 };
 use city_domain::{answered, authorize, decide_refund, enter, ingest, limits, note, settle, standing};
@@ -904,7 +904,8 @@ fn deliver(
         here.extend(event.sequence().map(|sequence| sequence.0));
     }
     if let Some(owed) = owed {
-        note(books, device, incarnation, &here, owed, turn.now)?;
+        let noted = Noted { device, incarnation, here: &here, owed, now: turn.now };
+        note(books, turn.city, &noted, turn.entropy)?;
     }
     Ok(Some(unsaved.clone()))
 }

@@ -37,7 +37,7 @@ export type Answer<T> =
   | { kind: "refused"; status: number }
   | { kind: "away" };
 
-async function ask<T>(path: string, init: RequestInit): Promise<Answer<T>> {
+export async function ask<T>(path: string, init: RequestInit): Promise<Answer<T>> {
   try {
     const answer = await fetch(path, {
       ...init,
@@ -54,7 +54,7 @@ async function ask<T>(path: string, init: RequestInit): Promise<Answer<T>> {
   }
 }
 
-function authorized(token: string | null): RequestInit {
+export function authorized(token: string | null): { headers?: Record<string, string> } {
   return token === null ? {} : { headers: { authorization: `Bearer ${token}` } };
 }
 
@@ -71,17 +71,17 @@ export function askMarket(): Promise<Answer<unknown>> {
   return ask("/v1/market", {});
 }
 
-function post(body: object): RequestInit {
-  return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+export function sent(method: "POST" | "PUT", body: object): RequestInit & { headers: Record<string, string> } {
+  return { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
 }
 
 export function enrolWithCode(code: string, device: string): Promise<Answer<Enrolled>> {
-  return ask("/v1/enrol", post({ code, device }));
+  return ask("/v1/enrol", sent("POST", { code, device }));
 }
 
 /** Only a city in development answers this with anything but 404. */
 export function enrolForDevelopment(device: string, role: string): Promise<Answer<Enrolled>> {
-  return ask("/v1/dev/enrol", post({ device, role }));
+  return ask("/v1/dev/enrol", sent("POST", { device, role }));
 }
 
 /** Asks until there is a definite answer: "unknown" and silence are both "not yet". */

@@ -5,6 +5,8 @@ import { useRef } from "preact/hooks";
 import { codeAtHand, enrolment, type Identity, redeem } from "./identity.ts";
 import { words } from "./words/index.ts";
 
+type Steps = { offline: string; code: string };
+
 const typedCode = signal<string | null>(null);
 /** A person works first and enrols later; the note shrinks to one line. */
 const later = signal(false);
@@ -40,7 +42,8 @@ function CodeForm({ me }: { me: Identity }): JSX.Element {
   );
 }
 
-export function EnrolmentCard({ me }: { me: Identity }): JSX.Element | null {
+/** `instead`: what a page says that keeps nothing until it is enrolled. */
+export function EnrolmentCard({ me, instead }: { me: Identity; instead?: Steps }): JSX.Element | null {
   const begun = useRef(false);
   const step = enrolment.value;
   // The first asking takes a moment and usually ends well: no note that comes and goes.
@@ -48,7 +51,8 @@ export function EnrolmentCard({ me }: { me: Identity }): JSX.Element | null {
   begun.current = true;
   const say = words.value.enrol;
   const needsCode = step === "code" || step === "wrong-code" || codeAtHand.value !== "";
-  const text = { asking: say.asking, offline: say.offline, code: say.code, "wrong-code": say.wrongCode }[step];
+  const steps = { asking: say.asking, offline: say.offline, code: say.code, "wrong-code": say.wrongCode, ...instead };
+  const text = steps[step];
   const set = (wish: boolean) => (): void => {
     later.value = wish;
   };

@@ -5,11 +5,12 @@ import { nudge, nudgedOrAfter, rung } from "./events.ts";
 import { limits } from "./limits.ts";
 import { forget, recall, remember } from "./store.ts";
 
-export type PageName = "scanner" | "pos";
+export type PageName = "scanner" | "pos" | "ops";
 
 const kinds = {
   scanner: { prefix: "gate", role: "gate" },
   pos: { prefix: "stall", role: "vendor" },
+  ops: { prefix: "ops", role: "ops" },
 } as const;
 
 /** `offline`: no city answered yet. `code`: the city wants a one-time code. `wrong-code`: it refused the one given. */

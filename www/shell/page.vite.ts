@@ -37,7 +37,7 @@ function shellList(page: string, outDir: string): Plugin {
   };
 }
 
-export function page(name: "scanner" | "pos"): UserConfig {
+export function page(name: "scanner" | "pos" | "ops"): UserConfig {
   const outDir = fileURLToPath(new URL(`../dist/${name}`, import.meta.url));
   return {
     base: `/${name}/`,

@@ -30,7 +30,7 @@ const WASM_OPT: [&str; 11] = [
 /// Deep expressions overflow the default stack of wasm-opt's JavaScript build.
 const WASM_OPT_STACK: &str = "--stack-size=4000";
 /// The pages the city must find.
-pub(crate) const PAGES: [&str; 2] = ["scanner", "pos"];
+pub(crate) const PAGES: [&str; 3] = ["scanner", "pos", "ops"];
 
 /// Everything that runs: browser side and city.
 pub(crate) fn everything(place: &Place) -> Result<(), Fault> {

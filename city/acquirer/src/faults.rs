@@ -10,6 +10,8 @@ pub struct Faults {
     pub seed: u64,
     /// An id is refused.
     pub decline: f64,
+    /// A refund is refused, and nothing else.
+    pub refuse_refund: f64,
     /// A capture moves the money twice and answers once.
     pub double: f64,
     /// A request is lost on its way: nothing is done, nothing answered.
@@ -31,6 +33,7 @@ impl Default for Faults {
         Self {
             seed: 1,
             decline: 0.0,
+            refuse_refund: 0.0,
             double: 0.0,
             lose_request: 0.0,
             lose_answer: 0.0,
@@ -70,6 +73,38 @@ impl FromStr for Faults {
     }
 }
 
+impl std::fmt::Display for Faults {
+    /// The list that reads as these, without what is as usual.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let usual = Self::default();
+        let chances = [
+            ("decline", self.decline),
+            ("refuse-refund", self.refuse_refund),
+            ("double", self.double),
+            ("lose-request", self.lose_request),
+            ("lose-answer", self.lose_answer),
+            ("outage", self.outage),
+        ];
+        let mut parts = Vec::new();
+        if self.seed != usual.seed {
+            parts.push(format!("seed={}", self.seed));
+        }
+        parts.extend(
+            chances
+                .iter()
+                .filter(|(_, chance)| *chance > 0.0)
+                .map(|(name, chance)| format!("{name}={chance}")),
+        );
+        if self.latency_max_ms > 0 {
+            parts.push(format!("latency-ms={}-{}", self.latency_min_ms, self.latency_max_ms));
+        }
+        if self.hang_ms > 0 {
+            parts.push(format!("hang-ms={}", self.hang_ms));
+        }
+        f.write_str(&parts.join(","))
+    }
+}
+
 impl Faults {
     fn set(&mut self, name: &str, value: &str) -> Result<(), FaultsProblem> {
         let wrong = |what: &str| FaultsProblem(format!("`{name}` is {what}, not `{value}`"));
@@ -81,6 +116,7 @@ impl Faults {
         match name {
             "seed" => self.seed = whole(value)?,
             "decline" => self.decline = chance()?,
+            "refuse-refund" => self.refuse_refund = chance()?,
             "double" => self.double = chance()?,
             "lose-request" => self.lose_request = chance()?,
             "lose-answer" => self.lose_answer = chance()?,
@@ -95,7 +131,7 @@ impl Faults {
             }
             _ => {
                 return Err(FaultsProblem(format!(
-                    "there is no fault `{name}`: it is one of seed, decline, double, lose-request, lose-answer, \
+                    "there is no fault `{name}`: it is one of seed, decline, refuse-refund, double, lose-request, lose-answer, \
                      outage, latency-ms, hang-ms"
                 )));
             }
@@ -137,6 +173,9 @@ mod tests {
         let read: Faults = "seed=7, double=0.1,latency-ms=5-80".parse().unwrap();
         assert_eq!((read.seed, read.double, read.latency_min_ms, read.latency_max_ms), (7, 0.1, 5, 80));
         assert_eq!("".parse(), Ok(Faults::default()));
+        let all = "seed=7,decline=0.5,refuse-refund=0.75,double=0.1,lose-request=1,lose-answer=0.25,outage=0.2,latency-ms=5-80,hang-ms=9";
+        assert_eq!(all.parse::<Faults>().unwrap().to_string(), all);
+        assert_eq!(Faults::default().to_string(), "");
         for (text, wrong) in [
             ("double", "has no value"),
             ("double=2", "a chance from 0 to 1"),

@@ -49,10 +49,32 @@ impl std::error::Error for Problem {}
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
+    faults: Lever,
     thread: std::thread::JoinHandle<std::io::Result<()>>,
 }
 
+/// Changes a running acquirer's faults.
+#[derive(Clone, Debug)]
+pub struct Lever(Arc<Mutex<Faults>>);
+
+impl Lever {
+    /// From now on these go wrong.
+    pub fn set(&self, faults: Faults) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// What goes wrong now.
+    pub fn faults(&self) -> Faults {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Running {
+    /// What changes its faults.
+    pub fn lever(&self) -> Lever {
+        self.faults.clone()
+    }
+
     /// Waits for its end, which comes with a failure of the network.
     pub fn wait(self) -> std::io::Result<()> {
         self.thread.join().unwrap_or_else(|_| Err(std::io::Error::other("the acquirer panicked")))
@@ -61,7 +83,7 @@ impl Running {
 
 struct Desk {
     ledger: Mutex<Ledger>,
-    faults: Faults,
+    faults: Lever,
     /// How often each id was heard, so that each try has its own luck.
     tries: Mutex<HashMap<String, u64>>,
 }
@@ -69,7 +91,8 @@ struct Desk {
 /// Starts it with its books in a file, or in memory.
 pub fn start(address: SocketAddr, file: Option<PathBuf>, faults: Faults) -> Result<Running, Problem> {
     let ledger = Ledger::open(file.as_deref()).map_err(Problem::Books)?;
-    let desk = Arc::new(Desk { ledger: Mutex::new(ledger), faults, tries: Mutex::default() });
+    let faults = Lever(Arc::new(Mutex::new(faults)));
+    let desk = Arc::new(Desk { ledger: Mutex::new(ledger), faults: faults.clone(), tries: Mutex::default() });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Io)?;
     let listener = runtime.block_on(TcpListener::bind(address)).map_err(Problem::Io)?;
     let address = listener.local_addr().map_err(Problem::Io)?;
@@ -77,7 +100,7 @@ pub fn start(address: SocketAddr, file: Option<PathBuf>, faults: Faults) -> Resu
         .name("acquirer".into())
         .spawn(move || runtime.block_on(async { axum::serve(listener, router(desk)).await }))
         .map_err(Problem::Io)?;
-    Ok(Running { address, thread })
+    Ok(Running { address, faults, thread })
 }
 
 fn router(desk: Arc<Desk>) -> Router {
@@ -115,12 +138,13 @@ impl Desk {
     /// The way to the desk: slow, now and then closed, now and then a dead end.
     async fn way(&self, id: &str) -> Result<u64, Response> {
         let count = self.hear(id);
-        tokio::time::sleep(self.faults.latency(id, count)).await;
+        let faults = self.faults.faults();
+        tokio::time::sleep(faults.latency(id, count)).await;
         let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        if self.faults.happens(self.faults.outage, "outage", "", second) {
+        if faults.happens(faults.outage, "outage", "", second) {
             return Err(StatusCode::SERVICE_UNAVAILABLE.into_response());
         }
-        if self.faults.happens(self.faults.lose_request, "lose-request", id, count) {
+        if faults.happens(faults.lose_request, "lose-request", id, count) {
             return Err(self.silence().await);
         }
         Ok(count)
@@ -128,7 +152,7 @@ impl Desk {
 
     /// No answer: the caller waits, and hears from a gateway on the way if it waits long enough.
     async fn silence(&self) -> Response {
-        tokio::time::sleep(Duration::from_millis(self.faults.hang_ms)).await;
+        tokio::time::sleep(Duration::from_millis(self.faults.faults().hang_ms)).await;
         StatusCode::GATEWAY_TIMEOUT.into_response()
     }
 }
@@ -145,8 +169,9 @@ async fn perform(desk: &Desk, service: Service, body: &str) -> Response {
         Ok(count) => count,
         Err(response) => return response,
     };
-    let faults = desk.faults;
-    let decline = faults.happens(faults.decline, "decline", &task.id, 0);
+    let faults = desk.faults.faults();
+    let decline = faults.happens(faults.decline, "decline", &task.id, 0)
+        || (service == Service::Refund && faults.happens(faults.refuse_refund, "refuse-refund", &task.id, 0));
     let double = service == Service::Capture && faults.happens(faults.double, "double", &task.id, 0);
     let outcome = desk.ledger().perform(service, &task, decline, double);
     if faults.happens(faults.lose_answer, "lose-answer", &task.id, count) {

@@ -6,5 +6,5 @@ mod http;
 mod ledger;
 
 pub use faults::{Faults, FaultsProblem};
-pub use http::{Problem, Running, start};
+pub use http::{Lever, Problem, Running, start};
 pub use ledger::{Ledger, Movement, Outcome, Service, Task};

@@ -197,7 +197,8 @@ pub enum RefundState {
 }
 
 impl RefundState {
-    const ALL: [Self; 5] = [Self::Found, Self::Commanded, Self::Stuck, Self::Refunded, Self::Settled];
+    /// All of them, in the order in which a refund goes.
+    pub const ALL: [Self; 5] = [Self::Found, Self::Commanded, Self::Stuck, Self::Refunded, Self::Settled];
 
     /// The word in the database and on the wire.
     pub fn as_str(self) -> &'static str {

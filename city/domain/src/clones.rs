@@ -23,10 +23,10 @@
 use crate::arrival::Owed;
 use crate::ingest::City;
 use crate::limits::{CLONE_GRACE_MS, CLONE_STALE_MAX, CLONE_WATCH_MS};
-use crate::outcome::Said;
+use crate::outcome::{Said, device_key};
 use crate::tx::{Fault, Tx};
 use conch::event::json::Json;
-use conch::event::{Device, EventId, EventType, Key, Topic, UnixMillis};
+use conch::event::{Device, EventId, EventType, Topic, UnixMillis};
 
 /// Why two devices are believed to be behind one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,11 +197,10 @@ fn alarm<T: Tx + ?Sized>(
     now: UnixMillis,
     entropy: [u8; 10],
 ) -> Result<(), Fault> {
-    // A device may be called like a phone number, which no key may hold.
-    let key = Key::parse(&format!("device-{device}")).or_else(|_| Key::parse("device"));
-    let (Ok(topic), Ok(kind), Ok(key)) = (Topic::parse("ops.alerts.v1"), EventType::parse(kind), key) else {
+    let (Ok(topic), Ok(kind)) = (Topic::parse("ops.alerts.v1"), EventType::parse(kind)) else {
         return Err(Fault("the alert has no name".to_owned()));
     };
+    let key = device_key(device)?;
     let text = |name: &str, text: &str| (name.to_owned(), Json::Text(text.to_owned()));
     let data = Json::Object(vec![
         text("alert", "device_cloned"),

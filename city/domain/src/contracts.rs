@@ -77,6 +77,8 @@ const ALERT: &[Field] = &[
     field("firstGateId", Shape::Text(64)),
     field("firstAt", Shape::Time),
     field("device", Shape::Text(64)),
+    field("first", Shape::Whole(SAFE_INTEGER_MAX)),
+    field("last", Shape::Whole(SAFE_INTEGER_MAX)),
 ];
 const NOT_UNDERSTOOD: &[Field] = &[
     required("topic", Shape::Text(64)),

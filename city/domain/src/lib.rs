@@ -35,7 +35,7 @@ mod tx;
 mod versions;
 
 pub use admission::Examined;
-pub use arrival::{Owed, StaleEpoch, enter, note};
+pub use arrival::{NotWrittenOff, Noted, Owed, StaleEpoch, enter, note, write_off};
 pub use authorizations::{Begun, Wish, authorize, standing};
 pub use books::{
     Authorization, Books, Duplicate, Hold, Movement, Operation, RefundState, RefundStep, Service, Stand,
@@ -49,8 +49,8 @@ pub use gateway::{Answer, Call, Listed, PaymentGateway, answered, hand_out};
 pub use ingest::{City, Judged, Request, ingest};
 pub use memory::Memory;
 pub use pacer::Pacer;
-pub use power::{Circuit, Plan, Power};
-pub use refunds::{RefundDecision, RefundNotDecided, Refunds, decide_refund};
+pub use power::{Circuit, Plan, Power, carried};
+pub use refunds::{RefundDecision, RefundNotDecided, Refunds, decide_refund, refund_moves};
 pub use refusal::Refusal;
 pub use role::{Principal, Role};
 pub use settlement::settle;

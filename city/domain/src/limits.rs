@@ -239,3 +239,24 @@ pub const BUSY_MS: u64 = 5_000;
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Longest delay the bad weather can impose, in ms.
 pub const WEATHER_DELAY_MS_MAX: u64 = 60_000;
+
+/// How often the board is read at most, in ms, whoever asks and however much happens.
+pub const BOARD_EVERY_MS: u64 = 400;
+/// Longest wait of a board for news, in s: what only ages, such as the throughput, is to be seen too.
+pub const BOARD_WAIT_S_MAX: u64 = 25;
+/// Rows of each list on the board; what is left out is counted.
+pub const BOARD_ROWS_MAX: u32 = 50;
+/// Devices on the board: those with something wrong first, then those heard last.
+pub const BOARD_DEVICES_MAX: u32 = 200;
+/// Rows that are counted one by one; beyond it the board says "more than".
+pub const BOARD_COUNT_MAX: u32 = 1_000;
+/// A device that was silent for so long is news to the board when it is heard again, in ms.
+pub const HEARD_NEWS_MS: u64 = 2_000;
+/// Gaps of a device that are given up at once.
+pub const WRITTEN_OFF_MAX: usize = 1_000;
+/// How far back the throughput goes, in s.
+pub const THROUGHPUT_S: u64 = 600;
+/// Seconds of one step of its picture.
+pub const THROUGHPUT_STEP_S: u64 = 10;
+/// Topics that are counted by name.
+pub const THROUGHPUT_TOPICS_MAX: usize = 24;

@@ -244,6 +244,19 @@ impl Memory {
 
 #[cfg(test)]
 impl Memory {
+    /// The alerts that were said about gaps, in their order, by id.
+    pub(crate) fn alerts(&self) -> Vec<String> {
+        let mut said: Vec<&Message> = self.rows.bus.outgoing.values().collect();
+        said.sort_by_key(|message| message.id);
+        let shown = |message: &Message| {
+            let data = message.envelope()?.data;
+            let (alert, first, last) =
+                (data.text("alert")?.to_owned(), data.whole("first")?, data.whole("last")?);
+            Some(format!("{} {alert} {first}-{last}", message.kind.as_str()))
+        };
+        said.into_iter().filter_map(shown).collect()
+    }
+
     /// As if this event had been accepted at this place of an outbox.
     pub(crate) fn keep_at(&mut self, source: &str, sequence: u64, id: EventId) {
         self.rows.put(|rows| &mut rows.places, (source.to_owned(), sequence, id), ());
@@ -564,6 +577,28 @@ impl Tx for Memory {
         let range = (life(device, name), 0)..=(life(device, name), sequence);
         let last = self.rows.gaps.range(range).next_back().map(|(_, gap)| *gap);
         Ok(last.filter(|gap| gap.last >= sequence))
+    }
+
+    fn has_gaps(&mut self, device: &Device, name: &str) -> Result<bool, Fault> {
+        let range = (life(device, name), 0)..=(life(device, name), u64::MAX);
+        Ok(self.rows.gaps.range(range).next().is_some())
+    }
+
+    fn gaps_of(&mut self, device: &Device, limit: usize) -> Result<Vec<(String, Gap)>, Fault> {
+        let from = (life(device, ""), 0);
+        let own = self.rows.gaps.range(from..).take_while(|(((of, _), _), _)| of == device);
+        Ok(own.take(limit).map(|(((_, name), _), gap)| (name.clone(), *gap)).collect())
+    }
+
+    fn put_written_off(
+        &mut self,
+        _device: &Device,
+        _name: &str,
+        _gap: Gap,
+        _at: UnixMillis,
+        _word: (&str, &str),
+    ) -> Result<(), Fault> {
+        self.write().map(drop)
     }
 
     fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, _at: UnixMillis) -> Result<(), Fault> {

@@ -62,6 +62,12 @@ pub(crate) fn tell<T: Tx + ?Sized>(
     said.say(tx, Some(cause.envelope), Some(cause.device), outcome.data.clone())
 }
 
+/// The key of an alert about a device. A device may be called like a phone number, which no key may hold.
+pub(crate) fn device_key(device: &Device) -> Result<Key, Fault> {
+    let key = Key::parse(&format!("device-{device}")).or_else(|_| Key::parse("device"));
+    key.map_err(|_| Fault("the alert has no name".to_owned()))
+}
+
 /// The event something follows from.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {

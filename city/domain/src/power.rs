@@ -79,6 +79,11 @@ impl Plan {
         Ok(Self(circuits))
     }
 
+    /// All of them, as the plan lists them.
+    pub fn circuits(&self) -> &[Circuit] {
+        &self.0
+    }
+
     /// The circuit of this name.
     pub fn of(&self, name: &Key) -> Option<&Circuit> {
         self.0.iter().find(|circuit| circuit.name == *name)
@@ -145,8 +150,8 @@ impl Load {
     }
 }
 
-/// What the stalls draw together.
-fn carried(loads: &[Load], now: UnixMillis) -> u64 {
+/// What the stalls draw together, in watts, as far as is known now.
+pub fn carried(loads: &[Load], now: UnixMillis) -> u64 {
     loads.iter().map(|load| load.draws(now)).sum()
 }
 

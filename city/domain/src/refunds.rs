@@ -67,6 +67,29 @@ fn step(state: RefundState, refunds: u32, happening: Happening) -> Step {
     }
 }
 
+/// Every move from one state to another that the table above allows, for whoever draws it.
+pub fn refund_moves() -> Vec<(RefundState, RefundState)> {
+    use Happening::{Heard, Refunded, Refused, Retried, Settled};
+    let mut moves = Vec::new();
+    for state in RefundState::ALL {
+        for happening in [Heard, Refunded, Refused, Retried, Settled] {
+            for refunds in [0, REFUNDS_MAX] {
+                let to = match step(state, refunds, happening) {
+                    Step::Command => RefundState::Commanded,
+                    Step::Finish => RefundState::Refunded,
+                    Step::Stick => RefundState::Stuck,
+                    Step::Settle => RefundState::Settled,
+                    Step::Twice | Step::Stay => continue,
+                };
+                if !moves.contains(&(state, to)) {
+                    moves.push((state, to));
+                }
+            }
+        }
+    }
+    moves
+}
+
 /// The service that gives back what moved twice, and looks after what takes long.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Refunds;
@@ -430,6 +453,23 @@ mod tests {
             assert_eq!(step(state, 1, Happening::Settled), Step::Stay, "{state:?}");
         }
         assert_eq!(step(Found, 0, Happening::Retried), Step::Stay, "it goes by itself");
+    }
+
+    #[test]
+    fn what_is_drawn_is_what_the_table_allows() {
+        let drawn: Vec<_> = refund_moves().iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+        let table = [
+            ("found", "commanded"),
+            ("found", "refunded"),
+            ("found", "settled"),
+            ("commanded", "refunded"),
+            ("commanded", "commanded"),
+            ("commanded", "stuck"),
+            ("stuck", "refunded"),
+            ("stuck", "commanded"),
+            ("stuck", "settled"),
+        ];
+        assert_eq!(drawn, table);
     }
 
     #[test]

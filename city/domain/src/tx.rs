@@ -471,6 +471,19 @@ pub trait Tx: Books {
     fn take_arrivals(&mut self, device: &Device, name: &str, below: u64) -> Result<Vec<u64>, Fault>;
     /// The gap a sequence lies in.
     fn gap_at(&mut self, device: &Device, name: &str, sequence: u64) -> Result<Option<Gap>, Fault>;
+    /// Whether a life of a device's database has a gap.
+    fn has_gaps(&mut self, device: &Device, name: &str) -> Result<bool, Fault>;
+    /// All gaps of a device, in all lives of its database; of many, so many.
+    fn gaps_of(&mut self, device: &Device, limit: usize) -> Result<Vec<(String, Gap)>, Fault>;
+    /// Keeps who gave a gap up, and why.
+    fn put_written_off(
+        &mut self,
+        device: &Device,
+        name: &str,
+        gap: Gap,
+        at: UnixMillis,
+        word: (&str, &str),
+    ) -> Result<(), Fault>;
     /// Records a gap.
     fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, at: UnixMillis) -> Result<(), Fault>;
     /// Removes a gap that begins there.

@@ -4,11 +4,11 @@ use super::App;
 use super::problem::Trouble;
 use crate::clock;
 use crate::secret::hash;
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use city_domain::Principal;
+use city_domain::{Principal, Role};
 use conch::event::Device;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,6 +37,20 @@ pub(super) async fn require(State(app): State<Arc<App>>, mut request: Request, n
     }
     response.extensions_mut().insert(asker);
     response
+}
+
+/// Notes who was heard. It lies beneath the weather: what is lost on its way was not heard.
+pub(super) async fn hear(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // A board that asks is no reason for boards to ask again.
+    if app.presence.hear(&principal.device, clock::now()) && principal.role != Role::Ops {
+        app.bells.ring_boards();
+    }
+    next.run(request).await
 }
 
 fn unauthenticated() -> Response {

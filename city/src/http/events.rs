@@ -77,7 +77,7 @@ async fn take(app: &App, principal: Principal, request: Request) -> Result<Respo
         Err(NotWritten::Storage) => return Err(Trouble::storage()),
     };
     for one in &judged {
-        app.metrics.judged(one.verdict.word.as_str());
+        app.metrics.judged(one);
     }
     answer(form, &judged, window_ms)
 }

@@ -2,7 +2,9 @@
 
 mod auth;
 mod authorizations;
+mod board;
 mod civic;
+mod desk;
 mod directory;
 mod enrol;
 mod events;
@@ -48,6 +50,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/tickets/{key}", get(tickets::get))
         .route("/v1/tickets/{key}/claim", post(tickets::claim))
         .route("/v1/directory", get(directory::list).post(directory::register).delete(directory::withdraw))
+        .route_layer(from_fn_with_state(app.clone(), auth::hear))
         .route_layer(from_fn_with_state(app.clone(), weather::blow));
     let ops = Router::new()
         .route("/metrics", get(ops::metrics))
@@ -58,13 +61,20 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/cases/{key}", get(ops::case))
         .route("/v1/sagas", get(ops::sagas))
         .route("/v1/sagas/{txn}", get(ops::saga))
+        .route("/v1/sagas/{txn}/retry", post(ops::retry))
+        .route("/v1/sagas/{txn}/settle", post(ops::settle))
+        .route("/v1/devices/{device}/write-off", post(ops::write_off))
+        .route("/v1/board", get(board::get))
         .route("/v1/circuits/{key}", get(ops::circuit))
-        .route_layer(from_fn(ops::only));
+        .route_layer(from_fn(ops::only))
+        .route_layer(from_fn_with_state(app.clone(), auth::hear));
     let mut known = judged.merge(ops);
     if app.weather.is_some() {
         known = known
             .route("/v1/dev/weather", get(weather::list))
-            .route("/v1/dev/weather/{device}", put(weather::set));
+            .route("/v1/dev/weather/{device}", put(weather::set))
+            .route("/v1/dev/acquirer", get(desk::faults).put(desk::set_faults))
+            .route("/v1/dev/loads", post(desk::load));
     }
     known = known.route_layer(from_fn_with_state(app.clone(), auth::require));
     let mut open = Router::new()

@@ -14,10 +14,13 @@ use axum::extract::{Extension, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use city_domain::bus::{Decision, NotDecided};
-use city_domain::{Load, Principal, Role, limits};
+use city_domain::bus::{Decision, Failure, NotDecided, Turn};
+use city_domain::{
+    Fault, Load, NotWrittenOff, Principal, RefundDecision, RefundNotDecided, Role, decide_refund, limits,
+};
 use conch::event::json::Json;
-use conch::event::{Key, time};
+use conch::event::{Device, Key, time};
+use conch::pace::Jitter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -139,6 +142,94 @@ pub(super) async fn saga(State(app): State<Arc<App>>, txn: Result<Path<String>, 
         Ok(None) => unknown(),
         Err(error) => failed(&error),
     }
+}
+
+pub(super) async fn retry(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    txn: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Trouble> {
+    refund_decided(&app, &principal, txn, RefundDecision::Retry, request).await
+}
+
+pub(super) async fn settle(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    txn: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Trouble> {
+    refund_decided(&app, &principal, txn, RefundDecision::Settle, request).await
+}
+
+/// What a person decided about a refund that is stuck.
+async fn refund_decided(
+    app: &App,
+    principal: &Principal,
+    txn: Result<Path<String>, PathRejection>,
+    decision: RefundDecision,
+    request: Request,
+) -> Result<Response, Trouble> {
+    let unknown = || Trouble::not_found("Nothing moved twice under this reference");
+    let (Path(txn), Reason { reason }) = (txn.map_err(|_| unknown())?, read_small(request).await?);
+    let (by, asked) = (principal.device.to_string(), txn.clone());
+    let taken = app.writer.perform(move |tx, city, entropy| {
+        let seed = u64::from_be_bytes(entropy().first_chunk().copied().unwrap_or_default());
+        let mut jitter = Jitter::new(seed);
+        let mut turn = Turn::new(city, clock::now(), entropy, &mut jitter);
+        let taken = decide_refund(tx, &asked, decision, (&by, &reason), &mut turn);
+        let taken = taken.map_err(|failure| match failure {
+            Failure::Storage(fault) => fault,
+            Failure::Never(problem) | Failure::Later(problem) => Fault(problem.detail),
+        })?;
+        Ok((taken, turn.told))
+    });
+    let (taken, told) = taken.await.map_err(|_| Trouble::storage())?;
+    told.iter().for_each(|device| app.bells.ring(device));
+    match taken {
+        Ok(duplicate) => Ok(json(StatusCode::OK, &sagas::described(&duplicate))),
+        Err(RefundNotDecided::Missing) => Err(unknown()),
+        Err(RefundNotDecided::Reason) => {
+            Err(bad(format!("`reason` is 1 to {} characters: it is kept", limits::REASON_CHARS_MAX)))
+        }
+        Err(RefundNotDecided::Stands(state)) => {
+            Err(Trouble::new(StatusCode::CONFLICT, "decided", "This is not for a person to decide now")
+                .detail(format!("the refund is {}: it goes by itself or is over", state.as_str())))
+        }
+    }
+}
+
+/// Gives up what never came from a device.
+pub(super) async fn write_off(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    device: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Trouble> {
+    let unknown = || Trouble::not_found("Nothing of such a device is missing");
+    let device = device.ok().and_then(|Path(name)| Device::parse(&name).ok()).ok_or_else(unknown)?;
+    let Reason { reason } = read_small(request).await?;
+    let (by, asked) = (principal.device.to_string(), device.clone());
+    let taken = app.writer.perform(move |tx, city, entropy| {
+        city_domain::write_off(tx, city, &asked, (&by, &reason), clock::now(), entropy)
+    });
+    match taken.await.map_err(|_| Trouble::storage())? {
+        Ok(missing) => {
+            tracing::warn!(%device, missing, by = %principal.device, "what never came was given up");
+            Ok(json(StatusCode::OK, &json!({ "device": device.as_str(), "writtenOff": missing })))
+        }
+        Err(NotWrittenOff::NothingMissing) => Err(unknown()),
+        Err(NotWrittenOff::Reason) => {
+            Err(bad(format!("`reason` is 1 to {} characters: it is kept", limits::REASON_CHARS_MAX)))
+        }
+    }
+}
+
+/// Why.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    reason: String,
 }
 
 /// Why, and what takes the payload's place.

@@ -1,15 +1,19 @@
 //! What all requests share.
 
+use super::board::Boards;
 use super::weather::Weather;
 use crate::bells::Bells;
 use crate::keys::Keys;
 use crate::market::Published;
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 use crate::store::Readers;
 use crate::throttle::Throttle;
+use crate::throughput::Throughput;
 use crate::writer::Writer;
+use acquirer::Lever;
 use city_domain::{City, Pacer, PaymentGateway, Plan, Rules};
-use conch::event::{Device, IntentKey};
+use conch::event::{Device, IntentKey, UnixMillis};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
@@ -41,8 +45,17 @@ pub(crate) struct App {
     /// What anybody may know of the market, if the operator said it.
     pub(crate) market: Option<Published>,
     pub(crate) metrics: Arc<Metrics>,
+    /// When the city opened.
+    pub(crate) started: UnixMillis,
+    /// Who was heard when.
+    pub(crate) presence: Presence,
+    /// What goes onto the bus.
+    pub(crate) throughput: Arc<Throughput>,
+    pub(crate) boards: Boards,
     /// Present in development only.
     pub(crate) weather: Option<Weather>,
+    /// Present in development only, beside a simulated acquirer.
+    pub(crate) simulated: Option<Lever>,
     pub(crate) pages: Option<PathBuf>,
     /// The certificate of the city's own authority, for phones to install.
     pub(crate) authority: Option<Vec<u8>>,

@@ -129,7 +129,7 @@ fn portal() -> Response {
     response
 }
 
-fn only_ops(principal: &Principal) -> Result<(), Trouble> {
+pub(super) fn only_ops(principal: &Principal) -> Result<(), Trouble> {
     if principal.role == Role::Ops {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! The city's addresses as OpenAPI 3.1, made from the table, so that what is published is what the tests hold against the
 //! router and its answers.
 
+mod board;
 mod breaks;
 mod table;
 
@@ -34,7 +35,7 @@ fn document() -> Value {
         paths.entry(route.path).or_default().insert(route.method.to_owned(), operation(route));
     }
     let mut schemas: BTreeMap<&str, Value> =
-        SCHEMAS.iter().map(|schema| (schema.name, shape(schema))).collect();
+        SCHEMAS.iter().chain(board::SCHEMAS).map(|schema| (schema.name, shape(schema))).collect();
     schemas.extend([("Problem", problem()), ("Envelope", envelope()), ("Event", event())]);
     json!({
         "openapi": "3.1.0",

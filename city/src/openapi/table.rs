@@ -96,17 +96,17 @@ const HTML: &str = "text/html";
 const METRICS: &str = "application/openmetrics-text";
 
 /// Milliseconds since 1970.
-const TIME: Is = Is::Whole(0, SAFE_INTEGER_MAX);
-const COUNT: Is = Is::Whole(0, SAFE_INTEGER_MAX);
+pub(super) const TIME: Is = Is::Whole(0, SAFE_INTEGER_MAX);
+pub(super) const COUNT: Is = Is::Whole(0, SAFE_INTEGER_MAX);
 const AMOUNT: Is = Is::Whole(1, SAFE_INTEGER_MAX);
-const CURRENCY: Is = Is::Form("^[A-Z]{3}$");
+pub(super) const CURRENCY: Is = Is::Form("^[A-Z]{3}$");
 pub(super) const KEY: Is = Is::Form("^[!#-\\[\\]-~]{1,128}$");
 /// Without its quotes it is taken too.
 const QUOTED_UUID: &str = "^(\"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\"|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$";
-const DEVICE: Is = Is::Form("^[a-z0-9-]{1,64}$");
+pub(super) const DEVICE: Is = Is::Form("^[a-z0-9-]{1,64}$");
 const MARKET_NAME: Is = Is::Short(limits::MARKET_NAME_CHARS_MAX as u64);
-const ROLE: Is = Is::OneOf(&["gate", "vendor", "ops"]);
-const REFUND: Is = Is::OneOf(&["found", "commanded", "stuck", "refunded", "settled"]);
+pub(super) const ROLE: Is = Is::OneOf(&["gate", "vendor", "ops"]);
+pub(super) const REFUND: Is = Is::OneOf(&["found", "commanded", "stuck", "refunded", "settled"]);
 const PERFORMATIVE: Is = Is::OneOf(&["request", "agree", "refuse", "inform", "not-understood"]);
 const LIMIT: Is = Is::Whole(0, u32::MAX as u64);
 
@@ -167,6 +167,9 @@ const BAD_QUERY: &[Bad] = &[(400, &["bad-request"])];
 pub(super) const DEVELOPMENT: &[(&str, &str)] = &[
     ("get", "/v1/dev/weather"),
     ("put", "/v1/dev/weather/{device}"),
+    ("get", "/v1/dev/acquirer"),
+    ("put", "/v1/dev/acquirer"),
+    ("post", "/v1/dev/loads"),
     ("post", "/v1/dev/enrol"),
     // Beside a certificate of the city's own making.
     ("get", "/v1/dev/certificate"),
@@ -470,6 +473,57 @@ pub(super) const ROUTES: &[Route] = &[
         body: &[],
         good: &[ok(Is::Of("Story"), "The refund.")],
         bad: &[NOT_FOUND, STORAGE],
+    },
+    Route {
+        method: "post",
+        path: "/v1/sagas/{txn}/retry",
+        name: "retryRefund",
+        summary: "Has a refund that is stuck tried once more, under a new id.",
+        who: Who::Ops,
+        takes: &[path("txn", Is::Text, "The second capture's reference.")],
+        body: &[(JSON, Is::Of("Reason"))],
+        good: &[ok(Is::Of("Saga"), "The refund as it stands now.")],
+        bad: &[SMALL_BODY, NOT_FOUND, &[(409, &["decided"])], STORAGE],
+    },
+    Route {
+        method: "post",
+        path: "/v1/sagas/{txn}/settle",
+        name: "settleRefund",
+        summary: "Closes a refund because the money was given back another way.",
+        who: Who::Ops,
+        takes: &[path("txn", Is::Text, "The second capture's reference.")],
+        body: &[(JSON, Is::Of("Reason"))],
+        good: &[ok(Is::Of("Saga"), "The refund as it stands now.")],
+        bad: &[SMALL_BODY, NOT_FOUND, &[(409, &["decided"])], STORAGE],
+    },
+    Route {
+        method: "post",
+        path: "/v1/devices/{device}/write-off",
+        name: "writeOff",
+        summary: "Gives up the sequences that never came from a device, so that their alarm is cleared.",
+        who: Who::Ops,
+        takes: &[path("device", DEVICE, "The device.")],
+        body: &[(JSON, Is::Of("Reason"))],
+        good: &[ok(Is::Of("WrittenOff"), "How many sequences it was.")],
+        bad: &[SMALL_BODY, NOT_FOUND, STORAGE],
+    },
+    Route {
+        method: "get",
+        path: "/v1/board",
+        name: "board",
+        summary: "How the whole market stands, by long poll. No payload is in it.",
+        who: Who::Ops,
+        takes: &[
+            query(
+                "after",
+                Is::Text,
+                "The stamp of an earlier answer: the next one comes when something happened.",
+            ),
+            query("wait", COUNT, "Seconds to wait for news; 25 at most, 0 when absent."),
+        ],
+        body: &[],
+        good: &[ok(Is::Of("Board"), "The board, with the city's time.")],
+        bad: &[BAD_QUERY, STORAGE],
     },
     Route {
         method: "post",
@@ -830,6 +884,18 @@ pub(super) const SCHEMAS: &[Schema] = &[
         closed: true,
         always: &[("reason", Is::Short(limits::REASON_CHARS_MAX as u64))],
         maybe: &[("payload", Is::Anything)],
+    },
+    Schema {
+        name: "WrittenOff",
+        closed: false,
+        always: &[("device", DEVICE), ("writtenOff", COUNT)],
+        maybe: &[],
+    },
+    Schema {
+        name: "Reason",
+        closed: true,
+        always: &[("reason", Is::Short(limits::REASON_CHARS_MAX as u64))],
+        maybe: &[],
     },
     Schema {
         name: "Case",

@@ -3,6 +3,7 @@
 //! One connection writes, on the writer's thread; readers have their own and can only read. `synchronous=FULL`
 //! with WAL means that an answered event survives a power cut.
 
+mod board;
 mod books;
 mod bus;
 mod devices;
@@ -10,6 +11,7 @@ mod read;
 mod tickets;
 mod tx;
 
+pub(crate) use board::{Sight, sight};
 pub(crate) use books::{Story, duplicates, name_acquirer, open_operations, refund};
 pub(crate) use bus::{dead_letter, dead_letters};
 pub(crate) use devices::{Known, devices, gaps, lives, revoke};
@@ -41,6 +43,7 @@ const STEPS: &[&str] = &[
     include_str!("004.sql"),
     include_str!("005.sql"),
     include_str!("006.sql"),
+    include_str!("007.sql"),
 ];
 
 /// Why the file could not be used, and what to do.

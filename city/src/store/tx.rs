@@ -761,6 +761,32 @@ impl Tx for SqlTx<'_> {
         Ok(last.filter(|gap| gap.last >= sequence))
     }
 
+    fn has_gaps(&mut self, device: &Device, name: &str) -> Result<bool, Fault> {
+        let sql = "SELECT 1 FROM gaps WHERE device = ?1 AND name = ?2 LIMIT 1";
+        Ok(self.find(sql, params![device.as_str(), name], |_| Ok(()))?.is_some())
+    }
+
+    fn gaps_of(&mut self, device: &Device, limit: usize) -> Result<Vec<(String, Gap)>, Fault> {
+        let sql = "SELECT name, first, last FROM gaps WHERE device = ?1 ORDER BY name, first LIMIT ?2";
+        self.list(sql, params![device.as_str(), limit as i64], |row| {
+            Ok((row.get(0)?, Gap { first: whole(row, 1)?, last: whole(row, 2)? }))
+        })
+    }
+
+    fn put_written_off(
+        &mut self,
+        device: &Device,
+        name: &str,
+        gap: Gap,
+        at: UnixMillis,
+        (by, reason): (&str, &str),
+    ) -> Result<(), Fault> {
+        self.write(
+            "INSERT INTO written_off (device, name, first, last, at, by, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![device.as_str(), name, int(gap.first), int(gap.last), int(at.0), by, reason],
+        )
+    }
+
     fn put_gap(&mut self, device: &Device, name: &str, gap: Gap, at: UnixMillis) -> Result<(), Fault> {
         self.write(
             "INSERT INTO gaps (device, name, first, last, found_at) VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -8,6 +8,7 @@
 )]
 
 mod acquirers;
+mod board;
 mod bus;
 mod civic;
 mod config;

@@ -36,6 +36,7 @@ export type Weather =
 export class City {
   readonly origin: string;
   #mode: Mode;
+  /** Further options of `city serve`. */
   #options: readonly string[];
   #home: string;
   #data: string;
@@ -69,8 +70,8 @@ export class City {
   /** Starts the process, again with the same database after a kill. */
   async run(): Promise<void> {
     const args = ["serve", "--listen", `127.0.0.1:${this.#port}`, "--data", this.#data, "--pages", this.pages];
-    args.push(...this.#options);
     if (this.#mode === "development") args.push("--dev");
+    args.push(...this.#options);
     const child = spawn(binary, args);
     const hear = (chunk: Buffer): void => {
       this.#said += chunk.toString();
@@ -121,7 +122,7 @@ export class City {
   }
 
   /** A one-time code for this device. */
-  async code(device: string, role: "gate" | "vendor"): Promise<string> {
+  async code(device: string, role: "gate" | "vendor" | "ops"): Promise<string> {
     const asked = ["codes", "new", "--role", role, "--device", device, "--data", this.#data];
     const { stdout } = await promisify(execFile)(binary, asked);
     return stdout.trim();

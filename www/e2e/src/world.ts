@@ -13,6 +13,7 @@ export interface World {
 /** One scenario, with the browser's start on a busy machine. */
 const PATIENCE_MS = 180_000;
 
+/** `options` are further ones of `city serve`. */
 export function scenario(
   behaviour: string,
   run: (world: World) => Promise<void>,

@@ -1,7 +1,7 @@
 import type { Words } from "./zh-Hant.ts";
 
 export const en: Words = {
-  title: { scanner: "Gate scanner", pos: "Stall till" },
+  title: { scanner: "Gate scanner", pos: "Stall till", ops: "Market board" },
   language: { other: "中文", switchTo: "切換為中文" },
   theme: { night: "Switch to the night screen", contrast: "Switch to the high-contrast screen" },
   bar: {

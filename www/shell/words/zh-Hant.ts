@@ -1,6 +1,6 @@
 // 正體中文。這份目錄的形狀就是 Words：少一句或多一句，另一種語言就編譯不過。
 export const zhHant = {
-  title: { scanner: "入口掃票", pos: "攤位收款" },
+  title: { scanner: "入口掃票", pos: "攤位收款", ops: "市場看板" },
   language: { other: "EN", switchTo: "EN: switch to English" },
   theme: { night: "改用夜間畫面", contrast: "改用高對比畫面" },
   bar: {

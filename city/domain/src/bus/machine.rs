@@ -4,8 +4,8 @@
 //! ([`Machine::ended`]), and when it was lost, it is not: then the next turn does it all again.
 
 use super::{
-    BusTx, Consumer, Lease, Message, PARTITIONS, Subscription, Turn, Wait, due, enlist, errands, hold, relay,
-    take_page, tick,
+    BusTx, Consumer, Lease, Message, PARTITIONS, Subscription, Turn, Wait, due, enlist, errands, hold,
+    relay_and, take_page, tick,
 };
 use crate::books::Books;
 use crate::gateway::{Call, hand_out};
@@ -64,6 +64,8 @@ pub struct Moved {
     pub errands: Vec<Errand>,
     /// What the acquirer is to be asked.
     pub calls: Vec<Call>,
+    /// What went onto the log, by topic.
+    pub topics: BTreeMap<String, u32>,
     /// There is more to do at once.
     pub more: bool,
     /// What was said and is not on the log, if that was looked at.
@@ -75,6 +77,11 @@ pub struct Moved {
 }
 
 impl Moved {
+    /// What came from outside was taken.
+    pub fn one() -> Self {
+        Self { events: 1, ..Self::default() }
+    }
+
     fn comes(&mut self, at: Option<UnixMillis>) {
         self.next = [self.next, at].into_iter().flatten().min();
     }
@@ -114,7 +121,7 @@ impl Machine {
         // After a start anything may lie there.
         let mut fresh = self.fresh.clone();
         fresh.resize(self.services.len() + 1, u16::MAX);
-        let (relayed, appended) = on_the_log(tx, turn.now)?;
+        let (relayed, appended) = on_the_log(tx, turn.now, &mut moved.topics)?;
         moved.events += relayed;
         fresh.iter_mut().for_each(|bits| *bits |= appended);
         moved.backlog = Some(tx.backlog()?);
@@ -247,7 +254,15 @@ impl Pages {
 
 /// Moves what was said onto the log, every partition its share, round by round. Tells how much it was, and where it lies
 /// now, a bit for each partition.
-fn on_the_log<T: BusTx>(tx: &mut T, now: UnixMillis) -> Result<(usize, u16), Fault> {
+fn on_the_log<T: BusTx>(
+    tx: &mut T,
+    now: UnixMillis,
+    topics: &mut BTreeMap<String, u32>,
+) -> Result<(usize, u16), Fault> {
+    let mut count = |message: &Message| match topics.get_mut(message.topic.as_str()) {
+        Some(events) => *events += 1,
+        None => drop(topics.insert(message.topic.as_str().to_owned(), 1)),
+    };
     let (mut events, mut appended) = (0, 0);
     while events < TURN_MAX {
         let said = tx.said_in()?;
@@ -255,7 +270,7 @@ fn on_the_log<T: BusTx>(tx: &mut T, now: UnixMillis) -> Result<(usize, u16), Fau
             break;
         }
         for partition in said {
-            events += relay(tx, partition, limits::TURN_EVENTS_MAX, now)?;
+            events += relay_and(tx, partition, limits::TURN_EVENTS_MAX, now, &mut count)?;
             appended |= 1 << partition;
         }
     }

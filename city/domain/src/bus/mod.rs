@@ -21,7 +21,7 @@ pub use deliver::{Consumer, Tick, Turn, due, take_page, take_up, tick};
 pub use handling::{Failure, Next, Problem, after_failure};
 pub use machine::{ALERTS, Errand, Machine, Moved, Outside, Services};
 pub use outside::{carried, enlist, errands};
-pub use relay::{Lease, hold, relay};
+pub use relay::{Lease, hold, relay, relay_and};
 pub use rows::{BusTx, Closing, DeadLetter, Wait};
 pub use subscribe::{Pattern, Subscription, heard};
 

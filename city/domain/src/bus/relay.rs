@@ -1,6 +1,6 @@
 //! From the outbox of the services onto the log.
 
-use super::BusTx;
+use super::{BusTx, Message};
 use crate::limits::LEASE_MS;
 use crate::tx::Fault;
 use conch::event::UnixMillis;
@@ -48,9 +48,22 @@ pub fn relay<T: BusTx + ?Sized>(
     limit: usize,
     now: UnixMillis,
 ) -> Result<usize, Fault> {
+    relay_and(tx, partition, limit, now, &mut |_| {})
+}
+
+/// The same, and shows what was appended to whoever counts.
+pub fn relay_and<T: BusTx + ?Sized>(
+    tx: &mut T,
+    partition: u16,
+    limit: usize,
+    now: UnixMillis,
+    appended: &mut dyn FnMut(&Message),
+) -> Result<usize, Fault> {
     let said = tx.outgoing(partition, limit)?;
     for (place, message) in &said {
-        tx.append(message, now)?;
+        if tx.append(message, now)? {
+            appended(message);
+        }
         tx.drop_outgoing(partition, *place)?;
     }
     Ok(said.len())

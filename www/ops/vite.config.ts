@@ -1,0 +1,3 @@
+import { page } from "../shell/page.vite.ts";
+
+export default page("ops");
