@@ -142,6 +142,8 @@ pub const TICKETS_ISSUE_MAX: u32 = 10_000;
 pub const TICKET_CLASS_CHARS_MAX: usize = 10;
 /// Longest code of a ticket, in signs: 92 bytes at five bits a sign. A QR code of version 6 at level M takes 154.
 pub const TICKET_CODE_CHARS_MAX: usize = 148;
+/// Tickets taken back, and tickets for certain gates, that a gate's list holds of each, the latest ones: about a megabyte.
+pub const GATE_LIST_TICKETS_MAX: u32 = 20_000;
 /// Duplicate scans named in one answer about a ticket.
 pub const TICKET_DUPLICATES_MAX: u32 = 20;
 /// Longest name of a gate, in characters, as in the events.
