@@ -6,7 +6,7 @@ import { StatusBar } from "./bar.tsx";
 import { EnrolmentCard } from "./enrolment.tsx";
 import { nudgeOnReturn } from "./events.ts";
 import { type Identity, identify, keepEnrolling, type PageName } from "./identity.ts";
-import { opening, openOutbox, trouble } from "./outbox.ts";
+import { type Apply, opening, openOutbox, trouble } from "./outbox.ts";
 import { keepShell } from "./renewal.ts";
 import { speakAs, words, wordsOfError } from "./words/index.ts";
 import "./shell.css";
@@ -51,14 +51,16 @@ export interface Work {
   page: PageName;
   /** Called once the outbox is open. */
   opened: (edge: Edge, me: Identity) => Promise<void>;
+  /** What the city's words do to the page's records. */
+  apply?: Apply;
   /** True while something is open that a reload would disturb. */
   busy: () => boolean;
   body: (props: { me: Identity }) => ComponentChildren;
 }
 
-export function start({ page, opened, busy, body: Body }: Work): void {
+export function start({ page, opened, apply, busy, body: Body }: Work): void {
   const me = identify(page);
-  const open = (): void => void openOutbox(me, (edge) => opened(edge, me));
+  const open = (): void => void openOutbox(me, (edge) => opened(edge, me), apply);
   function Page(): JSX.Element {
     return (
       <>

@@ -1,6 +1,14 @@
 // The page's one Edge and what it says, as signals. Opening may fail (no wasm yet, no storage) and be tried again.
 import { computed, signal } from "@preact/signals";
-import { type DeadLetter, Edge, isConchError, type Notice, type Receipt, type Snapshot } from "conch-edge";
+import {
+  type DeadLetter,
+  Edge,
+  isConchError,
+  type Notice,
+  type OpenOptions,
+  type Receipt,
+  type Snapshot,
+} from "conch-edge";
 import { nudge } from "./events.ts";
 import { credentials, enrolment, type Identity } from "./identity.ts";
 import { limits } from "./limits.ts";
@@ -43,11 +51,19 @@ function heard(next: Snapshot): void {
   if (next.link === "up" && before?.link !== "up") nudge();
 }
 
+/** What the city's words do to the page's records; the SDK's own hook. */
+export type Apply = NonNullable<OpenOptions["apply"]>;
+
 /** Opens the outbox; call again after a failure. */
-export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<void>): Promise<void> {
+export async function openOutbox(me: Identity, opened: (edge: Edge) => Promise<void>, apply?: Apply): Promise<void> {
   opening.value = { step: "opening" };
   try {
-    const fresh = await Edge.open({ city: "/", device: me.device, credentials: () => credentials(me) });
+    const fresh = await Edge.open({
+      city: "/",
+      device: me.device,
+      credentials: () => credentials(me),
+      ...(apply && { apply }),
+    });
     edge.value = fresh;
     fresh.notices((notice) => {
       // Link and dead letters have places of their own, and how an order stands this page asks for itself.

@@ -13,13 +13,23 @@ export interface World {
 /** One scenario, with the browser's start on a busy machine. */
 const PATIENCE_MS = 180_000;
 
-export function scenario(behaviour: string, run: (world: World) => Promise<void>, mode: Mode = "development"): void {
+/** What is made ready before the phone is switched on: its flags. */
+export type Prepare<Made> = (city: City) => Promise<{ flags: string[]; made: Made }>;
+
+/** A scenario whose phone depends on what the city issued, such as what its camera sees. */
+export function prepared<Made>(
+  behaviour: string,
+  prepare: Prepare<Made>,
+  run: (world: World, made: Made) => Promise<void>,
+  mode: Mode = "development",
+): void {
   test(behaviour, { timeout: PATIENCE_MS }, async () => {
     const city = await City.start(mode);
     try {
-      const phone = await Phone.start();
+      const { flags, made } = await prepare(city);
+      const phone = await Phone.start(flags);
       try {
-        await run({ city, phone });
+        await run({ city, phone }, made);
       } catch (error) {
         await phone.kill();
         throw error;
@@ -29,6 +39,10 @@ export function scenario(behaviour: string, run: (world: World) => Promise<void>
       await city.end();
     }
   });
+}
+
+export function scenario(behaviour: string, run: (world: World) => Promise<void>, mode: Mode = "development"): void {
+  prepared(behaviour, async () => ({ flags: [], made: null }), run, mode);
 }
 
 /** Asserts rows of the city's database; the others may be anything. */
