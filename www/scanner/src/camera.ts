@@ -3,10 +3,8 @@ import { signal } from "@preact/signals";
 import { recall, remember } from "../../shell/store.ts";
 import { type Decoder, instead, openDecoder } from "./decoder.ts";
 import { gateLimits } from "./limits.ts";
+import type { CameraState } from "./preflight.ts";
 import { took } from "./timing.ts";
-
-/** `dark`: it runs and gives no picture. `broken`: the decoder does not work. */
-export type CameraState = "off" | "starting" | "on" | "denied" | "none" | "dark" | "broken";
 
 export const camera = signal<CameraState>("off");
 /** Null where the camera has no lamp. */

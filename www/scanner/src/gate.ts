@@ -4,11 +4,11 @@ import { type Edge, isConchError } from "conch-edge";
 import { Book } from "../../shell/book.ts";
 import { askTicket, askUntilKnown } from "../../shell/city.ts";
 import { type Identity, tokenAtHand } from "../../shell/identity.ts";
-import { codeOf, edge, followLetters, ready, snapshot } from "../../shell/outbox.ts";
+import { codeOf, edge, followLetters, ready } from "../../shell/outbox.ts";
 import { type Claimed, claimTicket } from "./city.ts";
 import { newEventId } from "./event-id.ts";
 import { type Foreign, foreignIn } from "./foreign.ts";
-import { cityNow, held, keepKnowing, LET_IN, letInHere, lookAtList, seenOf, sweep } from "./known.ts";
+import { cityNow, held, isUp, keepKnowing, LET_IN, letInHere, lookAtList, seenOf, sweep } from "./known.ts";
 import { gateLimits } from "./limits.ts";
 import { type First, type Judgement, judge, type Reason, type Shown } from "./rules.ts";
 import {
@@ -137,7 +137,7 @@ async function judgeHere(outbox: Edge, gate: string, shown: Shown): Promise<Judg
 /** Asks the city once where that has a chance. Null: the gate decides alone. */
 async function askCity(claim: Parameters<typeof claimTicket>[0]): Promise<Claimed | null> {
   const token = tokenAtHand();
-  if (token === null || snapshot.value?.link !== "up" || !navigator.onLine) return null;
+  if (token === null || !isUp.value || !navigator.onLine) return null;
   if (performance.now() < restsUntil) return null;
   const answer = await claimTicket(claim, token);
   if (answer === null) restsUntil = performance.now() + gateLimits.claimRestMs;

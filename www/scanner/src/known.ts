@@ -4,7 +4,7 @@ import type { Edge, RecordName } from "conch-edge";
 import { Book, type Row } from "../../shell/book.ts";
 import { nudgedOrAfter } from "../../shell/events.ts";
 import { tokenAtHand } from "../../shell/identity.ts";
-import type { Apply } from "../../shell/outbox.ts";
+import { type Apply, snapshot } from "../../shell/outbox.ts";
 import { askList } from "./city.ts";
 import { corrected, isOff, type Skew, skewOf } from "./clock.ts";
 import { gateLimits } from "./limits.ts";
@@ -33,6 +33,12 @@ export const clockIsOff = computed(() => isOff(skew.value, gateLimits.clockOffMs
 export function cityNow(): number {
   return corrected(Date.now(), skew.value, gateLimits.clockOffMs);
 }
+
+/** As far as is known: the outbox hears of the link only when it sends, and the list is asked for every minute. */
+export const isUp = computed(() => {
+  const link = snapshot.value?.link ?? "unknown";
+  return link === "up" || (link === "unknown" && listed.value === "heard");
+});
 
 let shelf: Book<ListRow> | null = null;
 

@@ -1,6 +1,7 @@
 // The gate's screen: the checks before it opens; then camera, a field for codes, one big result, and the last scans.
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
 import { limits } from "../../shell/limits.ts";
@@ -95,7 +96,7 @@ function History({ me }: { me: Identity }): JSX.Element {
               <span class={`row-sign ink-${toneOf[standing]}`}>
                 <Glyph tone={toneOf[standing]} size="small" />
               </span>
-              <span class="row-main">{scan.ticket}</span>
+              <span class="row-main">{shortKey(scan.ticket)}</span>
               <span class="row-word">
                 {say.word[standing]}
                 {standing === "saved" && <span class="fine"> {say.offline}</span>}

@@ -1,6 +1,8 @@
 // What must be well before a gate opens, and what a person can do about it. Pure.
-import type { CameraState } from "./camera.ts";
 import type { Age } from "./list.ts";
+
+/** `dark`: it runs and gives no picture. `broken`: the decoder does not work. */
+export type CameraState = "off" | "starting" | "on" | "denied" | "none" | "dark" | "broken";
 
 export const checkNames = ["list", "storage", "camera", "sound", "clock", "link"] as const;
 export type CheckName = (typeof checkNames)[number];

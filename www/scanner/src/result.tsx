@@ -1,6 +1,7 @@
 // The result: it covers the screen with colour, sign and word, says what to do, and gives way to the next scan at once.
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import { Glyph, type Tone } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
 import { timeOf, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
@@ -138,6 +139,10 @@ export function ResultCard({ me }: { me: Identity }): JSX.Element {
   const card = cardNow(me.place);
   const shown = card === null ? "idle" : gate.covers.value ? "full" : "strip";
   const asks = card?.scan !== null && card !== null && shown === "full" && asked.value === card.scan.key;
+  useEffect(() => {
+    // The lines above it stay in sight, however far down somebody had read.
+    if (shown === "full") scrollTo(0, 0);
+  }, [shown]);
   // Let in without the city is as green as with it; the broken frame, the sign and the words are not.
   const tone = card?.offline ? "good" : card?.tone;
   return (
@@ -145,6 +150,7 @@ export function ResultCard({ me }: { me: Identity }): JSX.Element {
       class={`result tone-${tone ?? "idle"}`}
       data-testid="result"
       data-shown={shown}
+      data-asks={asks}
       data-standing={card?.standing ?? "idle"}
       data-ticket={card?.ticket ?? ""}
     >

@@ -4,7 +4,7 @@ import { opening, snapshot } from "../../shell/outbox.ts";
 import { recall, remember } from "../../shell/store.ts";
 import { stayAwake } from "./awake.ts";
 import { camera, startCamera } from "./camera.ts";
-import { clockIsOff, held, listAge, skew } from "./known.ts";
+import { clockIsOff, held, isUp, listAge, skew } from "./known.ts";
 import { gateLimits } from "./limits.ts";
 import { checksOf, mayOpen } from "./preflight.ts";
 import { play, sound, unlock } from "./sound.ts";
@@ -28,7 +28,7 @@ export const checks = computed(() =>
     sound: sound.value,
     heard: heard.value,
     clock: { known: skew.value !== null, off: clockIsOff.value },
-    isUp: snapshot.value?.link === "up",
+    isUp: isUp.value,
   }),
 );
 export const permission = computed(() => mayOpen(checks.value));
