@@ -134,6 +134,8 @@ pub const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
 /// A device that scans a ticket again within this time holds the same person's ticket twice before its camera, in ms: twice
 /// the scanner's own guard. Later it is another admission.
 pub const RESCAN_MS: u64 = 10_000;
+/// A gate may say for so long that somebody it let in did not go in after all, in ms: twice the minute its page offers.
+pub const TURNED_AWAY_MS: u64 = 120_000;
 /// Scans of one ticket by one device that are looked through for what was told of it before, the latest ones.
 pub const BESIDE_MAX: usize = 20;
 /// Tickets issued at once: they are written in one transaction, for which the city waits.
