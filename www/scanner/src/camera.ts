@@ -80,7 +80,9 @@ export async function startCamera(): Promise<void> {
   }
   const [track] = stream.getVideoTracks();
   track?.addEventListener("ended", () => {
-    if (mine === run) camera.value = "dark";
+    if (mine !== run) return;
+    stop();
+    camera.value = "dark";
   });
   torch.value = (track?.getCapabilities?.() as LampCapabilities | undefined)?.torch === true ? false : null;
   if (view !== null) attach(view, stream);
