@@ -11,7 +11,7 @@ export interface Size {
 }
 
 /** How a code is held. */
-export type Look = "good" | "blurred" | "dim" | "rotated" | "small";
+export type Look = "good" | "rotated" | "small" | "far" | "blurred" | "shaken" | "dim" | "dark";
 
 /** One thing before the camera for so many frames; without a text there is nothing. */
 export interface Shot {
@@ -23,6 +23,8 @@ export interface Shot {
 const GROUND = 90;
 const [BLACK, WHITE] = [30, 225];
 const QUIET = 4;
+/** Of a ticket's code with the quiet around it: version 6. */
+const MODULES = 41 + 2 * QUIET;
 
 /** Letters, digits and a few signs have a mode of their own, in which tickets are printed. */
 function matrixOf(text: string): { size: number; get(x: number, y: number): boolean } {
@@ -90,24 +92,25 @@ function lit(luma: Float32Array, light: number, noise: number, seed: number): Ui
   return Uint8Array.from(luma, (value) => 16 + (value - 16) * light + grains.next().value * noise);
 }
 
+/** How each look is made: the angle, the share of the height, the blur in modules, the light and the camera's noise. */
+const looks: Record<Look, { angle: number; share: number; blur: number; light: number; noise: number }> = {
+  good: { angle: 0.03, share: 0.8, blur: 0, light: 1, noise: 6 },
+  rotated: { angle: 0.6, share: 0.66, blur: 0, light: 1, noise: 6 },
+  small: { angle: 0.1, share: 0.45, blur: 0, light: 1, noise: 6 },
+  far: { angle: 0.1, share: 0.13, blur: 0, light: 1, noise: 6 },
+  blurred: { angle: 0.03, share: 0.8, blur: 0.33, light: 1, noise: 6 },
+  shaken: { angle: 0.03, share: 0.8, blur: 0.8, light: 1, noise: 6 },
+  dim: { angle: 0.03, share: 0.8, blur: 0, light: 0.16, noise: 10 },
+  dark: { angle: 0.03, share: 0.8, blur: 0, light: 0.1, noise: 16 },
+};
+
 /** One frame's luma, as the camera gives it. */
 export function frameOf(shot: Pick<Shot, "text" | "look">, size: Size, seed: number): Uint8Array {
-  if (shot.text === null) return lit(new Float32Array(size.width * size.height).fill(GROUND), 1, 6, seed);
-  switch (shot.look ?? "good") {
-    case "good":
-      return lit(drawn(shot.text, size, 0.03, 0.8), 1, 6, seed);
-    case "rotated":
-      return lit(drawn(shot.text, size, 0.6, 0.66), 1, 6, seed);
-    case "small":
-      return lit(drawn(shot.text, size, 0.1, 0.45), 1, 6, seed);
-    case "blurred": {
-      // As far as a third of a module: a hand that does not keep still.
-      const radius = Math.max(1, Math.round((Math.min(size.width, size.height) * 0.8) / 49 / 3));
-      return lit(blurred(drawn(shot.text, size, 0.03, 0.8), size, radius), 1, 6, seed);
-    }
-    case "dim":
-      return lit(drawn(shot.text, size, 0.03, 0.8), 0.16, 10, seed);
-  }
+  const { angle, share, blur, light, noise } = looks[shot.look ?? "good"];
+  if (shot.text === null) return lit(new Float32Array(size.width * size.height).fill(GROUND), light, noise, seed);
+  const code = drawn(shot.text, size, angle, share);
+  const radius = Math.round((Math.min(size.width, size.height) * share * blur) / MODULES);
+  return lit(radius === 0 ? code : blurred(code, size, radius), light, noise, seed);
 }
 
 /** Plays the shots, `fps` frames a second. Gives the file. */

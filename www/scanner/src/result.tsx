@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import { shortKey } from "../../shell/figures.ts";
 import { Glyph, type Tone } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
 import { timeOf, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
@@ -166,7 +167,7 @@ export function ResultCard({ me }: { me: Identity }): JSX.Element {
             </p>
           )}
           <p class="hint">{card?.hint ?? say.idleHint}</p>
-          {card?.ticket && <p class="code">{card.ticket}</p>}
+          {card?.ticket && <p class="code">{shortKey(card.ticket)}</p>}
         </div>
       </div>
       {card !== null && asks && card.scan !== null ? <Reasons me={me} scan={card.scan} /> : null}
