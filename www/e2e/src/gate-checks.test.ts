@@ -205,3 +205,82 @@ scenario("every answer has its own tone, and none sounds before the disk has the
   await gate.scans("admitted", 1);
   await holds(city, { events: 3 });
 });
+
+scenario("a browser without Ed25519 verifies tickets offline all the same", async ({ city, phone }) => {
+  const [ticket] = await city.issue(1);
+  assert.ok(ticket);
+  await phone.context.addInitScript(() => {
+    const { importKey } = SubtleCrypto.prototype;
+    SubtleCrypto.prototype.importKey = function (this: SubtleCrypto, ...asked: unknown[]) {
+      if (JSON.stringify(asked).includes("Ed25519")) return Promise.reject(new DOMException("", "NotSupportedError"));
+      return Reflect.apply(importKey, this, asked);
+    } as typeof importKey;
+  });
+  const gate = await Gate.before(phone, city, "gate-k8");
+  await gate.shellKept();
+  await check(gate, "list", "good", "list-good");
+  await phone.context.setOffline(true);
+  await gate.page.reload();
+  await gate.openUp();
+  await gate.page.keyboard.type(ticket.code);
+  await gate.page.keyboard.press("Enter");
+  await gate.result(ticket.ticket, "saved");
+  const forged = ticket.code.slice(0, -12) + (ticket.code.at(-12) === "7" ? "8" : "7") + ticket.code.slice(-11);
+  await gate.page.keyboard.type(forged);
+  await gate.page.keyboard.press("Enter");
+  await gate.result("", "not-ticket");
+});
+
+prepared(
+  "a detector of the browser's that fails gives way to our own",
+  async (city) => {
+    const made = await city.issue(1);
+    const shots = [10, 30, 600].map((frames, place) => ({
+      text: place === 1 ? (made[0]?.code ?? null) : null,
+      frames,
+    }));
+    return { made, flags: cameraOf(await film(shots)) };
+  },
+  async ({ city, phone }, [ticket]) => {
+    await phone.context.addInitScript(() => {
+      Object.assign(globalThis, {
+        BarcodeDetector: class {
+          static async getSupportedFormats(): Promise<string[]> {
+            return ["qr_code"];
+          }
+          async detect(): Promise<never> {
+            throw new DOMException("", "NotSupportedError");
+          }
+        },
+      });
+    });
+    const gate = await Gate.open(phone, city, "gate-k9");
+    await gate.result(ticket?.ticket ?? "", "admitted");
+  },
+);
+
+scenario("nothing on the screen moves while tickets are scanned", async ({ city, phone }) => {
+  const gate = await Gate.open(phone, city, "gate-k10");
+  await gate.page.evaluate(() => {
+    const moved: number[] = [];
+    Object.assign(globalThis, { moved });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) moved.push((entry as PerformanceEntry & { value: number }).value);
+    }).observe({ type: "layout-shift", buffered: false });
+  });
+  await gate.scan("T-1", "admitted");
+  await gate.get("next").click();
+  // The first row of the list takes its place; from then on every scan only adds one above the others.
+  await gate.page.evaluate(() => (globalThis as unknown as { moved: number[] }).moved.splice(0));
+  await phone.context.setOffline(true);
+  await gate.page.keyboard.type("https://example.com");
+  await gate.page.keyboard.press("Enter");
+  await gate.result("", "not-ticket");
+  await gate.get("next").click();
+  await gate.page.locator("[data-testid=result][data-shown=strip]").waitFor();
+  await gate.page.keyboard.type("https://example.com/2");
+  await gate.page.keyboard.press("Enter");
+  await gate.page.locator("[data-testid=result][data-shown=full]").waitFor();
+  const moved = await gate.page.evaluate(() => (globalThis as unknown as { moved: number[] }).moved);
+  assert.deepEqual(moved, []);
+});

@@ -108,7 +108,7 @@ export async function switchTorch(): Promise<void> {
   torch.value = on;
 }
 
-/** From now on codes are told, and the camera follows the page: off when hidden, on when shown. */
+/** From now on codes are told, and the camera follows the page: off when hidden, on when shown. Call once. */
 export function watchCamera(told: Heard): void {
   hear = told;
   document.addEventListener("visibilitychange", () => {

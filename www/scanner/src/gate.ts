@@ -98,6 +98,7 @@ export async function present(me: Identity, text: string, how: { byCamera: boole
   const mine: Last = { code, key: null, sinceMs: nowMs, seenMs: nowMs };
   last = mine;
   const shown = await recognise(code);
+  took("check", nowMs);
   if (shown.kind === "foreign") {
     show({ kind: "not-ticket", what: shown.what, length: code.length }, "stop");
   } else if (shown.kind === "unknown-key") {

@@ -71,11 +71,15 @@ async function look(): Promise<void> {
   else if (held.value !== null) await keep({ ...held.value, heardAt: answer.heardAt });
 }
 
-/** Brings back the list of the last time, and asks for the newest from now on. */
+let watching = false;
+
+/** Brings back the list of the last time, and asks for the newest from now on. Opening may fail and be tried again. */
 export async function keepKnowing(device: string): Promise<void> {
-  shelf = new Book<ListRow>(`list-scanner-${device}`);
+  shelf ??= new Book<ListRow>(`list-scanner-${device}`);
   await shelf.load();
-  held.value = shelf.rows.value[0] ?? null;
+  held.value = shelf.rows.value[0] ?? held.value;
+  if (watching) return;
+  watching = true;
   setInterval(() => {
     now.value = Date.now();
   }, 1_000);

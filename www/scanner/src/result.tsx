@@ -147,31 +147,39 @@ export function ResultCard({ me }: { me: Identity }): JSX.Element {
   // Let in without the city is as green as with it; the broken frame, the sign and the words are not.
   const tone = card?.offline ? "good" : card?.tone;
   return (
-    <section
-      class={`result tone-${tone ?? "idle"}`}
-      data-testid="result"
-      data-shown={shown}
-      data-asks={asks}
-      data-standing={card?.standing ?? "idle"}
-      data-ticket={card?.ticket ?? ""}
-    >
-      <div class="result-text" role="status" aria-live="assertive">
-        {card !== null && <Glyph tone={card.tone} size="large" />}
-        <div class="result-lines">
-          <p class="word" data-testid="result-word">
-            {card?.word ?? say.idle}
-          </p>
-          {card?.offline && (
-            <p class="result-badge" data-testid="result-offline">
-              {say.offline}
+    <div class="result-slot">
+      {/* It stays while the card comes and goes, so that it is read aloud every time. */}
+      <p class="unseen" role="status" aria-live="assertive">
+        {card !== null && [card.word, card.offline ? say.offline : "", card.hint].filter(Boolean).join(" ")}
+      </p>
+      {/* Another element when it covers the screen: nothing jumps, it appears. */}
+      <section
+        key={shown === "full" ? "full" : "strip"}
+        class={`result tone-${tone ?? "idle"}`}
+        data-testid="result"
+        data-shown={shown}
+        data-asks={asks}
+        data-standing={card?.standing ?? "idle"}
+        data-ticket={card?.ticket ?? ""}
+      >
+        <div class="result-text">
+          {card !== null && <Glyph tone={card.tone} size="large" />}
+          <div class="result-lines">
+            <p class="word" data-testid="result-word">
+              {card?.word ?? say.idle}
             </p>
-          )}
-          <p class="hint">{card?.hint ?? say.idleHint}</p>
-          {card?.ticket && <p class="code">{shortKey(card.ticket)}</p>}
+            {card?.offline && (
+              <p class="result-badge" data-testid="result-offline">
+                {say.offline}
+              </p>
+            )}
+            <p class="hint">{card?.hint ?? say.idleHint}</p>
+            {card?.ticket && <p class="code">{shortKey(card.ticket)}</p>}
+          </div>
         </div>
-      </div>
-      {card !== null && asks && card.scan !== null ? <Reasons me={me} scan={card.scan} /> : null}
-      {card !== null && !asks && <Actions card={card} />}
-    </section>
+        {card !== null && asks && card.scan !== null ? <Reasons me={me} scan={card.scan} /> : null}
+        {card !== null && !asks && <Actions card={card} />}
+      </section>
+    </div>
   );
 }

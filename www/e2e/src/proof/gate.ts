@@ -15,14 +15,15 @@ const TICKETS = 60;
 const DECODED = 24;
 const CAMERA = { width: 960, height: 720 };
 
-const parts = ["frame", "read", "judge", "ask", "write", "whole"] as const;
+const parts = ["frame", "read", "check", "judge", "ask", "write", "whole"] as const;
 type Part = (typeof parts)[number];
 type Times = Record<Part, number[]>;
 
 const titles: Record<Part, string> = {
   frame: "draw the frame",
   read: "decode it, there and back",
-  judge: "signature apart: list, use here, use elsewhere",
+  check: "ours and genuine: code and signature",
+  judge: "list, time, gate, use here and elsewhere",
   ask: "ask the city",
   write: "event and record on disk",
   whole: "**frame to tone**",
