@@ -60,8 +60,9 @@ and the parts of them
                     `cargo xtask sim mutants` plants known faults and says how soon each is found.
   proof [filter]    The long rounds: ten thousand seeds of the world, planted faults, a city killed fifty times under
                     payments, thousands of drawn histories, hundreds of thousands of changed texts before every reader,
-                    browsers killed while they store and send, their flushes watched, eight tabs in bad weather. What
-                    those of browsers found is written to target/proof. With a filter, only those whose name contains it:
+                    browsers killed while they store and send, their flushes watched, eight tabs in bad weather, a
+                    gate from frame to tone (which writes docs/scanner.md). What those of browsers found is written to
+                    target/proof. With a filter, only those whose name contains it:
                     `cargo xtask proof browser`.
   engines           The suites in every context of every engine, and from that run the tables of docs/engines.md.
   ci                fmt, clippy, deny, docs, test --all-engines, pack and size: what has to hold before a change lands.

@@ -69,6 +69,7 @@ const LONG: &[Long] = &[
         name: "browser flushes",
         work: Work::Browsers { script: "flushes", engines: &[Engine::Chromium, Engine::Firefox] },
     },
+    Long { name: "browser gate", work: Work::Browsers { script: "gate", engines: &[Engine::Chromium] } },
     Long { name: "browser soak", work: Work::Browsers { script: "soak", engines: &[Engine::Chromium] } },
 ];
 

@@ -44,12 +44,14 @@ prepared(
     await check(gate, "camera", "warn", "camera-off");
     await check(gate, "sound", "warn", "sound-untried");
     await permission(gate, "anyway");
+    await gate.shoot("gate-checks-anyway");
     assert.equal(await gate.get("unchecked").locator("li").count(), 4);
 
     await gate.get("run-checks").click();
     await check(gate, "camera", "good", "camera-on");
     await check(gate, "sound", "good", "sound-good");
     await permission(gate, "ready");
+    await gate.shoot("gate-checks-ready");
     await gate.openUp();
     await gate.page.keyboard.type(ticket?.code ?? "");
     await gate.page.keyboard.press("Enter");

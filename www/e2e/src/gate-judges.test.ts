@@ -44,6 +44,7 @@ async function judged(gate: Gate, code: string, standing: string): Promise<void>
   await gate.page.keyboard.type(code);
   await gate.page.keyboard.press("Enter");
   await gate.page.locator(`[data-testid=result][data-standing=${standing}][data-shown=full]`).waitFor();
+  await gate.shoot(`gate-${standing}`);
 }
 
 scenario("offline every ticket is judged by what stands on it and in the list", async ({ city, phone }) => {
@@ -188,6 +189,51 @@ prepared(
     await gate.scans("used-here", 1);
     await gate.pending(0);
     await holds(city, { events: 2, admissions: 1, scans: 2 });
+  },
+);
+
+prepared(
+  "two tickets held before the camera together are one scan each",
+  async (city: City) => {
+    const made = await city.issue(2);
+    const turns = Array.from({ length: 24 }, (_, place) => ({ text: made[place % 2]?.code ?? null, frames: 3 }));
+    return { made, flags: cameraOf(await film([{ text: null, frames: 10 }, ...turns, { text: null, frames: 600 }])) };
+  },
+  async ({ city, phone }, made) => {
+    const gate = await Gate.open(phone, city, "gate-j12");
+    await gate.scans("admitted", 2);
+    // The last of them is taken away: nothing is left before the camera.
+    await gate.page.locator("[data-testid=result][data-shown=strip]").waitFor();
+    assert.equal(await gate.get("scan-row").count(), 2);
+    await gate.pending(0);
+    await holds(city, { events: 2, admissions: 2, scans: 2 });
+    assert.equal(made.length, 2);
+  },
+);
+
+scenario(
+  "a scan that could not be stored is tried again under the same id, so the city's yes still holds",
+  async (world) => {
+    const { city, phone } = world;
+    const [ticket] = await city.issue(1);
+    assert.ok(ticket);
+    const gate = await Gate.before(phone, city, "gate-j13");
+    await opened(gate);
+    await gate.page.evaluate(() => {
+      const { transaction } = IDBDatabase.prototype;
+      IDBDatabase.prototype.transaction = function (this: IDBDatabase, ...asked: Parameters<typeof transaction>) {
+        const isFull = !this.name.startsWith("book-") && !this.name.startsWith("list-") && asked[1] === "readwrite";
+        if (isFull && sessionStorage.getItem("full") !== null) throw new DOMException("full", "QuotaExceededError");
+        return transaction.apply(this, asked);
+      };
+      sessionStorage.setItem("full", "1");
+    });
+    await judged(gate, ticket.code, "error");
+    await reaches(city, { events: 0, admissions: 1 });
+    await gate.page.evaluate(() => sessionStorage.removeItem("full"));
+    await judged(gate, ticket.code, "admitted");
+    await gate.pending(0);
+    await holds(city, { events: 1, admissions: 1, scans: 1 });
   },
 );
 

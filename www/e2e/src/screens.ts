@@ -1,4 +1,5 @@
 // The two pages as a person sees them, by their stable test ids.
+import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
 import type { City } from "./city.js";
 import type { Phone } from "./phone.js";
@@ -53,6 +54,21 @@ class Screen {
     await this.page.evaluate(async () => {
       await navigator.serviceWorker.ready;
     });
+  }
+
+  /** A picture for people to look at, on a usual and on a small phone, if a folder for them is named. */
+  async shoot(name: string): Promise<void> {
+    const folder = process.env.CONCH_SHOTS;
+    if (folder === undefined) return;
+    const usual = this.page.viewportSize();
+    for (const size of [
+      { width: 390, height: 844 },
+      { width: 360, height: 640 },
+    ]) {
+      await this.page.setViewportSize(size);
+      await this.page.screenshot({ path: join(folder, `${name}-${size.width}.png`) });
+    }
+    if (usual !== null) await this.page.setViewportSize(usual);
   }
 
   async rows(id: string, standing: string, count: number): Promise<void> {

@@ -15,7 +15,7 @@ import {
   afterTicket,
   afterVerdict,
   failedResult,
-  type Last,
+  type Lately,
   mayTurnAway,
   movementOf,
   type Result,
@@ -42,7 +42,12 @@ export const saving = computed(() => result.value?.kind === "saving");
 
 /** Scans that are in the outbox before their row is in the book. */
 const fresh = signal<Scan | null>(null);
-let last: Last | null = null;
+/** Codes of the last seconds: two tickets in one hand are each read again and again. */
+const recent = new Map<string, Lately>();
+/** The one that was presented last: what comes of an earlier one does not take the screen from it. */
+let latest: Lately | null = null;
+/** Scans that were decided and could not be stored: the same ticket again is the same scan, also for the city. */
+const unstored = new Map<string, { event: string; at: number }>();
 /** Until when the city is not asked, on the page's monotonic clock. */
 let restsUntil = 0;
 const followed = new Set<string>();
@@ -88,26 +93,33 @@ export async function present(me: Identity, text: string, how: { byCamera: boole
   const outbox = edge.value;
   if (outbox === null || !ready.value) return show({ kind: "error", ticket: "", code: "opening" }, "stop");
   const nowMs = performance.now();
-  const movement = movementOf(last, { code, byCamera: how.byCamera, nowMs }, gateLimits);
-  if (movement !== "new" && last !== null) {
-    last.seenMs = nowMs;
-    // While the first reading is still being stored its own result is on the way.
-    if (movement === "same" && last.key !== null) show({ kind: "same", key: last.key }, "same");
-    return;
-  }
-  const mine: Last = { code, key: null, sinceMs: nowMs, seenMs: nowMs };
-  last = mine;
+  for (const [old, { seenMs }] of recent) if (nowMs - seenMs > gateLimits.sameTicketMs) recent.delete(old);
+  const before = recent.get(code);
+  const movement = movementOf(before, { byCamera: how.byCamera, nowMs }, gateLimits);
+  if (movement !== "new" && before !== undefined) return again(before, movement, nowMs);
+  const mine: Lately = { key: null, answer: null, sinceMs: nowMs, seenMs: nowMs };
+  recent.set(code, mine);
+  latest = mine;
   const shown = await recognise(code);
   took("check", nowMs);
-  if (shown.kind === "foreign") {
-    show({ kind: "not-ticket", what: shown.what, length: code.length }, "stop");
-  } else if (shown.kind === "unknown-key") {
-    // Perhaps the list is older than the key.
-    void lookAtList().catch(() => undefined);
-    show({ kind: "unknown-key" }, "stop");
-  } else {
-    await take(outbox, me, shown, mine, how.seenAt);
+  if (shown.kind !== "foreign" && shown.kind !== "unknown-key") {
+    const stored = await take(outbox, me, shown, mine, how.seenAt);
+    if (!stored) recent.delete(code);
+    return;
   }
+  // Perhaps the list is older than the key.
+  if (shown.kind === "unknown-key") void lookAtList().catch(() => undefined);
+  mine.answer = shown.kind === "foreign" ? { kind: "not-ticket", what: shown.what, length: code.length } : shown;
+  show(mine.answer, "stop");
+}
+
+function again(before: Lately, movement: "held" | "same", nowMs: number): void {
+  before.seenMs = nowMs;
+  if (movement === "held") return;
+  latest = before;
+  // While the first reading is still being stored its own result is on the way.
+  if (before.key !== null) show({ kind: "same", key: before.key }, "same");
+  else if (before.answer !== null) show(before.answer, "stop");
 }
 
 type Recognised = Shown | { kind: "foreign"; what: Foreign | "forged" } | { kind: "unknown-key" };
@@ -166,32 +178,37 @@ function decided(local: Judgement, city: Claimed | null): Decided {
   return { decision: "admitted", confirmed: false };
 }
 
-async function take(outbox: Edge, me: Identity, shown: Shown, mine: Last, seenAt: number): Promise<void> {
+/** Judges, writes and only then tells. False when nothing was stored. */
+async function take(outbox: Edge, me: Identity, shown: Shown, mine: Lately, seenAt: number): Promise<boolean> {
   const { ticket } = shown;
   result.value = { kind: "saving", ticket };
-  const at = Date.now();
+  const now = Date.now();
+  const { event, at } = unstored.get(ticket) ?? { event: newEventId(now), at: now };
+  unstored.set(ticket, { event, at });
   try {
     const judgingFrom = performance.now();
     const local = await judgeHere(outbox, me.place, shown);
     const askingFrom = took("judge", judgingFrom);
-    const event = newEventId(at);
     const asks = local.decision !== "refused";
     const city = asks ? await askCity({ ticket, event, gate: me.place, at }) : null;
     const writingFrom = took("ask", askingFrom);
     const scan = await write(outbox, me.place, { key: event, at, ticket, ...rowOf(decided(local, city)) });
     took("write", writingFrom);
+    unstored.delete(ticket);
     mine.key = scan.key;
     fresh.value = scan;
     // A later ticket may be on the screen already; it stays there.
-    if (last === mine) show({ kind: "scan", key: scan.key }, soundOf(standingOf(scan, me.place)));
+    if (latest === mine) show({ kind: "scan", key: scan.key }, soundOf(standingOf(scan, me.place)));
     took("whole", seenAt);
     await book.value?.put(scan);
+    return true;
   } catch (error) {
-    if (mine.key !== null) return;
-    if (last === mine) {
-      last = null;
-      show(failedResult(ticket, codeOf(error)), "stop");
-    }
+    // What is stored is stored, even if the page's own list could not take it.
+    if (mine.key !== null) return true;
+    // It was stored after all, with another decision: the next scan of it is another one.
+    if (codeOf(error) === "conflict") unstored.delete(ticket);
+    if (latest === mine) show(failedResult(ticket, codeOf(error)), "stop");
+    return false;
   }
 }
 
@@ -261,7 +278,7 @@ export async function turnAway(me: Identity, scan: Scan, why: TurnedAway): Promi
       },
     ],
   });
-  if (last?.key === scan.key) last = null;
+  for (const [code, { key }] of recent) if (key === scan.key) recent.delete(code);
   await keep(scan.key, (old) => ({ ...old, notLetIn: why }));
 }
 

@@ -18,7 +18,8 @@ export const LET_IN = "gate_let_in";
 /** A ticket that was freed is outside again. */
 export type Seen = { place: string; at: number } | { freed: true; at: number };
 
-type ListRow = Row & HeldList;
+/** Two rows: the list, and when it was last said to hold, which must not write a megabyte every minute. */
+type ListRow = Row & Partial<HeldList>;
 
 export const held = signal<HeldList | null>(null);
 export const skew = signal<Skew | null>(null);
@@ -42,9 +43,16 @@ export const isUp = computed(() => {
 
 let shelf: Book<ListRow> | null = null;
 
-function keep(list: HeldList): Promise<void> {
+async function keep(list: HeldList, isNew: boolean): Promise<void> {
   held.value = list;
-  return shelf?.change("list", () => ({ key: "list", at: list.heardAt, ...list })) ?? Promise.resolve();
+  const at = list.heardAt;
+  await shelf?.change(isNew ? "list" : "heard", () => (isNew ? { key: "list", at, ...list } : { key: "heard", at }));
+}
+
+function brought(rows: readonly ListRow[]): HeldList | null {
+  const row = rows.find(({ key }) => key === "list");
+  if (row?.list === undefined) return null;
+  return { list: row.list, tag: row.tag ?? null, heardAt: Math.max(...rows.map(({ at }) => at)) };
 }
 
 let looking: Promise<void> | null = null;
@@ -67,8 +75,8 @@ async function look(): Promise<void> {
   }
   skew.value = skewOf(answer.date, answer.askedAt, answer.heardAt) ?? skew.value;
   listed.value = "heard";
-  if (answer.kind === "list") await keep({ list: answer.list, tag: answer.tag, heardAt: answer.heardAt });
-  else if (held.value !== null) await keep({ ...held.value, heardAt: answer.heardAt });
+  if (answer.kind === "list") await keep({ list: answer.list, tag: answer.tag, heardAt: answer.heardAt }, true);
+  else if (held.value !== null) await keep({ ...held.value, heardAt: answer.heardAt }, false);
 }
 
 let watching = false;
@@ -77,7 +85,7 @@ let watching = false;
 export async function keepKnowing(device: string): Promise<void> {
   shelf ??= new Book<ListRow>(`list-scanner-${device}`);
   await shelf.load();
-  held.value = shelf.rows.value[0] ?? held.value;
+  held.value = brought(shelf.rows.value) ?? held.value;
   if (watching) return;
   watching = true;
   setInterval(() => {

@@ -88,6 +88,7 @@ function Reasons({ me, scan }: { me: Identity; scan: Scan }): JSX.Element {
         <button
           key={why}
           type="button"
+          class="on-tone"
           data-testid={`turn-away-${why}`}
           onClick={() => {
             asked.value = null;
@@ -99,6 +100,7 @@ function Reasons({ me, scan }: { me: Identity; scan: Scan }): JSX.Element {
       ))}
       <button
         type="button"
+        class="on-tone"
         data-testid="turn-away-back"
         onClick={() => {
           asked.value = null;
@@ -119,6 +121,7 @@ function Actions({ card }: { card: Card }): JSX.Element {
       {offered && (
         <button
           type="button"
+          class="on-tone"
           data-testid="turn-away"
           onClick={() => {
             asked.value = scan.key;
@@ -128,7 +131,7 @@ function Actions({ card }: { card: Card }): JSX.Element {
           {say.turnAway}
         </button>
       )}
-      <button type="button" data-testid="next" onClick={gate.next}>
+      <button type="button" class="on-tone" data-testid="next" onClick={gate.next}>
         {say.next}
       </button>
     </div>

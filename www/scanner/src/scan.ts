@@ -116,10 +116,12 @@ export function failedResult(ticket: string, code: string): Result {
   return isForeign ? { kind: "not-ticket", what: "text", length: ticket.length } : { kind: "error", ticket, code };
 }
 
-/** The code that was presented last, on the page's own monotonic clock. */
-export interface Last {
-  code: string;
+/** A code that was presented lately, on the page's own monotonic clock. */
+export interface Lately {
+  /** The event's id, once it is stored. */
   key: string | null;
+  /** What was said of it when it was none of ours. */
+  answer: Result | null;
   /** When it was presented, and when it was read last. */
   sinceMs: number;
   seenMs: number;
@@ -132,13 +134,13 @@ export type Movement = "new" | "held" | "same";
  * once, or a scanner was pressed twice; that is no second visit.
  */
 export function movementOf(
-  last: Last | null,
-  seen: { code: string; byCamera: boolean; nowMs: number },
+  lately: Pick<Lately, "sinceMs" | "seenMs"> | undefined,
+  seen: { byCamera: boolean; nowMs: number },
   limits: { sameTicketMs: number; stillMs: number },
 ): Movement {
-  if (last === null || last.code !== seen.code) return "new";
-  if (seen.byCamera && seen.nowMs - last.seenMs < limits.stillMs) return "held";
-  return seen.nowMs - last.sinceMs < limits.sameTicketMs ? "same" : "new";
+  if (lately === undefined) return "new";
+  if (seen.byCamera && seen.nowMs - lately.seenMs < limits.stillMs) return "held";
+  return seen.nowMs - lately.sinceMs < limits.sameTicketMs ? "same" : "new";
 }
 
 /** Where this device heard that a ticket was used, if it did. Rows come newest first. */
