@@ -4,6 +4,7 @@ import type { Page } from "playwright-core";
 import { cameraOf, film } from "./film.js";
 import type { Phone } from "./phone.js";
 import { Gate } from "./screens.js";
+import { until } from "./until.js";
 import { holds, prepared, scenario } from "./world.js";
 
 const HOUR_MS = 3_600_000;
@@ -286,3 +287,57 @@ scenario("nothing on the screen moves while tickets are scanned", async ({ city,
   const moved = await gate.page.evaluate(() => (globalThis as unknown as { moved: number[] }).moved);
   assert.deepEqual(moved, []);
 });
+
+prepared(
+  "the other camera is remembered, the lamp is offered where there is one, and the screen stays on",
+  async () => ({
+    made: null,
+    flags: ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=2"],
+  }),
+  async ({ city, phone }) => {
+    await phone.context.addInitScript(() => {
+      const [asked, lamp]: [string[], boolean[]] = [[], []];
+      Object.assign(globalThis, { asked, lamp });
+      const { getCapabilities, applyConstraints } = MediaStreamTrack.prototype;
+      MediaStreamTrack.prototype.getCapabilities = function (this: MediaStreamTrack) {
+        return { ...getCapabilities.call(this), torch: true };
+      };
+      MediaStreamTrack.prototype.applyConstraints = async function (this: MediaStreamTrack, wanted) {
+        const torch = (wanted?.advanced?.[0] as { torch?: boolean } | undefined)?.torch;
+        if (torch === undefined) return applyConstraints.call(this, wanted);
+        lamp.push(torch);
+      };
+      WakeLock.prototype.request = async (kind = "screen") => {
+        asked.push(kind);
+        return Object.assign(new EventTarget(), { released: false, type: kind }) as unknown as WakeLockSentinel;
+      };
+    });
+    const gate = await Gate.open(phone, city, "gate-k11");
+    const state = (): Promise<void> => gate.page.locator("[data-testid=view][data-camera=on]").waitFor();
+    const camera = (): Promise<string | undefined> =>
+      gate.page.evaluate(() => {
+        const stream = document.querySelector("video")?.srcObject;
+        return stream instanceof MediaStream ? stream.getVideoTracks()[0]?.getSettings().deviceId : undefined;
+      });
+    await state();
+    const first = await camera();
+    await gate.get("camera-next").click();
+    const second = await until("the other camera", async () => {
+      const now = await camera();
+      return now !== first && now;
+    });
+    await gate.page.reload();
+    await gate.ready();
+    await state();
+    assert.equal(await camera(), second);
+
+    await gate.get("torch").click();
+    await gate.page.locator("[data-testid=torch][aria-pressed=true]").click();
+    await gate.page.locator("[data-testid=torch][aria-pressed=false]").waitFor();
+    const seen = await gate.page.evaluate(() => {
+      const { asked, lamp } = globalThis as unknown as { asked: string[]; lamp: boolean[] };
+      return { asked, lamp };
+    });
+    assert.deepEqual(seen, { asked: ["screen"], lamp: [true, false] });
+  },
+);

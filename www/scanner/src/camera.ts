@@ -50,11 +50,22 @@ function stop(): void {
   torch.value = null;
 }
 
-const constraints = (): MediaStreamConstraints => {
+/** The camera a person chose, or the one at the back. An ideal would let the picture's size outweigh the choice. */
+async function open(): Promise<MediaStream> {
+  const ask = (which: MediaTrackConstraints): Promise<MediaStream> =>
+    navigator.mediaDevices.getUserMedia({
+      audio: false,
+      video: { ...which, width: { ideal: 1_280 }, height: { ideal: 720 } },
+    });
   const chosen = recall(CHOSEN);
-  const which = chosen === null ? { facingMode: "environment" } : { deviceId: { ideal: chosen } };
-  return { audio: false, video: { ...which, width: { ideal: 1_280 }, height: { ideal: 720 } } };
-};
+  try {
+    if (chosen !== null) return await ask({ deviceId: { exact: chosen } });
+  } catch (error) {
+    // It may be gone, or have another name since the browser forgot this page.
+    if (error instanceof DOMException && error.name === "NotAllowedError") throw error;
+  }
+  return ask({ facingMode: "environment" });
+}
 
 /** Starts it, or starts it again. */
 export async function startCamera(): Promise<void> {
@@ -67,7 +78,7 @@ export async function startCamera(): Promise<void> {
   }
   camera.value = "starting";
   try {
-    const fresh = await navigator.mediaDevices.getUserMedia(constraints());
+    const fresh = await open();
     if (mine !== run) {
       for (const track of fresh.getTracks()) track.stop();
       return;
