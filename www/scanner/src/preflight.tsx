@@ -13,7 +13,7 @@ export function Preflight({ me }: { me: Identity }): JSX.Element {
   const say = words.value.scanner.preflight;
   const may = permission.value;
   return (
-    <section class="checks" data-testid="preflight" data-permission={may}>
+    <section class="preflight" data-testid="preflight" data-permission={may}>
       <h2>{say.title}</h2>
       <ul class="checks">
         {checks.value.map(({ name, grade, word }) => (

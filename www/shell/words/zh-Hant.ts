@@ -186,7 +186,7 @@ export const zhHant = {
     turnAway: "沒有入場…",
     turnAwayAsk: "他沒有入場。原因是？",
     turnAwayBack: "返回",
-    turnedAway: { id: "沒帶證件或身分不符", item: "帶了不能帶的東西", left: "自己離開了", mistake: "我按錯了" },
+    turnedAway: { id: "沒證件或不是本人", item: "帶了不能帶的東西", left: "自己離開了", mistake: "我按錯了" },
     history: "最近 20 張",
     historyEmpty: "還沒有掃過票",
     camera: {
