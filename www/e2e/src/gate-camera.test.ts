@@ -36,7 +36,7 @@ prepared(
     }
     await gate.pending(0);
     assert.equal(await gate.get("scan-row").count(), 5);
-    await holds(city, { events: 5, admissions: 5, scans: 5 });
+    await reaches(city, { events: 5, admissions: 5, scans: 5 });
   },
 );
 

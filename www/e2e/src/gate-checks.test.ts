@@ -5,7 +5,7 @@ import { cameraOf, film } from "./film.js";
 import type { Phone } from "./phone.js";
 import { Gate } from "./screens.js";
 import { until } from "./until.js";
-import { holds, prepared, scenario } from "./world.js";
+import { prepared, reaches, scenario } from "./world.js";
 
 const HOUR_MS = 3_600_000;
 
@@ -206,7 +206,7 @@ scenario("every answer has its own tone, and none sounds before the disk has the
   });
   assert.deepEqual(await scan("T-3", "error"), [196]);
   await gate.scans("admitted", 1);
-  await holds(city, { events: 3 });
+  await reaches(city, { events: 3 });
 });
 
 scenario("a browser without Ed25519 verifies tickets offline all the same", async ({ city, phone }) => {

@@ -99,7 +99,7 @@ scenario("with a link the city is asked before the gate opens, and what it says 
   await north.pending(0);
   await south.look();
   await south.pending(0);
-  await holds(city, { events: 3, admissions: 1, scans: 3 });
+  await reaches(city, { events: 3, admissions: 1, scans: 3 });
 });
 
 scenario("a city that does not answer in time delays nobody, and its late answer changes nothing", async (world) => {
@@ -167,7 +167,7 @@ prepared(
     await gate.pending(0);
     assert.equal(await gate.get("scan-row").count(), 1);
     assert.ok(!(await stored(gate)).includes("SECRET"));
-    await holds(city, { events: 1, admissions: 1 });
+    await reaches(city, { events: 1, admissions: 1 });
   },
 );
 
@@ -188,7 +188,7 @@ prepared(
     await gate.scans("admitted", 1);
     await gate.scans("used-here", 1);
     await gate.pending(0);
-    await holds(city, { events: 2, admissions: 1, scans: 2 });
+    await reaches(city, { events: 2, admissions: 1, scans: 2 });
   },
 );
 
@@ -206,7 +206,7 @@ prepared(
     await gate.page.locator("[data-testid=result][data-shown=strip]").waitFor();
     assert.equal(await gate.get("scan-row").count(), 2);
     await gate.pending(0);
-    await holds(city, { events: 2, admissions: 2, scans: 2 });
+    await reaches(city, { events: 2, admissions: 2, scans: 2 });
     assert.equal(made.length, 2);
   },
 );
@@ -233,7 +233,7 @@ scenario(
     await gate.page.evaluate(() => sessionStorage.removeItem("full"));
     await judged(gate, ticket.code, "admitted");
     await gate.pending(0);
-    await holds(city, { events: 1, admissions: 1, scans: 1 });
+    await reaches(city, { events: 1, admissions: 1, scans: 1 });
   },
 );
 
