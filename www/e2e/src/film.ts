@@ -1,9 +1,11 @@
 // What a camera sees: QR codes as real frames of video, in good and bad light, written as the uncompressed y4m that
 // Chromium's fake camera plays in a loop.
+import { rmSync } from "node:fs";
 import { mkdtemp, open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { correction, generate, mode } from "lean-qr";
+import { endsWithUs } from "./leftovers.js";
 
 export interface Size {
   width: number;
@@ -119,7 +121,10 @@ export async function film(
   size: Size = { width: 320, height: 240 },
   fps = 10,
 ): Promise<string> {
-  const file = join(await mkdtemp(join(tmpdir(), "conch-film-")), "camera.y4m");
+  const folder = await mkdtemp(join(tmpdir(), "conch-film-"));
+  // A browser may play it as long as the run lasts.
+  endsWithUs(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, "camera.y4m");
   const out = await open(file, "w");
   const colour = new Uint8Array((size.width * size.height) / 2).fill(128);
   await out.write(`YUV4MPEG2 W${size.width} H${size.height} F${fps}:1 Ip A1:1 C420\n`);
