@@ -36,8 +36,14 @@ export interface GateScannedV2 {
   gateId: string;
   /** The same value as the event's key. */
   ticketId: string;
-  scannedAt?: UnixMillis;
+  /** What the gate did. Without it the city decides, and nobody may have been let in. */
+  decision?: "admitted" | "refused";
+  /** Why it let nobody in. */
   reason?: string;
+  scannedAt?: UnixMillis;
+  /** Where the ticket was used before, as far as the gate knew. */
+  firstGateId?: string;
+  firstAt?: UnixMillis;
 }
 
 /** The types a device may emit on the topics that have a contract. */
@@ -81,6 +87,11 @@ interface EmitBase {
    * the same one are one. Without it every event is meant anew.
    */
   intent?: string;
+  /**
+   * The event's id, a UUIDv7 drawn anew, where somebody had to name it before it was stored: a gate asks the city under
+   * it. Not where the contract forms the intent (`pay.txn`), nor beside `intent`.
+   */
+  id?: string;
   /** Counts intents, not deliveries: 2 only after a definite refusal of 1. Default 1. */
   attempt?: number;
   /** W3C Trace Context of the start of this event. */

@@ -15,7 +15,7 @@
 
 use city_domain::bus::{BusTx, Message};
 use city_domain::{
-    City, Examined, Form, Memory, Owed, Principal, Request, Role, Rules, file_form, ingest, note,
+    City, Examined, Form, Memory, Noted, Owed, Principal, Request, Role, Rules, file_form, ingest, note,
 };
 use conch::event::fingerprint::{canonical, fingerprint};
 use conch::event::json::Json;
@@ -542,7 +542,9 @@ fn forms_and_headers_stay_within_their_limits_and_cost_one_row() {
             let Some(owed) = Owed::parse(&text) else { continue };
             assert!(owed.lowest >= 1 && owed.highest <= SAFE_INTEGER_MAX);
             let mut books = Memory::default();
-            let missing = note(&mut books, &device, "life", &[1, owed.highest], owed, NOW).unwrap();
+            let noted =
+                Noted { device: &device, incarnation: "life", here: &[1, owed.highest], owed, now: NOW };
+            let missing = note(&mut books, &city, &noted, &mut || [9; 10]).unwrap();
             assert_eq!(missing, books.missing());
         }
     });

@@ -282,6 +282,7 @@ async fn every_mistake_has_its_code_and_says_what_to_do() {
         (r#"{"topic":"a.b.v1","type":"said","key":"k","payload":9007199254740993}"#, "bad-number"),
         (r#"{"topic":"pay.txn.v2","type":"requested","key":"k","intent":"x","payload":{}}"#, "bad-intent"),
         (r#"{"topic":"a.b.v1","type":"said","key":"k","attempt":0,"payload":{}}"#, "bad-intent"),
+        (r#"{"topic":"a.b.v1","type":"said","key":"k","id":"7","payload":{}}"#, "bad-intent"),
         (big.as_str(), "too-large"),
     ] {
         let error = emit(&edge, &object(event)).await.unwrap_err();

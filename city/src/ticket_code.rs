@@ -215,6 +215,27 @@ mod tests {
         }
     }
 
+    /// Cut, changed, signed by another key, or with a signature that careless verifiers take.
+    #[test]
+    fn codes_that_are_none_of_ours_are_told_apart() {
+        let known: Vec<Value> = serde_json::from_str(include_str!("../tests/ticket-codes.json")).unwrap();
+        let public = |number: u8| {
+            let own = known.iter().find(|own| own["key"] == number)?;
+            let hex = own["public"].as_str().unwrap();
+            Some(std::array::from_fn(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap()))
+        };
+        let foreign: Vec<Value> = serde_json::from_str(include_str!("../tests/foreign-codes.json")).unwrap();
+        assert!(foreign.len() > 10);
+        for vector in foreign {
+            let why = match TicketCode::verify(vector["code"].as_str().unwrap(), public).unwrap_err() {
+                NoTicket::Unreadable => "unreadable",
+                NoTicket::UnknownKey(_) => "unknown-key",
+                NoTicket::BadSignature => "forged",
+            };
+            assert_eq!(why, vector["why"], "{vector}");
+        }
+    }
+
     #[test]
     fn the_longest_code_fits_a_qr_code_of_version_6_at_level_m() {
         let longest = code("ten-chars0").sign(&secret());

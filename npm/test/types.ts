@@ -18,6 +18,16 @@ const receipt = await edge.emit({
 const sequence: number = receipt.sequence;
 const strict: "strict" = receipt.durabilityRequested;
 
+// A gate that asked the city under the event's id says so, and what it did.
+const scan = { topic: "gate.auth.v2", type: "scanned", key: "t-1" } as const;
+await edge.emit({
+  ...scan,
+  id: "0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a11",
+  payload: { gateId: "n1", ticketId: "t-1", decision: "refused", reason: "duplicate", firstGateId: "s1", firstAt: 1 },
+});
+// @ts-expect-error a gate lets in or it does not
+await edge.emit({ ...scan, payload: { gateId: "n1", ticketId: "t-1", decision: "perhaps" } });
+
 // A topic of one's own carries any JSON.
 await edge.emit({ topic: "stall.note.v1", type: "written", key: "n-1", payload: { text: "tea", count: [1, 2] } });
 

@@ -29,6 +29,8 @@ pub struct Emit {
     pub causation: Option<String>,
     /// The caller's own word for the intent.
     pub intent: Option<String>,
+    /// The event's id, where somebody had to name it before it was stored; by default one is minted.
+    pub id: Option<String>,
     /// Counts intents of the key, from 1.
     pub attempt: Option<u32>,
     /// W3C Trace Context of the start of this event.
@@ -63,6 +65,7 @@ impl Stored {
             correlation: text("correlationid"),
             causation: text("causationid"),
             intent: None,
+            id: None,
             attempt: event.whole("attempt").and_then(|own| u32::try_from(own).ok()),
             traceparent: text("traceparent"),
         };
@@ -125,6 +128,8 @@ pub enum EmitProblem {
     NotForDevices,
     /// An intent was given where the contract forms it.
     IntentByContract,
+    /// The id is no UUIDv7, or the event is known by another intent than its id.
+    Id,
     /// The attempt is not 1 to 1,000.
     Attempt,
     /// The payload is not JSON.
@@ -179,9 +184,16 @@ pub fn prepare(
         Terms::Free => (Vec::new(), [].as_slice()),
     };
     let masked = pii::mask(&mut payload, &opaque);
-    let id = EventId::mint(now, entropy);
+    let id = match &emit.id {
+        Some(text) => EventId::parse(text).filter(|id| id.time().is_some()).ok_or(EmitProblem::Id)?,
+        None => EventId::mint(now, entropy),
+    };
     let parts = Parts { topic: &topic, kind: &kind, key: &key, attempt, device: &identity.device, id };
     let intent = intent::form(terms.intent(), parts, emit.intent.as_deref());
+    // Given twice it must be found as the same intent, or two events would have one id.
+    if emit.id.is_some() && intent.to_bytes() != id.to_bytes() {
+        return Err(EmitProblem::Id);
+    }
     let tail = encode(
         emit,
         &Encoded {
@@ -201,7 +213,7 @@ pub fn prepare(
     Ok(Prepared {
         id,
         intent,
-        fingerprint: meaning(emit.intent.is_some(), &kind, &key, &payload, members),
+        fingerprint: meaning(emit.intent.is_some() || emit.id.is_some(), &kind, &key, &payload, members),
         lane: key.lane(),
         on_dead: terms.on_dead(),
         tail,
@@ -271,5 +283,63 @@ fn check_numbers(value: &Json) -> Result<(), EmitProblem> {
         Json::Array(elements) => elements.iter().try_for_each(check_numbers),
         Json::Object(members) => members.iter().try_for_each(|(_, value)| check_numbers(value)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0198c0de-7a31-7cc1-9d2e-5b8f0e6f2a11";
+
+    fn scan(ticket: &str, id: Option<&str>) -> Emit {
+        Emit {
+            topic: "gate.auth.v2".into(),
+            kind: "scanned".into(),
+            key: ticket.into(),
+            payload: format!(r#"{{"gateId":"n1","ticketId":"{ticket}"}}"#),
+            id: id.map(Into::into),
+            ..Emit::default()
+        }
+    }
+
+    fn prepared(emit: &Emit) -> Result<Prepared, EmitProblem> {
+        let identity =
+            Identity { device: Device::parse("gate-n1").unwrap(), incarnation: "life-1".to_owned() };
+        prepare(emit, &identity, UnixMillis(1_700_000_000_123), [7; 10])
+    }
+
+    #[test]
+    fn an_id_that_was_named_before_is_the_events_id_and_intent() {
+        let event = prepared(&scan("t-1", Some(ID))).unwrap();
+        assert_eq!((event.id.to_string(), event.intent.to_string()), (ID.to_owned(), ID.to_owned()));
+        assert!(event.tail.contains(&format!("\"id\":\"{ID}\"")));
+        let minted = prepared(&scan("t-1", None)).unwrap();
+        assert_ne!(minted.id, event.id);
+    }
+
+    #[test]
+    fn one_id_for_two_tickets_is_two_meanings() {
+        let [one, again, other] =
+            ["t-1", "t-1", "t-2"].map(|ticket| prepared(&scan(ticket, Some(ID))).unwrap().fingerprint);
+        assert_eq!(one, again);
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn an_id_is_a_uuid_of_version_7_and_only_where_it_is_the_intent() {
+        for bad in ["", "7", "6f1d2b52-6a0c-5e0b-9a53-41c09c1e77a4"] {
+            assert_eq!(prepared(&scan("t-1", Some(bad))), Err(EmitProblem::Id), "{bad}");
+        }
+        let paid = Emit {
+            topic: "pay.txn.v2".into(),
+            kind: "requested".into(),
+            payload: r#"{"amount":1,"currency":"TWD","method":"cash"}"#.into(),
+            ..scan("o-1", Some(ID))
+        };
+        assert_eq!(prepared(&paid), Err(EmitProblem::Id));
+        let worded =
+            Emit { topic: "stall.note.v1".into(), intent: Some("mine".into()), ..scan("n-1", Some(ID)) };
+        assert_eq!(prepared(&worded), Err(EmitProblem::Id));
     }
 }

@@ -36,8 +36,18 @@ pub(super) fn only(value: &JsValue, names: &[&str]) -> Result<(), JsValue> {
 }
 
 /// The members of an emit.
-const EMIT: [&str; 9] =
-    ["topic", "type", "key", "payload", "correlationId", "causationId", "intent", "attempt", "traceparent"];
+const EMIT: [&str; 10] = [
+    "topic",
+    "type",
+    "key",
+    "payload",
+    "correlationId",
+    "causationId",
+    "intent",
+    "id",
+    "attempt",
+    "traceparent",
+];
 
 /// Reads what `emit` was given.
 pub(super) fn read_emit(value: &JsValue) -> Result<Emit, JsValue> {
@@ -62,6 +72,7 @@ pub(super) fn read_emit(value: &JsValue) -> Result<Emit, JsValue> {
         correlation: optional("correlationId")?,
         causation: optional("causationId")?,
         intent: optional("intent")?,
+        id: optional("id")?,
         attempt: read_attempt(&get(value, "attempt"))?,
         traceparent: optional("traceparent")?,
     })

@@ -6,7 +6,7 @@
 //! ticket refused.
 
 use crate::ingest::City;
-use crate::limits::{BESIDE_MAX, DIGEST_LIFE_MS, RESCAN_MS};
+use crate::limits::{BESIDE_MAX, DIGEST_LIFE_MS, RESCAN_MS, TURNED_AWAY_MS};
 use crate::outcome::{self, Cause, Origin};
 use crate::ticket::{self, Flaw, digest, digest_key};
 use crate::tx::{Admission, Fault, Scan, ScanResult, Tx};
@@ -59,6 +59,9 @@ pub(crate) fn presented<T: Tx + ?Sized>(
         Some(_) => tx.change_scan(&scan)?,
         None => tx.put_scan(&scan)?,
     }
+    if seen.let_in == Some(false) {
+        turn_away(tx, &scan, envelope.causation.as_deref())?;
+    }
     if let Some(before) = before.as_ref().filter(|before| before.ticket != scan.ticket) {
         // The claim was for another ticket, which is free again.
         let settled = settle(tx, &before.ticket)?;
@@ -78,6 +81,18 @@ pub(crate) fn presented<T: Tx + ?Sized>(
     // What became of a claim was said when it was made.
     let said = before.filter(|before| before.ticket == scan.ticket).map(|before| before.result);
     desk.heard(tx, &Origin::from(envelope), own, said)
+}
+
+/// A gate says of somebody it has just let in that they did not go in after all: it names its own earlier scan as the
+/// cause. That scan stays and lets nobody in; who owns the admission now is settled with the one that says so.
+fn turn_away<T: Tx + ?Sized>(tx: &mut T, says: &Scan, cause: Option<&str>) -> Result<(), Fault> {
+    let Some(meant) = cause.and_then(EventId::parse) else { return Ok(()) };
+    let Some(scan) = tx.scan(&says.device, meant)? else { return Ok(()) };
+    let lately = says.at.0.abs_diff(scan.at.0) <= TURNED_AWAY_MS;
+    if scan.event != says.event && scan.ticket == says.ticket && scan.inside && lately {
+        tx.change_scan(&Scan { result: ScanResult::Refused, inside: false, ..scan })?;
+    }
+    Ok(())
 }
 
 /// What the gate did, or is to do.

@@ -134,6 +134,8 @@ pub const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
 /// A device that scans a ticket again within this time holds the same person's ticket twice before its camera, in ms: twice
 /// the scanner's own guard. Later it is another admission.
 pub const RESCAN_MS: u64 = 10_000;
+/// A gate may say for so long that somebody it let in did not go in after all, in ms: twice the minute its page offers.
+pub const TURNED_AWAY_MS: u64 = 120_000;
 /// Scans of one ticket by one device that are looked through for what was told of it before, the latest ones.
 pub const BESIDE_MAX: usize = 20;
 /// Tickets issued at once: they are written in one transaction, for which the city waits.
@@ -142,6 +144,8 @@ pub const TICKETS_ISSUE_MAX: u32 = 10_000;
 pub const TICKET_CLASS_CHARS_MAX: usize = 10;
 /// Longest code of a ticket, in signs: 92 bytes at five bits a sign. A QR code of version 6 at level M takes 154.
 pub const TICKET_CODE_CHARS_MAX: usize = 148;
+/// Tickets taken back, and tickets for certain gates, that a gate's list holds of each, the latest ones: about a megabyte.
+pub const GATE_LIST_TICKETS_MAX: u32 = 20_000;
 /// Duplicate scans named in one answer about a ticket.
 pub const TICKET_DUPLICATES_MAX: u32 = 20;
 /// Longest name of a gate, in characters, as in the events.

@@ -9,6 +9,7 @@ mod directory;
 mod enrol;
 mod events;
 mod feed;
+mod gate;
 mod market;
 mod ops;
 mod pages;
@@ -46,6 +47,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/authorizations", post(authorizations::post))
         .route("/v1/edge", get(query::edge))
         .route("/v1/feed", get(feed::get))
+        .route("/v1/gate", get(gate::get))
         .route("/v1/orders/{key}", get(query::order))
         .route("/v1/tickets/{key}", get(tickets::get))
         .route("/v1/tickets/{key}/claim", post(tickets::claim))

@@ -152,6 +152,10 @@ const ETAG: (&str, &str) = ("etag", "Names this very answer.");
 const REPLAYED: (&str, &str) =
     (headers::IDEMPOTENCY_REPLAYED, "true when the same was asked before: this is the answer it had then");
 
+/// How a ticket is named where its id must not stand.
+const DIGEST: Is = Is::Form("^[0-9a-f]{16}$");
+const GATE_LIST: u64 = limits::GATE_LIST_TICKETS_MAX as u64;
+
 const KEYED: &[Bad] = &[
     (400, &["idempotency-key-missing", "idempotency-key-malformed"]),
     (409, &["in-flight"]),
@@ -270,6 +274,26 @@ pub(super) const ROUTES: &[Route] = &[
         body: &[],
         good: &[ok(Is::Of("Feed"), "Events in order, and where to go on.")],
         bad: &[&[(400, &["bad-query"]), (410, &["cursor-gone"])], STORAGE],
+    },
+    Route {
+        method: "get",
+        path: "/v1/gate",
+        name: "gateList",
+        summary: "What a gate judges tickets by while it has no link: keys, policy, tickets taken back and tickets for certain gates.",
+        who: Who::Gate,
+        takes: &[header("if-none-match", Is::Text, "The tag of the list at hand.")],
+        body: &[],
+        good: &[
+            Good { status: 200, kind: JSON, is: Is::Of("GateList"), says: "The list.", headers: &[ETAG] },
+            Good {
+                status: 304,
+                kind: JSON,
+                is: Is::Nothing,
+                says: "The list at hand is still what the city says.",
+                headers: &[ETAG],
+            },
+        ],
+        bad: &[&[(403, &["gates-only"])], STORAGE],
     },
     Route {
         method: "get",
@@ -697,6 +721,31 @@ pub(super) const SCHEMAS: &[Schema] = &[
             ("events", Is::List(&Is::Of("Envelope"), limits::FEED_EVENTS_MAX as u64)),
             ("cursor", Is::Text),
         ],
+        maybe: &[],
+    },
+    Schema {
+        name: "GateList",
+        closed: false,
+        always: &[
+            ("listedAt", TIME),
+            ("policy", Is::OneOf(&["any", "known"])),
+            ("keys", Is::List(&Is::Of("TicketKey"), 255)),
+            ("revoked", Is::List(&DIGEST, GATE_LIST)),
+            ("bound", Is::List(&Is::Of("BoundTicket"), GATE_LIST)),
+            ("complete", Is::Bool),
+        ],
+        maybe: &[],
+    },
+    Schema {
+        name: "TicketKey",
+        closed: false,
+        always: &[("number", Is::Whole(1, 255)), ("public", Is::Form("^[0-9a-f]{64}$"))],
+        maybe: &[],
+    },
+    Schema {
+        name: "BoundTicket",
+        closed: false,
+        always: &[("digest", DIGEST), ("gates", Is::List(&Is::Text, SAFE_INTEGER_MAX))],
         maybe: &[],
     },
     Schema {

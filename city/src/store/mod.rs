@@ -20,8 +20,8 @@ pub(crate) use read::{
     seen_at, ticket, totals,
 };
 pub(crate) use tickets::{
-    Wanted, put_signing_key, put_ticket, put_ticket_policy, revoke_ticket, signing_key, ticket_keys, tickets,
-    used_twice,
+    GateList, Wanted, gate_list, put_signing_key, put_ticket, put_ticket_policy, revoke_ticket, signing_key,
+    ticket_keys, tickets, used_twice,
 };
 pub(crate) use tx::SqlTx;
 

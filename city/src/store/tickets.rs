@@ -93,6 +93,43 @@ pub(crate) fn tickets(connection: &Connection, wanted: &Wanted) -> rusqlite::Res
     rows.collect()
 }
 
+/// What gates judge by while they have no link.
+#[derive(Debug)]
+pub(crate) struct GateList {
+    pub(crate) policy: Policy,
+    /// All keys, by their numbers.
+    pub(crate) keys: Vec<(u8, [u8; 32])>,
+    /// Tickets that were taken back.
+    pub(crate) revoked: Vec<Key>,
+    /// Tickets that are good at certain gates only.
+    pub(crate) bound: Vec<(Key, Vec<String>)>,
+    /// Whether all of them found room.
+    pub(crate) complete: bool,
+}
+
+/// The list for gates, with at most so many tickets of each kind, the latest ones.
+pub(crate) fn gate_list(connection: &Connection, most: u32) -> rusqlite::Result<GateList> {
+    let read = |rest: &str| -> rusqlite::Result<(Vec<Ticket>, bool)> {
+        let mut statement = connection.prepare(&format!("{TICKETS} WHERE {rest} LIMIT ?1"))?;
+        let rows = statement.query_map([most.saturating_add(1)], read_ticket)?;
+        let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let all = found.len() <= most as usize;
+        found.truncate(most as usize);
+        Ok((found, all))
+    };
+    let (revoked, all_revoked) = read("revoked_at IS NOT NULL ORDER BY revoked_at DESC, ticket")?;
+    let (bound, all_bound) = read("gates <> '[]' AND revoked_at IS NULL ORDER BY issued_at DESC, ticket")?;
+    let known =
+        connection.query_row("SELECT known FROM ticket_policy", [], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(GateList {
+        policy: if known == Some(1) { Policy::Known } else { Policy::Any },
+        keys: ticket_keys(connection)?,
+        revoked: revoked.into_iter().map(|ticket| ticket.key).collect(),
+        bound: bound.into_iter().map(|ticket| (ticket.key, ticket.gates)).collect(),
+        complete: all_revoked && all_bound,
+    })
+}
+
 /// Tickets that let more than one in, issued here or not, with how often and when last, the latest first.
 pub(crate) fn used_twice(
     connection: &Connection,

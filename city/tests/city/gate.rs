@@ -1,6 +1,6 @@
 //! Tickets at gates over HTTP: double admissions, claims, digests.
 
-use crate::town::{Answer, Caller, Event, Town, altered};
+use crate::town::{Answer, Caller, Event, Town, altered, some_id};
 use city_domain::{Role, digest, limits};
 use conch::event::{Emit, Key};
 use serde_json::{Value, json};
@@ -122,7 +122,7 @@ fn a_ticket_and_its_twin_of_the_old_ticketing_admit_one() {
     south.send(&new);
     north.send(&old);
     assert_eq!(south.get("/v1/tickets/t-1").json()["eventId"], json!(old.id));
-    assert_eq!(claim(&south, "t-1", "s1", &crate::town::some_id()).json()["decision"], "refuse");
+    assert_eq!(claim(&south, "t-1", "s1", &some_id()).json()["decision"], "refuse");
     assert_eq!(town.totals()["admissions"], 1);
     assert_eq!(town.count("SELECT count(*) FROM scans WHERE result = 'admitted'"), 1);
 }
@@ -137,7 +137,7 @@ fn a_claim_decides_once_and_its_event_confirms_it() {
     assert_eq!((&first.json()["decision"], &first.json()["gateId"]), (&json!("admit"), &json!("n1")));
     assert_eq!(town.totals()["admissions"], 1, "also if the event never comes");
 
-    let refused = claim(&south, "t-1", "s1", &crate::town::some_id());
+    let refused = claim(&south, "t-1", "s1", &some_id());
     assert_eq!(
         (&refused.json()["decision"], &refused.json()["reason"]),
         (&json!("refuse"), &json!("duplicate"))
@@ -168,7 +168,7 @@ fn of_many_gates_that_ask_at_once_one_opens() {
         let asks: Vec<_> = gates
             .iter()
             .flat_map(|gate| {
-                let key = crate::town::some_id();
+                let key = some_id();
                 // Each asks twice with the same key, as after a lost answer.
                 [key.clone(), key].map(|key| scope.spawn(move || claim(gate, "t-1", "n1", &key).json()))
             })
@@ -187,7 +187,7 @@ fn a_claim_survives_a_power_cut_with_its_answer() {
     let town = Town::open();
     let (token, key, first) = {
         let north = town.enrol("gate-n1", Role::Gate);
-        let key = crate::town::some_id();
+        let key = some_id();
         (north.token.clone(), key.clone(), claim(&north, "t-1", "n1", &key).body)
     };
     let town = town.pull_the_plug(&["--dev"]);
@@ -199,7 +199,7 @@ fn a_claim_survives_a_power_cut_with_its_answer() {
 fn what_is_no_claim_is_told_so() {
     let town = Town::open();
     let (north, till) = (town.enrol("gate-n1", Role::Gate), town.enrol("till-1", Role::Vendor));
-    let key = crate::town::some_id();
+    let key = some_id();
     let told = |answer: Answer| (answer.status, answer.problem());
     assert_eq!(told(claim(&till, "t-1", "n1", &key)), (403, "gates-only".into()));
     assert_eq!(told(claim(&north, "0912345678", "n1", &key)), (400, "bad-key".into()));
@@ -226,7 +226,7 @@ fn a_digest_reaches_the_other_gates_and_not_its_own() {
     let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
     let till = town.enrol("till-1", Role::Vendor);
     north.send(&let_in(&north, "t-1", "n1"));
-    claim(&north, "t-2", "n1", &crate::town::some_id());
+    claim(&north, "t-2", "n1", &some_id());
     until("the digests", || heard(&south).len() == 2);
     let digests: Vec<Value> = heard(&south)
         .into_iter()
@@ -387,7 +387,7 @@ fn a_gate_that_hammers_claims_is_told_when_to_come_back_and_others_are_not() {
     let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
     let mut asked = 0;
     let turned_away = loop {
-        let answer = claim(&north, &format!("t-{asked}"), "n1", &crate::town::some_id());
+        let answer = claim(&north, &format!("t-{asked}"), "n1", &some_id());
         if answer.status != 200 {
             break answer;
         }
@@ -397,6 +397,55 @@ fn a_gate_that_hammers_claims_is_told_when_to_come_back_and_others_are_not() {
     assert!(asked >= u64::from(limits::CLAIMS_PER_MIN), "{asked}");
     assert_eq!((turned_away.status, turned_away.problem().as_str()), (429, "too-many-claims"));
     assert!(turned_away.header("retry-after").is_some());
-    assert_eq!(claim(&south, "t-s", "s1", &crate::town::some_id()).json()["decision"], "admit");
+    assert_eq!(claim(&south, "t-s", "s1", &some_id()).json()["decision"], "admit");
     assert_eq!(north.send(&let_in(&north, "t-x", "n1")).verdicts(), ["accepted"], "scans are taken");
+}
+
+/// What a gate says of its own earlier scan.
+fn turned_away(by: &Caller<'_>, ticket: &str, gate: &str, cause: &str) -> Event {
+    by.event(&Emit {
+        topic: "gate.auth.v2".into(),
+        kind: "scanned".into(),
+        key: ticket.into(),
+        causation: Some(cause.to_owned()),
+        payload: json!({
+            "gateId": gate, "ticketId": ticket, "decision": "refused", "reason": "not_let_in:left",
+        })
+        .to_string(),
+        ..Emit::default()
+    })
+}
+
+#[test]
+fn who_was_let_in_and_turned_away_at_once_can_come_in_elsewhere() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    let id = some_id();
+    assert_eq!(claim(&north, "t-1", "n1", &id).json()["decision"], "admit");
+    let scan = let_in(&north, "t-1", "n1");
+    north.send(&scan);
+    south.get("/v1/feed");
+    north.send(&turned_away(&north, "t-1", "n1", &scan.id));
+    // The claim was another scan of the same ticket, and that one let somebody in.
+    assert_eq!(south.get("/v1/tickets/t-1").json()["state"], "admitted");
+    north.send(&turned_away(&north, "t-1", "n1", &id));
+    assert_eq!(south.get("/v1/tickets/t-1").json()["state"], "refused");
+    assert_eq!(town.totals()["admissions"], 0);
+    until("the others hear that it is free", || kinds(&south).contains(&"gate.seen.v1.freed".to_owned()));
+    south.send(&let_in(&south, "t-1", "s1"));
+    assert_eq!(town.totals()["admissions"], 1);
+    assert_eq!(alerts(&town, "double_admission"), [] as [Value; 0]);
+}
+
+#[test]
+fn nobody_is_turned_away_by_another_gates_word_or_for_another_ticket() {
+    let town = Town::open();
+    let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
+    let scan = let_in(&north, "t-1", "n1");
+    north.send(&scan);
+    south.send(&turned_away(&south, "t-1", "s1", &scan.id));
+    north.send(&turned_away(&north, "t-2", "n1", &scan.id));
+    north.send(&decided(&north, "t-1", "n1", "refused"));
+    assert_eq!(north.get("/v1/tickets/t-1").json()["eventId"], json!(scan.id));
+    assert_eq!(town.totals()["admissions"], 1);
 }

@@ -235,3 +235,63 @@ fn tickets_that_let_two_in_are_listed_by_the_alerts_digest() {
     let shown: Value = serde_json::from_str(&city(&town, &["tickets", "show", &ticket])).unwrap();
     assert_eq!((&shown["state"], &shown["duplicates"][0]["gateId"]), (&json!("admitted"), &json!("s1")));
 }
+
+/// The list for gates, and its tag.
+fn gate_list(by: &Caller<'_>) -> (Value, String) {
+    let answer = by.get("/v1/gate");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    (answer.json(), answer.header("etag").unwrap().to_owned())
+}
+
+#[test]
+fn a_gate_gets_the_list_it_judges_by_without_a_link() {
+    let town = Town::open();
+    let north = town.enrol("gate-n1", Role::Gate);
+    let (list, _) = gate_list(&north);
+    assert_eq!((&list["policy"], &list["keys"]), (&json!("any"), &json!([])), "no ticket was signed yet");
+    assert_eq!((&list["revoked"], &list["bound"], &list["complete"]), (&json!([]), &json!([]), &json!(true)));
+
+    let (good, _) = issue(&town, &[]);
+    let (taken_back, _) = issue(&town, &["--gate", "s1"]);
+    let (bound, _) = issue(&town, &["--gate", "back", "--gate", "s1"]);
+    city(&town, &["tickets", "revoke", &taken_back, "--reason", "resold"]);
+    let digest = |ticket: &str| north.get(&format!("/v1/tickets/{ticket}")).json()["digest"].clone();
+    let (list, _) = gate_list(&north);
+    let printed = city(&town, &["tickets", "key"]);
+    let (number, public) = printed.trim().split_once(' ').unwrap();
+    assert_eq!(list["keys"], json!([{ "number": number.parse::<u8>().unwrap(), "public": public }]));
+    assert_eq!(list["revoked"], json!([digest(&taken_back)]));
+    assert_eq!(list["bound"], json!([{ "digest": digest(&bound), "gates": ["back", "s1"] }]));
+    let said = list.to_string();
+    for id in [&good, &taken_back, &bound] {
+        assert!(!said.contains(id.as_str()), "an id opens gates");
+    }
+}
+
+#[test]
+fn a_list_that_is_still_good_is_answered_with_one_line() {
+    let town = Town::open();
+    let north = town.enrol("gate-n1", Role::Gate);
+    let (ticket, _) = issue(&town, &[]);
+    let (_, tag) = gate_list(&north);
+    let again = |tag: &str| north.ask("GET", "/v1/gate", &[("if-none-match", tag)], "");
+    for held in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}")] {
+        let answer = again(&held);
+        assert_eq!((answer.status, answer.body.as_str()), (304, ""), "{held}");
+        assert_eq!(answer.header("etag"), Some(tag.as_str()));
+    }
+    city(&town, &["tickets", "revoke", &ticket, "--reason", "resold"]);
+    let answer = again(&tag);
+    assert_eq!(answer.status, 200);
+    assert_ne!(answer.header("etag"), Some(tag.as_str()));
+}
+
+#[test]
+fn the_list_is_for_gates_and_ops_and_says_the_policy() {
+    let town = Town::open_with(&["--dev", "--tickets", "known"]);
+    let till = town.enrol("till-1", Role::Vendor);
+    let answer = till.get("/v1/gate");
+    assert_eq!((answer.status, answer.json()["type"].as_str()), (403, Some("urn:conch:problem:gates-only")));
+    let ops = town.enrol("ops-1", Role::Ops);
+    assert_eq!(gate_list(&ops).0["policy"], "known");
+}

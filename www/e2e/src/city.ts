@@ -26,6 +26,18 @@ export interface Counts {
   scans: number;
 }
 
+export interface Issued {
+  ticket: string;
+  code: string;
+}
+
+/** A ticket as the city's command shows it. */
+export interface Standing {
+  state: string;
+  scans: number;
+  duplicates: object[];
+}
+
 /** In development devices enrol at their word and there is weather; an evening's city wants one-time codes. */
 export type Mode = "development" | "evening";
 
@@ -126,6 +138,30 @@ export class City {
     const asked = ["codes", "new", "--role", role, "--device", device, "--data", this.#data];
     const { stdout } = await promisify(execFile)(binary, asked);
     return stdout.trim();
+  }
+
+  /** Runs a command of the city's beside it. */
+  async #command(...asked: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(binary, [...asked, "--data", this.#data]);
+    return stdout;
+  }
+
+  /** Tickets with their signed codes. */
+  async issue(count: number, ...options: string[]): Promise<Issued[]> {
+    const lines = await this.#command("tickets", "issue", "--count", String(count), "--json", ...options);
+    return lines
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Issued);
+  }
+
+  async takeBack(ticket: string): Promise<void> {
+    await this.#command("tickets", "revoke", ticket, "--reason", "resold");
+  }
+
+  /** How a ticket stands. */
+  async ticket(ticket: string): Promise<Standing> {
+    return JSON.parse(await this.#command("tickets", "show", ticket)) as Standing;
   }
 
   async enrol(device: string, role: "gate" | "vendor" | "ops"): Promise<string> {

@@ -21,15 +21,18 @@ export class Phone {
   /** What a page said that it should not have said: errors, exceptions, broken policy. */
   readonly complaints: string[] = [];
   #profile: string;
+  #more: readonly string[];
   #child: ChildProcess | null = null;
   #browser: Browser | null = null;
 
-  private constructor(profile: string) {
+  private constructor(profile: string, more: readonly string[]) {
     this.#profile = profile;
+    this.#more = more;
   }
 
-  static async start(): Promise<Phone> {
-    const phone = new Phone(await mkdtemp(join(tmpdir(), "conch-phone-")));
+  /** With further flags of the browser's, such as a camera. */
+  static async start(more: readonly string[] = []): Promise<Phone> {
+    const phone = new Phone(await mkdtemp(join(tmpdir(), "conch-phone-")), more);
     await phone.boot();
     return phone;
   }
@@ -37,7 +40,7 @@ export class Phone {
   /** Starts the browser, again with the same profile after a kill. */
   async boot(): Promise<void> {
     // Its own process group, so that a kill takes every process of the browser at once.
-    const child = spawn(chromiumProgram, [...flags, `--user-data-dir=${this.#profile}`, "about:blank"], {
+    const child = spawn(chromiumProgram, [...flags, ...this.#more, `--user-data-dir=${this.#profile}`, "about:blank"], {
       detached: true,
       stdio: ["ignore", "ignore", "pipe"],
     });

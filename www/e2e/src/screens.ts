@@ -198,9 +198,22 @@ export class Till extends Screen {
 
 export class Gate extends Screen {
   static async open(phone: Phone, city: City, device: string): Promise<Gate> {
+    const gate = await Gate.before(phone, city, device);
+    await gate.openUp();
+    return gate;
+  }
+
+  /** The gate while it is being checked. */
+  static async before(phone: Phone, city: City, device: string): Promise<Gate> {
     const gate = new Gate(await phone.open(`${city.origin}/scanner/?device=${device}`));
     await gate.ready();
     return gate;
+  }
+
+  /** Opens it as soon as it may be, also with amber checks. */
+  async openUp(): Promise<void> {
+    await this.get("open-gate").click();
+    await this.get("preflight").waitFor({ state: "detached" });
   }
 
   /** What a keyboard scanner does: it types the code and presses Enter, wherever the focus is. */

@@ -13,19 +13,27 @@ export interface World {
 /** One scenario, with the browser's start on a busy machine. */
 const PATIENCE_MS = 180_000;
 
-/** `options` are further ones of `city serve`. */
-export function scenario(
+/** What is made ready before the phone is switched on: its flags. */
+export type Prepare<Made> = (city: City) => Promise<{ flags: string[]; made: Made }>;
+
+/**
+ * A scenario whose phone depends on what the city issued, such as what its camera sees. `options` are further ones of
+ * `city serve`.
+ */
+export function prepared<Made>(
   behaviour: string,
-  run: (world: World) => Promise<void>,
+  prepare: Prepare<Made>,
+  run: (world: World, made: Made) => Promise<void>,
   mode: Mode = "development",
   options: readonly string[] = [],
 ): void {
   test(behaviour, { timeout: PATIENCE_MS }, async () => {
     const city = await City.start(mode, options);
     try {
-      const phone = await Phone.start();
+      const { flags, made } = await prepare(city);
+      const phone = await Phone.start(flags);
       try {
-        await run({ city, phone });
+        await run({ city, phone }, made);
       } catch (error) {
         await phone.kill();
         throw error;
@@ -35,6 +43,16 @@ export function scenario(
       await city.end();
     }
   });
+}
+
+/** `options` are further ones of `city serve`. */
+export function scenario(
+  behaviour: string,
+  run: (world: World) => Promise<void>,
+  mode: Mode = "development",
+  options: readonly string[] = [],
+): void {
+  prepared(behaviour, async () => ({ flags: [], made: null }), run, mode, options);
 }
 
 /** Asserts rows of the city's database; the others may be anything. */

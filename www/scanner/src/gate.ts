@@ -1,91 +1,285 @@
-// The gate: from a code to an event on disk, and from the city's word back to the list.
+// The gate: from a code to a decision, to an event on disk, to a tone; and from the city's word back to the list.
 import { computed, effect, signal, untracked } from "@preact/signals";
-import type { Edge } from "conch-edge";
+import { type Edge, isConchError } from "conch-edge";
 import { Book } from "../../shell/book.ts";
 import { askTicket, askUntilKnown } from "../../shell/city.ts";
-import { ticketFrom } from "../../shell/figures.ts";
 import { type Identity, tokenAtHand } from "../../shell/identity.ts";
-import { limits } from "../../shell/limits.ts";
 import { codeOf, edge, followLetters, ready } from "../../shell/outbox.ts";
+import { type Claimed, claimTicket } from "./city.ts";
+import { newEventId } from "./event-id.ts";
+import { type Foreign, foreignIn } from "./foreign.ts";
+import { cityNow, held, isUp, keepKnowing, LET_IN, letInHere, lookAtList, seenOf, sweep } from "./known.ts";
+import { gateLimits } from "./limits.ts";
+import { type First, type Judgement, judge, type Reason, type Shown } from "./rules.ts";
 import {
   afterTicket,
   afterVerdict,
-  earlierScan,
   failedResult,
-  isSameMovement,
-  type Last,
+  type Lately,
+  mayTurnAway,
+  movementOf,
   type Result,
   type Scan,
+  type Sound,
+  soundOf,
+  standingOf,
+  type TurnedAway,
+  usedElsewhere,
 } from "./scan.ts";
+import { checkSignature } from "./signature.ts";
+import { play } from "./sound.ts";
+import { digestOf, readCode } from "./ticket.ts";
+import { took } from "./timing.ts";
 
 /** What the field holds, typed by a finger or by a keyboard scanner. */
 export const code = signal("");
 export const result = signal<Result | null>(null);
+/** Whether the result covers the screen. */
+export const covers = signal(false);
 const book = signal<Book<Scan> | null>(null);
 export const scans = computed<readonly Scan[]>(() => book.value?.rows.value ?? []);
 export const saving = computed(() => result.value?.kind === "saving");
 
 /** Scans that are in the outbox before their row is in the book. */
 const fresh = signal<Scan | null>(null);
-let last: Last | null = null;
+/** Codes of the last seconds: two tickets in one hand are each read again and again. */
+const recent = new Map<string, Lately>();
+/** The one that was presented last: what comes of an earlier one does not take the screen from it. */
+let latest: Lately | null = null;
+/** Scans that were decided and could not be stored: the same ticket again is the same scan, also for the city. */
+const unstored = new Map<string, { event: string; at: number }>();
+/** Until when the city is not asked, on the page's monotonic clock. */
+let restsUntil = 0;
 const followed = new Set<string>();
 
 export function scanOf(key: string): Scan | null {
   return scans.value.find((scan) => scan.key === key) ?? (fresh.value?.key === key ? fresh.value : null);
 }
 
-/** Takes what the field holds as a ticket. */
-export async function submit(me: Identity): Promise<void> {
-  const input = code.value;
-  code.value = "";
-  if (input.trim() === "") return;
-  const ticket = ticketFrom(input, limits.keyLength);
-  if (ticket === null) {
-    result.value = failedResult(input, "bad-key");
-    return;
-  }
-  if (edge.value === null || !ready.value) {
-    result.value = failedResult(ticket, "opening");
-    return;
-  }
-  if (isSameMovement(last, ticket, performance.now(), limits.sameTicketMs)) {
-    // While the first reading is still being stored its own result is on the way.
-    if (last?.key) result.value = { kind: "same", key: last.key };
-    return;
-  }
-  await take(edge.value, me, ticket);
+let uncover: ReturnType<typeof setTimeout> | undefined;
+
+/** Puts it over the whole screen, whatever was there. The tone comes with it and never before. */
+function show(next: Result, tune: Sound | null): void {
+  result.value = next;
+  covers.value = true;
+  clearTimeout(uncover);
+  uncover = setTimeout(() => {
+    covers.value = false;
+  }, gateLimits.resultShownMs);
+  if (tune !== null) play(tune);
 }
 
-async function take(outbox: Edge, me: Identity, ticket: string): Promise<void> {
-  const mine: Last = { ticket, key: null, sinceMs: performance.now() };
-  last = mine;
+export function next(): void {
+  clearTimeout(uncover);
+  covers.value = false;
+}
+
+/** A person is choosing: it stays until they did, or until the next ticket. */
+export function hold(): void {
+  clearTimeout(uncover);
+}
+
+/** Takes what the field holds. */
+export async function submit(me: Identity): Promise<void> {
+  const input = code.value.trim();
+  code.value = "";
+  if (input !== "") await present(me, input, { byCamera: false, seenAt: performance.now() });
+  else next();
+}
+
+/** Somebody presents a code. */
+export async function present(me: Identity, text: string, how: { byCamera: boolean; seenAt: number }): Promise<void> {
+  const code = text.trim();
+  const outbox = edge.value;
+  if (outbox === null || !ready.value) return show({ kind: "error", ticket: "", code: "opening" }, "stop");
+  const nowMs = performance.now();
+  for (const [old, { seenMs }] of recent) if (nowMs - seenMs > gateLimits.sameTicketMs) recent.delete(old);
+  const before = recent.get(code);
+  const movement = movementOf(before, { byCamera: how.byCamera, nowMs }, gateLimits);
+  if (movement !== "new" && before !== undefined) return again(before, movement, nowMs);
+  const mine: Lately = { key: null, answer: null, sinceMs: nowMs, seenMs: nowMs };
+  recent.set(code, mine);
+  latest = mine;
+  const shown = await recognise(code);
+  took("check", nowMs);
+  if (shown.kind !== "foreign" && shown.kind !== "unknown-key") {
+    const stored = await take(outbox, me, shown, mine, how.seenAt);
+    if (!stored) recent.delete(code);
+    return;
+  }
+  // Perhaps the list is older than the key.
+  if (shown.kind === "unknown-key") void lookAtList().catch(() => undefined);
+  mine.answer = shown.kind === "foreign" ? { kind: "not-ticket", what: shown.what, length: code.length } : shown;
+  show(mine.answer, "stop");
+}
+
+function again(before: Lately, movement: "held" | "same", nowMs: number): void {
+  before.seenMs = nowMs;
+  if (movement === "held") return;
+  latest = before;
+  // While the first reading is still being stored its own result is on the way.
+  if (before.key !== null) show({ kind: "same", key: before.key }, "same");
+  else if (before.answer !== null) show(before.answer, "stop");
+}
+
+type Recognised = Shown | { kind: "foreign"; what: Foreign | "forged" } | { kind: "unknown-key" };
+
+/** Is it ours, and genuine? */
+async function recognise(text: string): Promise<Recognised> {
+  const signed = readCode(text);
+  if (signed === null) {
+    const what = foreignIn(text);
+    return what === null ? { kind: "plain", ticket: text } : { kind: "foreign", what };
+  }
+  const authenticity = await checkSignature(signed, held.value?.list.keys ?? []);
+  if (authenticity === "unknown-key") return { kind: "unknown-key" };
+  if (authenticity === "forged") return { kind: "foreign", what: "forged" };
+  const { ticket, validFrom, validUntil } = signed;
+  return { kind: "signed", ticket, validFrom, validUntil };
+}
+
+async function judgeHere(outbox: Edge, gate: string, shown: Shown): Promise<Judgement> {
+  const digest = await digestOf(shown.ticket);
+  const [here, seen] = await Promise.all([letInHere(outbox, shown.ticket), seenOf(outbox, digest)]);
+  const freedAt = seen !== null && "freed" in seen ? seen.at : null;
+  const told = seen !== null && "place" in seen ? seen : null;
+  const elsewhere = told ?? usedElsewhere(scans.value, shown.ticket, freedAt);
+  return judge(shown, { list: held.value?.list ?? null, digest, gate, now: cityNow(), here, elsewhere });
+}
+
+/** Asks the city once where that has a chance. Null: the gate decides alone. */
+async function askCity(claim: Parameters<typeof claimTicket>[0]): Promise<Claimed | null> {
+  const token = tokenAtHand();
+  if (token === null || !isUp.value || !navigator.onLine) return null;
+  if (performance.now() < restsUntil) return null;
+  const answer = await claimTicket(claim, token);
+  if (answer === null) restsUntil = performance.now() + gateLimits.claimRestMs;
+  return answer;
+}
+
+interface Decided {
+  decision: "admitted" | "refused";
+  reason?: Reason;
+  first?: First;
+  /** The city said so. */
+  confirmed: boolean;
+}
+
+function decided(local: Judgement, city: Claimed | null): Decided {
+  if (local.decision === "refused") {
+    const { reason, first } = local;
+    return { decision: "refused", reason, ...(first && { first }), confirmed: false };
+  }
+  if (city?.decision === "admit") return { decision: "admitted", confirmed: true };
+  if (city !== null) {
+    return { decision: "refused", reason: city.reason, ...(city.first && { first: city.first }), confirmed: true };
+  }
+  if (local.decision === "unsure") return { decision: "refused", reason: "unverified", confirmed: false };
+  return { decision: "admitted", confirmed: false };
+}
+
+/** Judges, writes and only then tells. False when nothing was stored. */
+async function take(outbox: Edge, me: Identity, shown: Shown, mine: Lately, seenAt: number): Promise<boolean> {
+  const { ticket } = shown;
   result.value = { kind: "saving", ticket };
-  const at = Date.now();
+  const now = Date.now();
+  const { event, at } = unstored.get(ticket) ?? { event: newEventId(now), at: now };
+  unstored.set(ticket, { event, at });
   try {
-    const receipt = await outbox.emit({
-      topic: "gate.auth.v2",
-      type: "scanned",
-      key: ticket,
-      payload: { gateId: me.place, ticketId: ticket, scannedAt: at },
-    });
-    mine.key = receipt.id;
-    const earlierAt = earlierScan(scans.value, ticket);
-    const scan: Scan = {
-      key: receipt.id,
-      at,
-      ticket,
-      state: "saved",
-      ...(earlierAt === undefined ? {} : { earlierAt }),
-    };
+    const judgingFrom = performance.now();
+    const local = await judgeHere(outbox, me.place, shown);
+    const askingFrom = took("judge", judgingFrom);
+    const asks = local.decision !== "refused";
+    const city = asks ? await askCity({ ticket, event, gate: me.place, at }) : null;
+    const writingFrom = took("ask", askingFrom);
+    const scan = await write(outbox, me.place, { key: event, at, ticket, ...rowOf(decided(local, city)) });
+    took("write", writingFrom);
+    unstored.delete(ticket);
+    mine.key = scan.key;
     fresh.value = scan;
     // A later ticket may be on the screen already; it stays there.
-    if (last === mine) result.value = { kind: "scan", key: scan.key };
+    if (latest === mine) show({ kind: "scan", key: scan.key }, soundOf(standingOf(scan, me.place)));
+    took("whole", seenAt);
     await book.value?.put(scan);
+    return true;
   } catch (error) {
-    if (mine.key !== null) return;
-    if (last === mine) last = null;
-    result.value = failedResult(ticket, codeOf(error));
+    // What is stored is stored, even if the page's own list could not take it.
+    if (mine.key !== null) return true;
+    // It was stored after all, with another decision: the next scan of it is another one.
+    if (codeOf(error) === "conflict") unstored.delete(ticket);
+    if (latest === mine) show(failedResult(ticket, codeOf(error)), "stop");
+    return false;
   }
+}
+
+function rowOf({ decision, reason, first, confirmed }: Decided): Pick<Scan, "state" | "decision" | "reason" | "first"> {
+  const state = confirmed && decision === "admitted" ? "admitted" : "saved";
+  return { state, decision, ...(reason && { reason }), ...(first && { first }) };
+}
+
+/** Event and record in one transaction: that a ticket was used and the scan that says so cannot come apart. */
+async function write(outbox: Edge, gate: string, scan: Scan): Promise<Scan> {
+  const { key: id, at, ticket, decision, reason, first } = scan;
+  const event = {
+    topic: "gate.auth.v2",
+    type: "scanned",
+    key: ticket,
+    id,
+    payload: {
+      gateId: gate,
+      ticketId: ticket,
+      ...(decision && { decision }),
+      ...(reason && { reason }),
+      scannedAt: at,
+      ...(first && { firstGateId: first.place, firstAt: first.at }),
+    },
+  } as const;
+  if (decision === "refused") {
+    await outbox.emit(event);
+    return scan;
+  }
+  const record = { collection: LET_IN, key: ticket };
+  try {
+    await outbox.commit({
+      expect: [{ ...record, absent: true }],
+      put: [{ ...record, value: { place: gate, at, id } }],
+      emit: [event],
+    });
+    return scan;
+  } catch (error) {
+    if (!isConchError(error) || error.code !== "guard-failed") throw error;
+    // Another tab of this gate was faster with the same ticket.
+    const first = (await letInHere(outbox, ticket)) ?? { place: gate, at };
+    const state = "saved";
+    return write(outbox, gate, { ...scan, state, decision: "refused", reason: "duplicate", first });
+  }
+}
+
+/** Nobody went in after all: a new event that says why, and the ticket is free again at this gate. */
+export async function turnAway(me: Identity, scan: Scan, why: TurnedAway): Promise<void> {
+  const outbox = edge.value;
+  if (outbox === null || !mayTurnAway(scan, Date.now(), gateLimits.notLetInMs)) return;
+  const { ticket } = scan;
+  await outbox.commit({
+    remove: [{ collection: LET_IN, key: ticket }],
+    emit: [
+      {
+        topic: "gate.auth.v2",
+        type: "scanned",
+        key: ticket,
+        causationId: scan.key,
+        payload: {
+          gateId: me.place,
+          ticketId: ticket,
+          decision: "refused",
+          reason: `not_let_in:${why}`,
+          scannedAt: Date.now(),
+        },
+      },
+    ],
+  });
+  for (const [code, { key }] of recent) if (key === scan.key) recent.delete(code);
+  await keep(scan.key, (old) => ({ ...old, notLetIn: why }));
 }
 
 async function keep(key: string, decide: (old: Scan) => Scan): Promise<void> {
@@ -105,25 +299,37 @@ async function follow(scan: Scan): Promise<void> {
     // The outbox may have forgotten an old event; the city still knows the ticket.
     if (codeOf(error) !== "not-found") return void followed.delete(scan.key);
   }
+  // Of who was not let in there is nothing more to hear.
+  if (scan.decision === "refused" || scan.state === "admitted") return;
   const ticket = await askUntilKnown(() => askTicket(scan.ticket, tokenAtHand()));
   await keep(scan.key, (old) => afterTicket(old, ticket));
 }
 
-export async function openGate(me: Identity): Promise<void> {
+/** Whether the city still has something to say about it: its verdict, and who was admitted with the ticket. */
+function isOpen({ state, decision, accepted }: Scan): boolean {
+  return (
+    (state === "saved" && !(accepted && decision === "refused")) || (state === "admitted" && !accepted && !!decision)
+  );
+}
+
+export async function openGate(outbox: Edge, me: Identity): Promise<void> {
   const pages = new Book<Scan>(`book-scanner-${me.device}`);
-  await pages.load();
+  await Promise.all([pages.load(), keepKnowing(me.device)]);
   book.value = pages;
   effect(() => {
-    for (const scan of scans.value) if (scan.state === "saved") void untracked(() => follow(scan));
+    for (const scan of scans.value) if (isOpen(scan)) void untracked(() => follow(scan));
   });
   followLetters({
     // A refusal that is sent again is a new event and a new row; the old row keeps its verdict.
     redriven: async (letter, receipt) => {
       followed.delete(receipt.id);
+      const { decision, reason, first } = scanOf(letter.id) ?? {};
       await keep(letter.id, (old) => (receipt.id === letter.id ? { ...old, state: "saved" } : old));
-      await pages.put({ key: receipt.id, at: Date.now(), ticket: letter.key, state: "saved" });
+      const said = { ...(decision && { decision }), ...(reason && { reason }), ...(first && { first }) };
+      await pages.put({ key: receipt.id, at: Date.now(), ticket: letter.key, state: "saved", ...said });
     },
     discarded: (letter) => keep(letter.id, (old) => ({ ...old, state: "given-up" })),
   });
   await pages.trim();
+  void sweep(outbox).catch(() => undefined);
 }

@@ -1,109 +1,20 @@
-// The gate's screen: a field for codes, one big result, and the last twenty scans.
+// The gate's screen: the checks before it opens; then camera, a field for codes, one big result, and the last scans.
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
-import { Glyph, type Tone } from "../../shell/glyph.tsx";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { shortKey } from "../../shell/figures.ts";
+import { Glyph } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
 import { limits } from "../../shell/limits.ts";
 import { ready } from "../../shell/outbox.ts";
-import { briefTimeOf, timeOf, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
+import { briefTimeOf, words } from "../../shell/words/index.ts";
 import * as gate from "./gate.ts";
-import { type Scan, type Standing, standingOf, toneOf } from "./scan.ts";
-
-function wordOf(standing: Standing): string {
-  const say = words.value.scanner;
-  return { ...say, "used-here": say.used, "given-up": say.givenUp }[standing];
-}
-
-function hintOf(scan: Scan): string {
-  const say = words.value.scanner;
-  switch (standingOf(scan)) {
-    case "saved":
-      return scan.accepted ? say.savedWaiting : say.savedHint;
-    case "used-here":
-      return `${say.usedHere(timeOf(scan.earlierAt ?? scan.at))} ${say.usedHereHint}`;
-    case "used":
-      return scan.first === undefined ? "" : say.usedAt(scan.first.place, timeOf(scan.first.at));
-    case "refused":
-      return wordsOfProblem(scan.reason) ?? "";
-    default:
-      return "";
-  }
-}
-
-interface Card {
-  standing: string;
-  tone: Tone;
-  word: string;
-  hint: string;
-  ticket: string;
-}
-
-/** What the big card says; null before the first ticket. */
-function cardNow(): Card | null {
-  const say = words.value.scanner;
-  const now = gate.result.value;
-  if (now === null) return null;
-  switch (now.kind) {
-    case "saving":
-      return { standing: "saving", tone: toneOf.saving, word: say.saving, hint: "", ticket: now.ticket };
-    case "not-ticket":
-      return {
-        standing: "not-ticket",
-        tone: toneOf["not-ticket"],
-        word: say.notTicket,
-        hint: wordsOfError(now.code),
-        ticket: "",
-      };
-    case "error":
-      return {
-        standing: "error",
-        tone: toneOf.error,
-        word: say.error,
-        hint: `${wordsOfError(now.code)} ${say.errorHint}`,
-        ticket: now.ticket,
-      };
-    case "scan":
-    case "same": {
-      const scan = gate.scanOf(now.key);
-      if (scan === null) return null;
-      const standing = standingOf(scan);
-      const word = wordOf(standing);
-      if (now.kind === "same") {
-        return {
-          standing: "same",
-          tone: toneOf.same,
-          word: say.same,
-          hint: `${say.sameHint} ${word}`,
-          ticket: scan.ticket,
-        };
-      }
-      return { standing, tone: toneOf[standing], word, hint: hintOf(scan), ticket: scan.ticket };
-    }
-  }
-}
-
-function ResultCard(): JSX.Element {
-  const say = words.value.scanner;
-  const card = cardNow();
-  const idle = card === null;
-  return (
-    <section
-      class={`card gate-card ${idle ? "tone-idle" : `tone-${card.tone}`}`}
-      data-testid="result"
-      data-standing={card?.standing ?? "idle"}
-      data-ticket={card?.ticket ?? ""}
-    >
-      <div class="card-word" role="status" aria-live="assertive">
-        {card !== null && <Glyph tone={card.tone} size="large" />}
-        <p class="word" data-testid="result-word">
-          {card?.word ?? say.idle}
-        </p>
-        {card?.ticket && <p class="code">{card.ticket}</p>}
-        <p class="hint">{card?.hint ?? say.idleHint}</p>
-      </div>
-    </section>
-  );
-}
+import { GateLine } from "./line.tsx";
+import { Preflight } from "./preflight.tsx";
+import { ResultCard } from "./result.tsx";
+import { standingOf, toneOf } from "./scan.ts";
+import { resume, stage } from "./stage.ts";
+import { CODE_SIGNS_MAX } from "./ticket.ts";
+import { View } from "./view.tsx";
 
 function Entry({ me }: { me: Identity }): JSX.Element {
   const say = words.value.scanner;
@@ -125,6 +36,8 @@ function Entry({ me }: { me: Identity }): JSX.Element {
         // Also when a button has the focus: the scanner's Enter must not press it.
         event.preventDefault();
         submit();
+      } else if (event.key === "Escape") {
+        gate.next();
       }
     };
     addEventListener("keydown", pressed);
@@ -148,7 +61,7 @@ function Entry({ me }: { me: Identity }): JSX.Element {
         autocorrect="off"
         spellcheck={false}
         enterkeyhint="go"
-        maxLength={limits.keyLength}
+        maxLength={CODE_SIGNS_MAX}
         value={gate.code.value}
         onInput={(event) => {
           gate.code.value = event.currentTarget.value;
@@ -161,7 +74,7 @@ function Entry({ me }: { me: Identity }): JSX.Element {
   );
 }
 
-function History(): JSX.Element {
+function History({ me }: { me: Identity }): JSX.Element {
   const say = words.value.scanner;
   const rows = gate.scans.value.slice(0, limits.rowsShown);
   return (
@@ -170,7 +83,7 @@ function History(): JSX.Element {
       {rows.length === 0 && <p class="fine">{say.historyEmpty}</p>}
       <ul data-testid="scans">
         {rows.map((scan) => {
-          const standing = standingOf(scan);
+          const standing = standingOf(scan, me.place);
           return (
             <li
               key={scan.key}
@@ -183,8 +96,11 @@ function History(): JSX.Element {
               <span class={`row-sign ink-${toneOf[standing]}`}>
                 <Glyph tone={toneOf[standing]} size="small" />
               </span>
-              <span class="row-main">{scan.ticket}</span>
-              <span class="row-word">{wordOf(standing)}</span>
+              <span class="row-main">{shortKey(scan.ticket)}</span>
+              <span class="row-word">
+                {say.word[standing]}
+                {standing === "saved" && <span class="fine"> {say.offline}</span>}
+              </span>
               <time class="row-time">{briefTimeOf(scan.at)}</time>
             </li>
           );
@@ -195,11 +111,21 @@ function History(): JSX.Element {
 }
 
 export function GatePage({ me }: { me: Identity }): JSX.Element {
+  // Before the first look at it, so that a reload in the middle of a queue does not flash the checks.
+  useState(() => resume(me.device));
   return (
     <>
-      <Entry me={me} />
-      <ResultCard />
-      <History />
+      <GateLine me={me} />
+      {stage.value === "checks" ? (
+        <Preflight me={me} />
+      ) : (
+        <>
+          <View />
+          <Entry me={me} />
+          <ResultCard me={me} />
+          <History me={me} />
+        </>
+      )}
     </>
   );
 }
