@@ -58,6 +58,8 @@ and the parts of them
   storm             Ten thousand devices that come back at once, against what cannot be done better: writes docs/storm.md and
                     its plot; fails when a bound does not hold.
   bench city        How fast the city takes events in, beside what disk and loopback of this machine allow.
+  bench gate        How long a ticket takes from the camera's frame to the tone, and what decoders read: writes the tables of
+                    docs/scanner.md.
   sim [options]     One seed of the deterministic world, or many: `cargo xtask sim --seed 7`, `--seeds 10000 --shrink 300`;
                     `cargo xtask sim mutants` plants known faults and says how soon each is found.
   proof [filter]    The long rounds: ten thousand seeds of the world, planted faults, a city killed under payments,
@@ -93,6 +95,7 @@ enum Wish {
     ProofPage(proof::Scale),
     Engines,
     Bench,
+    BenchGate,
     Help,
 }
 
@@ -121,6 +124,7 @@ fn fulfil(wish: Wish) -> Result<ExitCode, Fault> {
         Wish::Storm => proof::storm(&place)?,
         Wish::Sim { words } => proof::sim(&place, &words)?,
         Wish::Bench => proof::bench(&place)?,
+        Wish::BenchGate => proof::bench_gate(&place)?,
         Wish::ProofPage(scale) => proof::renew(&place, scale)?,
         Wish::Proof(choice) => {
             let mut report = Report::new();
@@ -192,9 +196,10 @@ impl Wish {
             "engines" => Self::Engines,
             "bench" => match words.next().as_deref() {
                 Some("city") => Self::Bench,
+                Some("gate") => Self::BenchGate,
                 other => {
                     let other = other.unwrap_or("nothing");
-                    return Err(Fault::advice(format!("`bench` takes `city`, not `{other}`")));
+                    return Err(Fault::advice(format!("`bench` takes `city` or `gate`, not `{other}`")));
                 }
             },
             "help" | "-h" | "--help" => Self::Help,

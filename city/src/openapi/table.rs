@@ -1018,7 +1018,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
         maybe: &[],
     },
     Schema {
-        name: "Stall",
+        name: "MarketStall",
         closed: false,
         always: &[
             ("id", DEVICE),
@@ -1033,7 +1033,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
         always: &[
             ("name", Is::Of("Name")),
             ("gates", Is::List(&Is::Of("Gate"), limits::MARKET_GATES_MAX as u64)),
-            ("stalls", Is::List(&Is::Of("Stall"), limits::MARKET_STALLS_MAX as u64)),
+            ("stalls", Is::List(&Is::Of("MarketStall"), limits::MARKET_STALLS_MAX as u64)),
         ],
         maybe: &[],
     },

@@ -362,6 +362,14 @@ pub(crate) fn bench(place: &Place) -> Result<(), Fault> {
     child::run(place.cargo(&["bench", "--quiet", "--package", "city", "--bench", "city"]))
 }
 
+/// A gate from frame to tone, with a film of tickets before Chromium's camera. Figures, no verdict.
+pub(crate) fn bench_gate(place: &Place) -> Result<(), Fault> {
+    let Equipment { settings } = Equipment::of_browsers(place, &[Engine::Chromium])?;
+    let mut command = place.npm(&["run", "gate", "--workspace", "www/e2e"]);
+    command.envs(settings);
+    child::run(command)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
