@@ -146,7 +146,7 @@ export function AttentionSheet({ remedies = PlainRemedies }: { remedies?: Remedi
     >
       <div class="sheet-head">
         <h2 id="sheet-title">{say.title}</h2>
-        <button type="button" class="plain" data-testid="attention-close" onClick={hideAttention}>
+        <button type="button" class="plain" data-testid="attention-close" onClick={() => dialog.current?.close()}>
           {say.close}
         </button>
       </div>

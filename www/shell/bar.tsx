@@ -8,7 +8,7 @@ import { Glyph, type Tone } from "./glyph.tsx";
 import type { Identity } from "./identity.ts";
 import { edge, opening, sendNow, snapshot } from "./outbox.ts";
 import { newVersion, takeNewVersion } from "./renewal.ts";
-import { switchTheme, theme } from "./theme.ts";
+import { ThemeSwitch } from "./themeswitch.tsx";
 import { language, switchLanguage, words } from "./words/index.ts";
 
 const linkTone: Record<Link, Tone> = {
@@ -34,24 +34,6 @@ const outlook = computed(() => {
   }
   return words.value.why[seen.whyNotSending];
 });
-
-function ThemeSwitch(): JSX.Element {
-  const say = words.value.theme;
-  return (
-    <button
-      type="button"
-      class="quiet bar-theme"
-      data-testid="theme"
-      aria-label={theme.value === "night" ? say.contrast : say.night}
-      onClick={switchTheme}
-    >
-      <svg class="glyph glyph-small" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-        <circle cx="12" cy="12" r="9" />
-        <path d="M12 3a9 9 0 0 1 0 18z" fill="currentcolor" />
-      </svg>
-    </button>
-  );
-}
 
 /** Sends now; or, once a new version is there and nothing would be disturbed, takes it. One place, so nothing moves. */
 function SendOrRenew({ busy }: { busy: boolean }): JSX.Element {

@@ -2,6 +2,8 @@
 export const limits = {
   /** The same code again within this time is one hand movement, not a second visit. */
   sameTicketMs: 5_000,
+  /** Keyboard scanners type a code with less than this between two signs; no person does. */
+  burstMs: 100,
   /** Rows on screen; more would be scrolled past at a gate. */
   rowsShown: 20,
   /** Rows kept: a whole night, so that a ticket seen hours ago is still known without a connection. */

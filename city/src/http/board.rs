@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use city_domain::{Circuit, Load, carried, limits, refund_moves};
 use conch::event::{Device, UnixMillis};
+use conch::limits::SAFE_INTEGER_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -41,11 +42,18 @@ pub(super) struct Wanted {
     wait: Option<u64>,
 }
 
+impl Wanted {
+    /// Nothing when a number in it is none that JSON knows.
+    fn checked(self) -> Option<Self> {
+        self.wait.is_none_or(|wait| wait <= SAFE_INTEGER_MAX).then_some(self)
+    }
+}
+
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Response {
-    let Ok(Query(wanted)) = wanted else {
+    let Some(wanted) = wanted.ok().and_then(|Query(wanted)| wanted.checked()) else {
         return bad("after is the stamp of an earlier answer, wait a whole number of seconds")
             .into_response();
     };

@@ -9,6 +9,7 @@ use axum::extract::{Extension, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use city_domain::{Principal, Role, limits};
+use conch::limits::SAFE_INTEGER_MAX;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,12 +22,19 @@ pub(super) struct Wanted {
     wait: Option<u64>,
 }
 
+impl Wanted {
+    /// Nothing when a number in it is none that JSON knows.
+    fn checked(self) -> Option<Self> {
+        self.wait.is_none_or(|wait| wait <= SAFE_INTEGER_MAX).then_some(self)
+    }
+}
+
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Response {
-    let Ok(Query(wanted)) = wanted else {
+    let Some(wanted) = wanted.ok().and_then(|Query(wanted)| wanted.checked()) else {
         return Trouble::new(StatusCode::BAD_REQUEST, "bad-query", "The question cannot be read")
             .detail("after is a cursor of this city, wait a whole number of seconds")
             .into_response();

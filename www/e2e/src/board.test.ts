@@ -202,7 +202,7 @@ scenario("a board that hears nothing says so, how old it is, and shows nothing g
   await board.page.locator("[data-testid=board-link][data-stale=true]").waitFor();
   assert.match((await board.get("board-link").textContent()) ?? "", /聽不到市場。以下是 ?\d+ 秒前的樣子/);
   const green = await board.page.evaluate(() => {
-    const good = getComputedStyle(document.documentElement).getPropertyValue("--good").trim();
+    const good = getComputedStyle(document.documentElement).getPropertyValue("--ink-good").trim();
     const probe = document.body.appendChild(document.createElement("i"));
     probe.setAttribute("class", "ink-good");
     const colour = getComputedStyle(probe).color;

@@ -72,13 +72,17 @@ scenario("whoever uses a keyboard sees where they are, in both themes", async ({
   await till.enrolled();
   const gate = await Gate.open(phone, city, "gate-f1");
   await gate.enrolled();
-  for (const theme of ["night", "contrast"]) {
+  // Two amounts: the same one twice would be asked about.
+  for (const [theme, dollars] of [
+    ["night", 30],
+    ["contrast", 40],
+  ] as const) {
     await till.look();
     assert.equal(await till.theme(), theme);
     const met = await walk(till.page);
     for (const id of ["language", "attention", "send-now", "theme", "key-1", "key-back"])
       assert.ok(met.includes(id), id);
-    await till.sell(30, "paid");
+    await till.sell(dollars, "paid");
     assert.ok((await walk(till.page)).includes("next-sale"));
     await till.next();
     await till.get("theme").click();

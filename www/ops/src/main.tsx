@@ -3,13 +3,16 @@ import { render } from "preact";
 import { nudgeOnReturn } from "../../shell/events.ts";
 import { identify, keepEnrolling } from "../../shell/identity.ts";
 import { keepShell } from "../../shell/renewal.ts";
+import { wearTheme } from "../../shell/theme.ts";
 import { speakAs } from "../../shell/words/index.ts";
 import { keepAsking } from "./live.ts";
 import { BoardPage } from "./page.tsx";
+import "../../shell/themes.css";
 import "../../shell/shell.css";
 import "./ops.css";
 
 const me = identify("ops");
+wearTheme();
 speakAs("ops");
 const root = document.getElementById("page");
 if (root !== null) render(<BoardPage me={me} />, root);

@@ -4,6 +4,7 @@ import { EnrolmentCard } from "../../shell/enrolment.tsx";
 import { Glyph, type Tone } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
 import { newVersion, takeNewVersion } from "../../shell/renewal.ts";
+import { ThemeSwitch } from "../../shell/themeswitch.tsx";
 import { language, words as shellWords, switchLanguage, timeOf } from "../../shell/words/index.ts";
 import { Desk } from "./desk.tsx";
 import { Devices } from "./devices.tsx";
@@ -41,6 +42,7 @@ function Top({ me }: { me: Identity }): JSX.Element {
         {isStale.value && board.value !== null ? words.value.board.lost : ""}
       </span>
       <span class="fine">{me.device}</span>
+      <ThemeSwitch />
       <button
         type="button"
         class="quiet"

@@ -26,8 +26,16 @@ function Entry({ me }: { me: Identity }): JSX.Element {
   };
   useEffect(() => {
     /** A keyboard scanner types anywhere; what it types belongs in the field. */
+    let elsewhereAt = Number.NEGATIVE_INFINITY;
     const pressed = (event: KeyboardEvent): void => {
-      if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") !== null) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      // A code that began in a dialog goes there as a whole: its end alone would be another ticket.
+      const isElsewhere = document.querySelector("dialog[open]") !== null;
+      if (isElsewhere || performance.now() - elsewhereAt < limits.burstMs) {
+        elsewhereAt = performance.now();
+        if (!isElsewhere) event.preventDefault();
+        return;
+      }
       if (event.target instanceof HTMLInputElement) return;
       if (/^[\x21-\x7e]$/.test(event.key)) {
         gate.code.value += event.key;

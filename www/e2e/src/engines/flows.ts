@@ -12,6 +12,8 @@ const PATIENCE_MS = 180_000;
 interface Flow {
   page: string;
   device: string;
+  /** What a person does each time before the page is to be worked with. */
+  begin: (driver: Driver) => Promise<void>;
   /** Does one piece of work and waits until it is on disk. */
   work: (driver: Driver) => Promise<void>;
   /** Where the city's word about it shows. */
@@ -23,6 +25,7 @@ const flows: Flow[] = [
   {
     page: "pos",
     device: "stall-x1",
+    begin: async () => undefined,
     async work(driver) {
       for (const key of ["1", "2", "0"]) await driver.click(`[data-testid=key-${key}]`);
       await driver.click("[data-testid=charge]");
@@ -34,6 +37,10 @@ const flows: Flow[] = [
   {
     page: "scanner",
     device: "gate-x1",
+    async begin(driver) {
+      await driver.see("[data-testid=open-gate]:enabled");
+      await driver.click("[data-testid=open-gate]");
+    },
     async work(driver) {
       // WebDriver's Enter.
       await driver.type("T-77\uE007");
@@ -64,6 +71,7 @@ async function pass(flow: Flow, on: Engine): Promise<void> {
       const address = `${city.origin}/${flow.page}/?device=${flow.device}`;
       await driver.open(address);
       await driver.see("main[data-opening=open][data-enrolment=enrolled]");
+      await flow.begin(driver);
       await driver.see("[data-testid=link][data-link=up]");
       // The whole page is kept before the city goes.
       await driver.run("navigator.serviceWorker.ready.then(() => document.documentElement.classList.add('kept'))");
@@ -75,6 +83,7 @@ async function pass(flow: Flow, on: Engine): Promise<void> {
       await driver.open("about:blank");
       await driver.open(address);
       await driver.see("main[data-opening=open]");
+      await flow.begin(driver);
       assert.equal(await driver.run("return document.querySelector('[data-testid=pending]').textContent.trim()"), "1");
 
       await city.run();
