@@ -11,7 +11,7 @@
 mod desk;
 
 use conch::event::{EventId, UnixMillis};
-use conch::limits::INBOX_KEEP_MS;
+use conch::limits::{FEED_FAILURES_BORNE, INBOX_KEEP_MS};
 use conch::outbox::engine::{Hint, Input, Notice};
 use conch::pace::{Link, Watched};
 use conch::wire::classify::Reply;
@@ -89,6 +89,23 @@ fn the_cursor_moves_only_with_the_effect() {
     desk.deaf = false;
     let again = question(&mut desk);
     assert_eq!(again.path, "/v1/feed?wait=25");
+    desk.reply(&again, page(&[1], "c1.1"));
+    assert_eq!((heard(&desk), times(&desk, 1)), (vec![id(1)], Some("1")));
+}
+
+/// Whoever cannot reach the store lets go of the lock in the end: another context may reach it.
+#[test]
+fn a_leader_that_cannot_write_what_the_city_says_lets_another_try() {
+    let mut desk = Desk::listening();
+    desk.deaf = true;
+    for tries in 1..=FEED_FAILURES_BORNE {
+        let request = question(&mut desk);
+        desk.reply(&request, page(&[1], "c1.1"));
+        assert_eq!(desk.yielded, tries == FEED_FAILURES_BORNE);
+    }
+    desk.deaf = false;
+    desk.input(Input::LeadGained);
+    let again = question(&mut desk);
     desk.reply(&again, page(&[1], "c1.1"));
     assert_eq!((heard(&desk), times(&desk, 1)), (vec![id(1)], Some("1")));
 }

@@ -1810,9 +1810,9 @@ impl Engine {
                         self.untold.push(own.event.id);
                     }
                 }
-                self.ear.failed(self.watched, &mut self.jitter, now.mono_ms);
+                let for_long = self.ear.unwritten(self.watched, &mut self.jitter, now.mono_ms);
                 self.tell(Notice::Storage(fault));
-                if self.cut_off && !self.lockless && self.flights.is_empty() {
+                if self.cut_off && for_long && !self.lockless && self.flights.is_empty() {
                     // Whoever owes nothing would bear with us for ever, and hear nothing of the city.
                     self.yield_lead();
                 }

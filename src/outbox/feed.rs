@@ -4,7 +4,7 @@
 //! effect once. Only the leader asks, by long poll, and never before sends may go.
 
 use super::append::Put;
-use crate::limits::{FEED_AGAIN_HIDDEN_MS, FEED_AGAIN_MS, FEED_WAIT_S};
+use crate::limits::{FEED_AGAIN_HIDDEN_MS, FEED_AGAIN_MS, FEED_FAILURES_BORNE, FEED_WAIT_S};
 use crate::pace::{Jitter, Watched, backoff_ms, return_window_ms, told_ms};
 use crate::wire::answer::FeedEvent;
 
@@ -38,6 +38,8 @@ pub(super) struct Ear {
     pub(super) cursor: String,
     next_ms: u64,
     failures: u32,
+    /// Answers in a row that could not be written.
+    unwritten: u32,
     down_since_ms: Option<u64>,
     /// Whether the moment was drawn from the window in this outage.
     drawn: bool,
@@ -58,6 +60,13 @@ impl Ear {
     /// Whether anybody wants to hear.
     pub(super) fn listens(&self) -> bool {
         self.stage != Stage::Deaf
+    }
+
+    /// What the city said could not be written. Whether that was so for too long.
+    pub(super) fn unwritten(&mut self, watched: Watched, jitter: &mut Jitter, now_ms: u64) -> bool {
+        self.unwritten = self.unwritten.saturating_add(1);
+        self.failed(watched, jitter, now_ms);
+        self.unwritten >= FEED_FAILURES_BORNE
     }
 
     /// When it asks next, by its own reckoning.
@@ -86,6 +95,7 @@ impl Ear {
     pub(super) fn applied(&mut self, cursor: String, watched: Watched, now_ms: u64) {
         self.cursor = cursor;
         self.failures = 0;
+        self.unwritten = 0;
         self.drawn = false;
         self.down_since_ms = None;
         if watched == Watched::Hidden {
