@@ -86,8 +86,8 @@ pub const FEED_WAIT_S: u64 = 25;
 pub const FEED_AGAIN_MS: u64 = 1_000;
 /// The same while the page is hidden: nobody looks, and the battery counts.
 pub const FEED_AGAIN_HIDDEN_MS: u64 = 60_000;
-/// Failures in a row to write what the city says after which a leader lets another context try: what it was not told of
-/// is forgotten then.
+/// Failures in a row to hear the city after which a leader that cannot write what it says lets another context try: what
+/// the page was not told of is forgotten then.
 pub const FEED_FAILURES_BORNE: u32 = 3;
 /// Longest cursor of a feed, in characters.
 pub const CURSOR_CHARS_MAX: usize = 128;

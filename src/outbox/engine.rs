@@ -1118,11 +1118,13 @@ impl Engine {
         self.window.wake_lanes(now.mono_ms);
         if self.lead_retry_ms.is_some_and(|at| at <= now.mono_ms) {
             self.lead_retry_ms = None;
-            if self.locked && self.epoch.is_none() && self.cut_off && !self.lockless {
-                // The lock goes round to whoever reaches the store; it comes back when nobody else wants it.
-                self.yield_lead();
-            } else if self.locked && self.epoch.is_none() {
-                self.ask_lead();
+            if self.locked && self.epoch.is_none() {
+                if self.cut_off && !self.lockless {
+                    // The lock goes round to whoever reaches the store; it comes back when nobody else wants it.
+                    self.yield_lead();
+                } else {
+                    self.ask_lead();
+                }
             } else {
                 self.reread();
             }

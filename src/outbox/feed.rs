@@ -38,8 +38,6 @@ pub(super) struct Ear {
     pub(super) cursor: String,
     next_ms: u64,
     failures: u32,
-    /// Answers in a row that could not be written.
-    unwritten: u32,
     down_since_ms: Option<u64>,
     /// Whether the moment was drawn from the window in this outage.
     drawn: bool,
@@ -62,11 +60,10 @@ impl Ear {
         self.stage != Stage::Deaf
     }
 
-    /// What the city said could not be written. Whether that was so for too long.
+    /// What the city said could not be written. Whether it was in vain for too long.
     pub(super) fn unwritten(&mut self, watched: Watched, jitter: &mut Jitter, now_ms: u64) -> bool {
-        self.unwritten = self.unwritten.saturating_add(1);
         self.failed(watched, jitter, now_ms);
-        self.unwritten >= FEED_FAILURES_BORNE
+        self.failures >= FEED_FAILURES_BORNE
     }
 
     /// When it asks next, by its own reckoning.
@@ -95,7 +92,6 @@ impl Ear {
     pub(super) fn applied(&mut self, cursor: String, watched: Watched, now_ms: u64) {
         self.cursor = cursor;
         self.failures = 0;
-        self.unwritten = 0;
         self.drawn = false;
         self.down_since_ms = None;
         if watched == Watched::Hidden {
