@@ -259,19 +259,22 @@ scenario("who was let in and did not go in is a new event with a reason, and may
   await reaches(city, { events: 3, admissions: 1, scans: 3 });
 });
 
-scenario("a code that began while a sheet was open is not taken for the ticket that its end would be", async (world) => {
-  const gate = await Gate.open(world.phone, world.city, "gate-j9");
-  await gate.enrolled();
-  await gate.get("attention").click();
-  await gate.page.locator("dialog[open]").waitFor();
-  await gate.page.evaluate(() => {
-    const press = (key: string) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-    for (const key of "T-") press(key);
-    document.querySelector<HTMLDialogElement>("dialog[open]")?.close();
-    for (const key of ["1", "Enter"]) press(key);
-  });
-  // What comes later is a code of its own.
-  await gate.page.waitForTimeout(200);
-  await gate.scan("T-7", "admitted");
-  await holds(world.city, { events: 1, scans: 1 });
-});
+scenario(
+  "a code that began while a sheet was open is not taken for the ticket that its end would be",
+  async (world) => {
+    const gate = await Gate.open(world.phone, world.city, "gate-j9");
+    await gate.enrolled();
+    await gate.get("attention").click();
+    await gate.page.locator("dialog[open]").waitFor();
+    await gate.page.evaluate(() => {
+      const press = (key: string) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+      for (const key of "T-") press(key);
+      document.querySelector<HTMLDialogElement>("dialog[open]")?.close();
+      for (const key of ["1", "Enter"]) press(key);
+    });
+    // What comes later is a code of its own.
+    await gate.page.waitForTimeout(200);
+    await gate.scan("T-7", "admitted");
+    await holds(world.city, { events: 1, scans: 1 });
+  },
+);
