@@ -30,7 +30,7 @@ impl EventId {
 
     /// Reads the hyphenated form.
     pub fn parse(text: &str) -> Option<Self> {
-        Uuid::try_parse(text).ok().map(Self)
+        hyphenated(text).map(Self)
     }
 
     /// The id from its sixteen bytes.
@@ -70,7 +70,7 @@ impl IntentKey {
     /// Reads the hyphenated form, with or without the quotes of a structured-field string.
     pub fn parse(text: &str) -> Option<Self> {
         let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-        Uuid::try_parse(bare).ok().map(Self)
+        hyphenated(bare).map(Self)
     }
 
     /// The key from its sixteen bytes.
@@ -99,3 +99,9 @@ impl fmt::Debug for IntentKey {
 /// A lane: eight bytes of the SHA-256 of the key. Two keys that collide merely share a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LaneHash(pub u64);
+
+/// The one form that travels; the crate's own reader takes three more, and two texts for one id are two names for one event.
+fn hyphenated(text: &str) -> Option<Uuid> {
+    let whole: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    Uuid::try_parse_ascii(whole).ok()
+}

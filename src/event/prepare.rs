@@ -328,7 +328,9 @@ mod tests {
 
     #[test]
     fn an_id_is_a_uuid_of_version_7_and_only_where_it_is_the_intent() {
-        for bad in ["", "7", "6f1d2b52-6a0c-5e0b-9a53-41c09c1e77a4"] {
+        let other_forms = [ID.replace('-', ""), format!("{{{ID}}}"), format!("urn:uuid:{ID}")];
+        let bad = ["", "7", "6f1d2b52-6a0c-5e0b-9a53-41c09c1e77a4"].map(str::to_owned);
+        for bad in bad.iter().chain(&other_forms) {
             assert_eq!(prepared(&scan("t-1", Some(bad))), Err(EmitProblem::Id), "{bad}");
         }
         let paid = Emit {

@@ -147,9 +147,7 @@ fn of_problem(problem: &EmitProblem) -> JsValue {
         EmitProblem::IntentByContract => {
             vain("bad-intent", "The contract of this type forms the intent itself: leave `intent` out.")
         }
-        EmitProblem::Id => {
-            vain("bad-intent", "`id` is a UUIDv7, where no other intent stands for the event.")
-        }
+        EmitProblem::Id => vain("bad-intent", "`id` is a UUIDv7 and goes with no other intent."),
         EmitProblem::Attempt => vain("bad-intent", "`attempt` is a whole number from 1 to 1000."),
         EmitProblem::NotJson(what) => vain("bad-payload", &format!("The payload is not JSON: {what}.")),
         EmitProblem::Number(text) => vain(

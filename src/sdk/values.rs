@@ -121,7 +121,7 @@ pub(super) fn read_payload(value: &JsValue) -> Result<String, JsValue> {
 
 fn mentions_bigint(cause: &JsValue) -> bool {
     let text = Value::of(cause).and_then(|cause| cause.text("message"));
-    text.is_some_and(|text| text.split([' ', '(']).any(|word| word.starts_with("BigInt")))
+    text.is_some_and(|text| text.split([' ']).any(|word| word.starts_with("BigInt")))
 }
 
 pub(super) fn receipt(receipt: &Receipt) -> JsValue {
