@@ -275,6 +275,6 @@ scenario(
     // What comes later is a code of its own.
     await gate.page.waitForTimeout(200);
     await gate.scan("T-7", "admitted");
-    await holds(world.city, { events: 1, scans: 1 });
+    await reaches(world.city, { events: 1, scans: 1 });
   },
 );

@@ -76,9 +76,12 @@ export class Screen {
   /** The browser throws the outbox away and keeps the rest, as it may when space runs out. */
   async evict(phone: Phone): Promise<void> {
     const address = this.page.url();
-    // Only a page that is closed surely holds its databases no more.
+    // A closed page still holds its databases while its worker keeps their process alive.
     await this.page.close();
-    this.page = await phone.open(new URL("icon.svg", address).href);
+    this.page = await phone.open(new URL("/ops/icon.svg", address).href);
+    const browser = await phone.context.newCDPSession(this.page);
+    await browser.send("ServiceWorker.enable");
+    await browser.send("ServiceWorker.stopAllWorkers");
     const gone = this.page.evaluate(async () => {
       const all = await indexedDB.databases();
       for (const { name = "" } of all.filter((one) => !one.name?.startsWith("book-"))) {
