@@ -778,6 +778,17 @@ fn a_silent_leader_is_replaced_while_something_is_owed() {
     assert_eq!(desk.snapshot().counter.owed, 0);
 }
 
+#[test]
+fn a_store_that_stands_still_is_given_one_beat() {
+    let mut desk = Desk::without_locks();
+    desk.stuck = Some(0);
+    desk.emit_all([note("a")]);
+    for _ in 0..6 {
+        desk.advance(10_000);
+    }
+    assert_eq!(desk.stuck, Some(1));
+}
+
 /// A beat in the store, compared by this context's own monotonic time, stands in for the lock.
 #[test]
 fn without_locks_the_second_context_waits_for_the_firsts_silence() {

@@ -16,9 +16,9 @@ use std::collections::BTreeSet;
 /// A lane that flows is not kept waiting by others for longer, in ms, while nothing is under way: by then even a context
 /// that lost the word of another one's event has looked for it on disk.
 pub(crate) const BYSTANDER_WITHIN_MS: u64 = LEADER_SILENT_HIDDEN_MS + 30_000;
-/// What a page has under way of its own accord: a lead, a reading, a settle, a wait, marks, a beat, the feed, a pruning, a
-/// note, and several of each while the store stands still.
-const CHORES_MAX: u64 = 40;
+/// What a page has under way of its own accord while the store stands still: a lead, a reading, waits, marks, a beat, the
+/// feed, a pruning and notes.
+const CHORES_MAX: u64 = 12;
 
 impl World {
     /// bounded and no-bystander, whenever the oracle looks.
@@ -110,6 +110,7 @@ fn too_much(weight: Weight, wishes: u64, emits: u64) -> Option<&'static str> {
         (over(weight.lanes, (BLOCKED_LANES_MAX as u64 + BATCH_EVENTS_MAX as u64).min(emits)), "lanes"),
         (over(weight.parked, emits), "parked segments"),
         (over(weight.operations, wishes + CHORES_MAX), "operations"),
+        (over(weight.settles, emits), "settles"),
         (over(weight.requests, 1), "requests"),
         (over(weight.outputs, 0), "outputs"),
         (over(weight.notes, AGE_MARKS_MAX as u64 + emits.min(4 * BATCH_EVENTS_MAX as u64)), "notes"),

@@ -341,8 +341,10 @@ pub struct Weight {
     pub lanes: usize,
     /// Segments noted for those lanes.
     pub parked: usize,
-    /// Store operations under way.
+    /// Store operations under way that settle nothing.
     pub operations: usize,
+    /// And those that do, each at least one event.
+    pub settles: usize,
     /// Requests under way.
     pub requests: usize,
     /// What is to be done and was not asked for yet.
@@ -615,12 +617,15 @@ impl Engine {
     pub fn weight(&self) -> Weight {
         let [rows, bytes, lanes, parked] = self.window.weight();
         let suspects = self.suspects.iter().map(Vec::len).sum::<usize>();
+        let settling = |(_, purpose): &&(u64, Purpose)| matches!(purpose, Purpose::Settle(_));
+        let settles = self.pending.iter().filter(settling).count();
         Weight {
             rows,
             bytes,
             lanes,
             parked,
-            operations: self.pending.len() + usize::from(self.loading.is_some()),
+            operations: self.pending.len() - settles + usize::from(self.loading.is_some()),
+            settles,
             requests: self.flights.len(),
             outputs: self.out.len() + self.group.wishes.len(),
             notes: self.ages.len() + self.untold.len() + self.unwritten.len() + suspects,
@@ -948,8 +953,12 @@ impl Engine {
         self.tell(Notice::Changed);
     }
 
+    fn under_way(&self, wanted: fn(&Purpose) -> bool) -> bool {
+        self.pending.iter().any(|(_, purpose)| wanted(purpose))
+    }
+
     fn ask_lead(&mut self) {
-        let asking = self.pending.iter().any(|(_, purpose)| matches!(purpose, Purpose::Lead));
+        let asking = self.under_way(|purpose| matches!(purpose, Purpose::Lead));
         if self.open && self.locked && self.epoch.is_none() && self.elected.is_none() && !asking {
             self.lead_retry_ms = None;
             self.apply(Batch::Lead, Purpose::Lead);
@@ -1093,8 +1102,11 @@ impl Engine {
             self.next_beat_ms = now.mono_ms + BEAT_EVERY_MS;
         }
         match self.epoch {
+            // A store that stands still is given one beat and not one for each that was due.
             Some(epoch) if due && self.lockless => {
-                self.apply(Batch::Beat { epoch, leaves: false }, Purpose::Beat);
+                if !self.under_way(|purpose| matches!(purpose, Purpose::Beat)) {
+                    self.apply(Batch::Beat { epoch, leaves: false }, Purpose::Beat);
+                }
             }
             // Another context may reach the store: an older release's page cannot once a newer one has upgraded it.
             Some(_) if due && !self.cut_off => self.out.push_back(Output::Beat),

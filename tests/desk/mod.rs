@@ -55,6 +55,8 @@ pub(crate) struct Desk {
     pub(crate) deaf: bool,
     /// While set, the store takes what comes from the feed, but nobody hears of it.
     pub(crate) mute: bool,
+    /// While set, the store answers no beat; so many it was given.
+    pub(crate) stuck: Option<u32>,
     /// The store takes no more events at once.
     pub(crate) room: usize,
     /// When it beat, monotonic.
@@ -139,6 +141,7 @@ impl Desk {
             lose_lead_while_settling: false,
             deaf: false,
             mute: false,
+            stuck: None,
             room: usize::MAX,
             beats: Vec::new(),
             refused: None,
@@ -302,6 +305,10 @@ impl Desk {
             match output {
                 Output::Apply { op, batch } => {
                     self.appends += usize::from(matches!(batch, Batch::Append { .. }));
+                    if let (Batch::Beat { .. }, Some(beats)) = (&batch, &mut self.stuck) {
+                        *beats += 1;
+                        continue;
+                    }
                     let result = match batch {
                         Batch::Feed { .. } if self.mute => {
                             self.disk.apply(&batch).unwrap();
