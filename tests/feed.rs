@@ -56,13 +56,33 @@ fn times(desk: &Desk, number: u8) -> Option<&str> {
 fn the_feed_goes_on_from_its_cursor_also_after_a_reload() {
     let mut desk = Desk::listening();
     let first = question(&mut desk);
-    assert_eq!(first.path, "/v1/feed?wait=25");
+    assert_eq!(first.path, "/v1/feed?wait=0");
     desk.reply(&first, page(&[1, 2], "c1.2"));
     assert_eq!(heard(&desk), [id(1), id(2)]);
     assert_eq!(desk.snapshot().link, Link::Up, "an answer of the feed proves the link");
     desk.reload();
     desk.listen();
-    assert_eq!(question(&mut desk).path, "/v1/feed?after=c1.2&wait=25");
+    assert_eq!(question(&mut desk).path, "/v1/feed?after=c1.2&wait=0");
+}
+
+/// A long poll at the beginning would leave a page without a word about its link for as long as nothing happens.
+#[test]
+fn whether_the_city_is_there_is_asked_without_a_wait() {
+    let mut desk = Desk::listening();
+    for (waits, reply) in [
+        ("0", page(&[], "c1.0")),
+        ("25", page(&[], "c1.0")),
+        ("25", Reply::NoAnswer),
+        ("0", Reply::NoAnswer),
+        ("0", page(&[], "c1.0")),
+        ("25", page(&[], "c1.0")),
+    ] {
+        let request = question(&mut desk);
+        assert!(request.path.ends_with(&format!("wait={waits}")), "{}", request.path);
+        let link = if reply == Reply::NoAnswer { Link::Down } else { Link::Up };
+        desk.reply(&request, reply);
+        assert_eq!(desk.snapshot().link, link);
+    }
 }
 
 #[test]
@@ -88,7 +108,7 @@ fn the_cursor_moves_only_with_the_effect() {
     assert_eq!((heard(&desk).len(), times(&desk, 1)), (0, None));
     desk.deaf = false;
     let again = question(&mut desk);
-    assert_eq!(again.path, "/v1/feed?wait=25");
+    assert_eq!(again.path, "/v1/feed?wait=0");
     desk.reply(&again, page(&[1], "c1.1"));
     assert_eq!((heard(&desk), times(&desk, 1)), (vec![id(1)], Some("1")));
 }

@@ -38,6 +38,8 @@ pub(super) struct Ear {
     pub(super) cursor: String,
     next_ms: u64,
     failures: u32,
+    /// The city answered last; until it does, the question is whether it is there, and nobody is kept waiting for that.
+    answered: bool,
     down_since_ms: Option<u64>,
     /// Whether the moment was drawn from the window in this outage.
     drawn: bool,
@@ -81,7 +83,8 @@ impl Ear {
         // A city that does not keep the question waiting is not asked without pause.
         self.next_ms = now_ms + FEED_AGAIN_MS;
         let after = if self.cursor.is_empty() { String::new() } else { format!("after={}&", self.cursor) };
-        format!("/v1/feed?{after}wait={FEED_WAIT_S}")
+        let wait = if self.answered { FEED_WAIT_S } else { 0 };
+        format!("/v1/feed?{after}wait={wait}")
     }
 
     pub(super) fn applies(&mut self) {
@@ -91,17 +94,23 @@ impl Ear {
     /// An answer is applied.
     pub(super) fn applied(&mut self, cursor: String, watched: Watched, now_ms: u64) {
         self.cursor = cursor;
-        self.failures = 0;
-        self.drawn = false;
-        self.down_since_ms = None;
+        self.answers();
         if watched == Watched::Hidden {
             self.next_ms = now_ms + FEED_AGAIN_HIDDEN_MS;
         }
         self.rest();
     }
 
+    fn answers(&mut self) {
+        self.answered = true;
+        self.failures = 0;
+        self.drawn = false;
+        self.down_since_ms = None;
+    }
+
     /// No answer that could be applied.
     pub(super) fn failed(&mut self, watched: Watched, jitter: &mut Jitter, now_ms: u64) {
+        self.answered = false;
         self.failures = self.failures.saturating_add(1);
         self.down_since_ms.get_or_insert(now_ms);
         self.next_ms = now_ms + FEED_AGAIN_MS + backoff_ms(self.failures, watched, jitter);
@@ -110,9 +119,7 @@ impl Ear {
 
     /// The city said when to come back.
     pub(super) fn told(&mut self, wait_ms: u64, jitter: &mut Jitter, now_ms: u64) {
-        self.failures = 0;
-        self.drawn = false;
-        self.down_since_ms = None;
+        self.answers();
         self.next_ms = now_ms + told_ms(wait_ms, jitter);
         self.rest();
     }
