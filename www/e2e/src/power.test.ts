@@ -11,8 +11,11 @@ writeFileSync(plan, JSON.stringify([{ circuit: "c4", limitWatts: 3_000, stalls: 
 scenario(
   "a till that is told that power goes counts down, sends what is unsent, and knows it after a reload",
   async ({ city, phone }) => {
+    // It listens before the city asks for patience: what it is told then still comes.
+    const listens = phone.context.waitForEvent("request", (request) => request.url().endsWith("wait=25"));
     const till = await Till.open(phone, city, "stall-p1");
     await till.enrolled();
+    await listens;
     const [stall, fridge] = await Promise.all([city.enrol("stall-p1", "vendor"), city.enrol("fridge-1", "vendor")]);
     const draws = (device: string, token: string, watts: number): Promise<void> =>
       city.say(device, token, { type: "ops.power.v1.load_reported", key: "c4", data: { watts } });

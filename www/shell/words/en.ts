@@ -215,7 +215,7 @@ export const en: Words = {
     },
     line: {
       gate: "Gate",
-      list: (minutes) => (minutes === 0 ? "list up to date" : `list ${minutes} min old`),
+      list: (minutes) => (minutes === 0 ? "list fresh" : `list ${minutes} min old`),
       hours: (hours) => `list ${hours} h old`,
       noList: "no list",
       clock: (seconds) => `clock ${Math.abs(seconds)} s ${seconds > 0 ? "slow" : "fast"}`,
