@@ -220,7 +220,7 @@ export const en: Words = {
       noList: "no list",
       clock: (seconds) => `clock ${Math.abs(seconds)} s ${seconds > 0 ? "slow" : "fast"}`,
       clockGood: "clock right",
-      clockUnknown: "clock unchecked",
+      clockUnknown: "clock unknown",
       silent: "No sound, tap here",
       checks: "Checks",
     },
