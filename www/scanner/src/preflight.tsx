@@ -29,18 +29,20 @@ export function Preflight({ me }: { me: Identity }): JSX.Element {
           </li>
         ))}
       </ul>
-      <button type="button" class="plain wide" data-testid="run-checks" onClick={() => void runChecks()}>
-        {say.run}
-      </button>
-      <button
-        type="button"
-        class={`wide tall ${may === "ready" ? "charge" : "tone-warn"}`}
-        data-testid="open-gate"
-        disabled={may === "not-yet"}
-        onClick={() => openTheGate(me.device)}
-      >
-        {{ ready: say.open, anyway: say.anyway, "not-yet": say.notYet }[may]}
-      </button>
+      <div class="preflight-actions">
+        <button type="button" class="plain wide" data-testid="run-checks" onClick={() => void runChecks()}>
+          {say.run}
+        </button>
+        <button
+          type="button"
+          class={`wide ${may === "ready" ? "charge" : "tone-warn"}`}
+          data-testid="open-gate"
+          disabled={may === "not-yet"}
+          onClick={() => openTheGate(me.device)}
+        >
+          {{ ready: say.open, anyway: say.anyway, "not-yet": say.notYet }[may]}
+        </button>
+      </div>
       <View />
       <section class="unchecked" data-testid="unchecked">
         <h2>{say.unchecked}</h2>

@@ -227,7 +227,7 @@ export const en: Words = {
     preflight: {
       title: "Before opening",
       run: "Try sound and camera",
-      open: "Open the gate",
+      open: "Open gate",
       anyway: "Open anyway",
       notYet: "Cannot open yet",
       names: {
