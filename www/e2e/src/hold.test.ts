@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Phone } from "./phone.js";
 import { Till } from "./screens.js";
 import { holds, reaches, scenario } from "./world.js";
 
@@ -12,6 +13,17 @@ async function ask(till: Till, dollars: number): Promise<void> {
 
 async function stands(till: Till, step: string): Promise<void> {
   await till.page.locator(`[data-testid=hold][data-step=${step}]`).waitFor();
+}
+
+/** Every hold that is asked for is one the city does not know. */
+function givesHoldsOfNobody(phone: Phone): Promise<void> {
+  return phone.context.route("**/v1/authorizations", (route) =>
+    route.fulfill({
+      status: 201,
+      headers: { "content-type": "application/json", "conch-city": "a-test" },
+      body: JSON.stringify({ authRef: "auth-none", state: "authorized" }),
+    }),
+  );
 }
 
 scenario(
@@ -102,14 +114,7 @@ scenario(
   async ({ city, phone }) => {
     const till = await Till.open(phone, city, "stall-h7");
     await till.enrolled();
-    // A hold the city does not know.
-    await phone.context.route("**/v1/authorizations", (route) =>
-      route.fulfill({
-        status: 201,
-        headers: { "content-type": "application/json", "conch-city": "a-test" },
-        body: JSON.stringify({ authRef: "auth-none", state: "authorized" }),
-      }),
-    );
+    await givesHoldsOfNobody(phone);
     await ask(till, 150);
     const key = await till.card("attention");
     await till.shoot("20-failed");
@@ -193,13 +198,7 @@ scenario(
   async ({ city, phone }) => {
     const till = await Till.open(phone, city, "stall-h9");
     await till.enrolled();
-    await phone.context.route("**/v1/authorizations", (route) =>
-      route.fulfill({
-        status: 201,
-        headers: { "content-type": "application/json", "conch-city": "a-test" },
-        body: JSON.stringify({ authRef: "auth-none", state: "authorized" }),
-      }),
-    );
+    await givesHoldsOfNobody(phone);
     await ask(till, 150);
     const key = await till.card("attention");
     await phone.context.unroute("**/v1/authorizations");
