@@ -16,8 +16,8 @@ async function stands(till: Till, step: string): Promise<void> {
 }
 
 /** Every hold that is asked for is one the city does not know. */
-function givesHoldsOfNobody(phone: Phone): Promise<void> {
-  return phone.context.route("**/v1/authorizations", (route) =>
+async function givesHoldsOfNobody(phone: Phone): Promise<void> {
+  await phone.context.route("**/v1/authorizations", (route) =>
     route.fulfill({
       status: 201,
       headers: { "content-type": "application/json", "conch-city": "a-test" },
