@@ -1083,6 +1083,13 @@ impl Engine {
         }
     }
 
+    /// A store that stands still is given one beat and not one for each that was due.
+    fn beat_once(&mut self, epoch: u64) {
+        if !self.under_way(|purpose| matches!(purpose, Purpose::Beat)) {
+            self.apply(Batch::Beat { epoch, leaves: false }, Purpose::Beat);
+        }
+    }
+
     /// Shows that the leader lives, or watches whether it does.
     fn beat(&mut self, now: Now) {
         let needed = self.needs_a_leader();
@@ -1102,12 +1109,7 @@ impl Engine {
             self.next_beat_ms = now.mono_ms + BEAT_EVERY_MS;
         }
         match self.epoch {
-            // A store that stands still is given one beat and not one for each that was due.
-            Some(epoch) if due && self.lockless => {
-                if !self.under_way(|purpose| matches!(purpose, Purpose::Beat)) {
-                    self.apply(Batch::Beat { epoch, leaves: false }, Purpose::Beat);
-                }
-            }
+            Some(epoch) if due && self.lockless => self.beat_once(epoch),
             // Another context may reach the store: an older release's page cannot once a newer one has upgraded it.
             Some(_) if due && !self.cut_off => self.out.push_back(Output::Beat),
             Some(_) => {}
