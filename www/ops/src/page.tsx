@@ -12,9 +12,10 @@ import { ageOf, lastMinute, type Matters, mattersOf } from "./judge.ts";
 import { Letters } from "./letters.tsx";
 import { ageOfBoard, board, forbidden, isStale } from "./live.ts";
 import { counted, number, sure } from "./panel.tsx";
-import { Alerts, Cases, Circuits, Doubles, Throughput } from "./panels.tsx";
+import { Alerts, Cases, Circuits, Doubles } from "./panels.tsx";
 import { Sagas } from "./sagas.tsx";
 import type { Board } from "./shapes.ts";
+import { Throughput } from "./throughput.tsx";
 import { words } from "./words.ts";
 
 /** How sure what is shown is. Until the city is heard again nothing below may pass for now. */

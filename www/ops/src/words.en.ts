@@ -42,7 +42,9 @@ export const en: Words = {
   flow: {
     title: "Throughput",
     perMinute: "a minute",
-    picture: "last 10 minutes, 10 s a bar",
+    picture: "events every 10 s, last 10 minutes; hollow: still counting",
+    told: (latest, highest, at) => `${latest} in the last whole 10 s, at most ${highest} (${at})`,
+    still: "No events in the last 10 minutes",
     none: "No events since the start",
   },
   devices: {
