@@ -61,6 +61,7 @@ async function shoot(page: Page, view: string, fullPage: boolean): Promise<void>
   // What a person sees, settled: the last paint has the last words.
   await page.evaluate(() => new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted))));
   if (shots === undefined) return;
+  if (fullPage) await page.evaluate(() => scrollTo(0, 0));
   await mkdir(shots, { recursive: true });
   await page.screenshot({ path: join(shots, `${view.replaceAll(/[^\w-]+/g, "-")}.png`), fullPage });
 }

@@ -143,18 +143,18 @@ export function BoardPage({ me }: { me: Identity }): JSX.Element {
             <div class="panels">
               <div class="column">
                 <Devices board={shown} />
-              </div>
-              <div class="column">
-                <Alerts board={shown} />
                 <Doubles board={shown} />
               </div>
               <div class="column">
-                <Sagas board={shown} />
+                <Alerts board={shown} />
                 <Letters board={shown} />
               </div>
               <div class="column">
-                <Throughput board={shown} />
+                <Sagas board={shown} />
                 <Circuits board={shown} />
+              </div>
+              <div class="column">
+                <Throughput board={shown} />
                 <Cases board={shown} />
               </div>
             </div>

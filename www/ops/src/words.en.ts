@@ -33,7 +33,7 @@ export const en: Words = {
   facts: {
     title: "How the market stands",
     accepted: "Events accepted (ever)",
-    lastMinute: "On the bus (last 60 s)",
+    lastMinute: "On the bus (last 60\u00a0s)",
     owed: "Unsent, as devices said",
     repeated: "Sent again, not done again (since start)",
     refused: "Refused (since start)",
@@ -42,8 +42,8 @@ export const en: Words = {
   flow: {
     title: "Throughput",
     perMinute: "a minute",
-    picture: "events every 10 s, last 10 minutes; hollow: still counting",
-    told: (latest, highest, at) => `${latest} in the last whole 10 s, at most ${highest} (${at})`,
+    picture: "events every 10\u00a0s, last 10\u00a0minutes; hollow: still counting",
+    told: (latest, highest, at) => `${latest} in the last whole 10\u00a0s, at most ${highest} (${at})`,
     still: "No events in the last 10 minutes",
     none: "No events since the start",
   },
