@@ -224,11 +224,14 @@ scenario("the board speaks both languages", async ({ city, phone }) => {
   const gate = await Bare.enrol(city, "gate-n1", "gate");
   await gate.scan("T-1", "N1");
   await board.standing("gate-n1", "heard");
+  await board.weather("gate-n1", "delay");
   assert.equal(await board.page.title(), "市場看板");
   await board.get("language").click();
   assert.equal(await board.page.title(), "Market board");
   assert.match((await board.device("gate-n1").textContent()) ?? "", /Last heard \d+ s ago/);
-  const left = await board.page.locator("main").evaluate((main) => /[\u4e00-\u9fff]/.exec(main.textContent ?? "")?.[0]);
+  await board.page.getByText("Now: gate-n1: Delay 3 s").waitFor();
+  const chinese = /[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]/;
+  const left = chinese.exec((await board.page.locator("main").textContent()) ?? "")?.[0];
   assert.equal(left, undefined, "nothing Chinese is left");
 });
 

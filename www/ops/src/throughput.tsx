@@ -20,7 +20,7 @@ function Axes({ chart }: { chart: Chart }): JSX.Element {
       {chart.times.map(({ at, x }) => (
         <g key={`time ${at}`}>
           <line x1={`${x}%`} x2={`${x}%`} y2="100%" />
-          <text x={`${x}%`} y="100%" dy="1.25em" class="chart-time">
+          <text x={`${x}%`} y="100%" dy="1.5em" class="chart-time">
             {briefTimeOf(at)}
           </text>
         </g>

@@ -19,6 +19,8 @@ export const en: Words = {
     atLeast: (count) => `${count} or more`,
     fold: (count) => `${count} more`,
     none: "None",
+    of: (name, what) => `${name}: ${what}`,
+    list: (all) => all.join(", "),
   },
   matters: {
     title: "For a person to look at",

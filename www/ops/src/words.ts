@@ -26,6 +26,8 @@ export const zhHant = {
     atLeast: (count: string) => `${count} 以上`,
     fold: (count: number) => `其餘 ${count} 筆`,
     none: "沒有",
+    of: (name: string, what: string) => `${name}：${what}`,
+    list: (all: string[]) => all.join("、"),
   },
   matters: {
     title: "需要人看的",
