@@ -1,10 +1,16 @@
 // The operations board as its people see it, and bare devices that say one thing at a time for it to show.
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
 import type { City } from "./city.js";
+import { look, type Size } from "./look.js";
 import type { Phone } from "./phone.js";
+
+/** People scroll it on a phone, and see one screen of it on a wall. */
+export const sizes: readonly Size[] = [
+  { width: 360, height: 640, whole: true },
+  { width: 390, height: 844, whole: true },
+  { width: 1_920, height: 1_080, whole: true },
+];
 
 export class Board {
   readonly page: Page;
@@ -54,22 +60,9 @@ export class Board {
     await this.page.locator("[data-testid=desk-outcome]:not(:empty)").waitFor();
   }
 
-  /** Pictures for people to look at, where the environment wants them: on a phone, and on a wall. */
-  async shots(name: string): Promise<void> {
-    const folder = process.env.CONCH_SHOTS;
-    if (folder === undefined) return;
-    await mkdir(folder, { recursive: true });
-    for (const [size, width, height] of [
-      ["phone", 390, 844],
-      ["small", 360, 640],
-      ["wall", 1920, 1080],
-    ] as const) {
-      await this.page.setViewportSize({ width, height });
-      await this.page.evaluate(() => scrollTo(0, 0));
-      await this.page.screenshot({ path: join(folder, `${name}-${size}.png`) });
-      await this.page.screenshot({ path: join(folder, `${name}-${size}-whole.png`), fullPage: true });
-    }
-    await this.page.setViewportSize({ width: 390, height: 844 });
+  /** Its state as an inspector sees it: on phones, and on a wall. */
+  async inspect(state: string): Promise<void> {
+    await look(this.page, `board ${state}`, sizes);
   }
 }
 

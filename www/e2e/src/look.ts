@@ -1,5 +1,5 @@
 // A look at one state of a screen, as a person, an inspector and a printer would have it: in both languages and themes, on
-// a small and on an ordinary phone. A new state of a page is one more call of `look`.
+// a small and on an ordinary phone, or wherever else it is used. A new state of a page is one more call of `look`.
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -7,10 +7,17 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { blemishes } from "./blemishes.js";
 
-const sizes = [
+export interface Size {
+  width: number;
+  height: number;
+  /** The picture goes on to the page's end, for pages that people scroll. */
+  whole?: boolean;
+}
+
+const phones: readonly Size[] = [
   { width: 360, height: 640 },
   { width: 390, height: 844 },
-] as const;
+];
 const languages = ["zh-Hant", "en"] as const;
 const themes = ["night", "contrast"] as const;
 
@@ -22,7 +29,7 @@ const inspector = readFile(createRequire(import.meta.url).resolve("axe-core/axe.
 const shots = process.env.CONCH_SHOTS;
 
 /** Looks at the screen as it stands, and fails with everything that is wrong with it. */
-export async function look(page: Page, name: string): Promise<void> {
+export async function look(page: Page, name: string, sizes = phones): Promise<void> {
   const before = page.viewportSize();
   const wrong: string[] = [];
   for (const language of languages) {
@@ -30,9 +37,9 @@ export async function look(page: Page, name: string): Promise<void> {
     for (const theme of themes) {
       await press(page, "theme", () => document.documentElement.dataset.theme ?? "", theme);
       for (const size of sizes) {
-        await page.setViewportSize(size);
+        await page.setViewportSize({ width: size.width, height: size.height });
         const view = `${name} ${language} ${theme} ${size.width}x${size.height}`;
-        await shoot(page, view);
+        await shoot(page, view, size.whole ?? false);
         for (const found of [...(await blemishes(page)), ...(await inspect(page))]) wrong.push(`${view}: ${found}`);
       }
     }
@@ -50,12 +57,13 @@ async function press(page: Page, id: string, read: () => string, wanted: string)
   assert.equal(await page.evaluate(read), wanted, `the ${id} switch`);
 }
 
-async function shoot(page: Page, view: string): Promise<void> {
+async function shoot(page: Page, view: string, fullPage: boolean): Promise<void> {
   // What a person sees, settled: the last paint has the last words.
   await page.evaluate(() => new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted))));
   if (shots === undefined) return;
+  if (fullPage) await page.evaluate(() => scrollTo(0, 0));
   await mkdir(shots, { recursive: true });
-  await page.screenshot({ path: join(shots, `${view.replaceAll(/[^\w-]+/g, "-")}.png`) });
+  await page.screenshot({ path: join(shots, `${view.replaceAll(/[^\w-]+/g, "-")}.png`), fullPage });
 }
 
 interface Findings {

@@ -85,7 +85,7 @@ function Reason({ id, choice, busy }: { id: string; choice: Choice; busy: boolea
       }}
     >
       <label class="fine" for={`reason-${id}`}>
-        {choice.label}：{say.label}
+        {words.value.board.of(choice.label, say.label)}
       </label>
       <input
         id={`reason-${id}`}

@@ -49,9 +49,10 @@ function Holds({ board }: { board: Board }): JSX.Element {
 
 function Network({ board, now }: { board: Board; now: Levers }): JSX.Element {
   const say = words.value.desk;
+  const { of, list } = words.value.board;
   const devices = board.devices.list.filter(({ role }) => role !== "ops");
   const skies = Object.entries(now.weather).map(([device, sky]) => {
-    return `${device === "*" ? say.everyone : device}：${say.skies[sky.mode] ?? sky.mode}`;
+    return of(device === "*" ? say.everyone : device, say.skies[sky.mode] ?? sky.mode);
   });
   return (
     <fieldset class="lever" data-testid="lever-network">
@@ -93,7 +94,7 @@ function Network({ board, now }: { board: Board; now: Levers }): JSX.Element {
         ))}
       </div>
       <p class={skies.length > 0 ? "ink-warn" : "fine"} data-testid="skies" data-count={skies.length}>
-        {skies.length > 0 ? say.now(skies.join("、")) : say.calm}
+        {skies.length > 0 ? say.now(list(skies)) : say.calm}
       </p>
     </fieldset>
   );

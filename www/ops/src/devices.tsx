@@ -46,7 +46,8 @@ function Row({ device }: { device: Device }): JSX.Element {
         {device.missing > 0 && (
           <>
             <p class="ink-stop" data-testid="gap">
-              {device.gaps.map((gap) => say.gap(gap.first, gap.last)).join("、")} · {say.missing(device.missing)}
+              {words.value.board.list(device.gaps.map((gap) => say.gap(gap.first, gap.last)))} ·{" "}
+              {say.missing(device.missing)}
             </p>
             <Decide
               id={`device-${device.device}`}

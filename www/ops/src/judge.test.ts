@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ageOf, areasOf, barsOf, clearedLater, devicesOf, inOrder, standingOf, toneOfCircuit } from "./judge.ts";
+import { ageOf, areasOf, clearedLater, devicesOf, inOrder, standingOf, toneOfCircuit } from "./judge.ts";
 import type { Alert, Circuit, Device } from "./shapes.ts";
 
 const NOW = 1_795_435_200_000;
@@ -82,19 +82,6 @@ test("an age is never said to be younger than it is by more than its unit", () =
   assert.deepEqual(ageOf(120_000), { unit: "min", count: 2 });
   assert.deepEqual(ageOf(7_200_000), { unit: "h", count: 2 });
   assert.deepEqual(ageOf(172_800_000), { unit: "d", count: 2 });
-});
-
-test("bars are as high as their share of the most, and nothing is flat", () => {
-  assert.deepEqual(barsOf([0, 2, 4, 0]), [
-    { x: 0, height: 0 },
-    { x: 0.25, height: 0.5 },
-    { x: 0.5, height: 1 },
-    { x: 0.75, height: 0 },
-  ]);
-  assert.deepEqual(barsOf([0, 0]), [
-    { x: 0, height: 0 },
-    { x: 0.5, height: 0 },
-  ]);
 });
 
 test("a circuit alarms above its limit, warns where it sheds, and waits while a stall is off", () => {

@@ -126,9 +126,3 @@ export function ageOf(ms: number): Age {
   if (s < 172_800) return { unit: "h", count: Math.floor(s / 3_600) };
   return { unit: "d", count: Math.floor(s / 86_400) };
 }
-
-/** Bars of a picture of width 1 and height 1; the tallest is the most there is. */
-export function barsOf(steps: readonly number[]): { x: number; height: number }[] {
-  const most = Math.max(1, ...steps);
-  return steps.map((count, place) => ({ x: place / steps.length, height: count / most }));
-}

@@ -12,9 +12,10 @@ import { ageOf, lastMinute, type Matters, mattersOf } from "./judge.ts";
 import { Letters } from "./letters.tsx";
 import { ageOfBoard, board, forbidden, isStale } from "./live.ts";
 import { counted, number, sure } from "./panel.tsx";
-import { Alerts, Cases, Circuits, Doubles, Throughput } from "./panels.tsx";
+import { Alerts, Cases, Circuits, Doubles } from "./panels.tsx";
 import { Sagas } from "./sagas.tsx";
 import type { Board } from "./shapes.ts";
+import { Throughput } from "./throughput.tsx";
 import { words } from "./words.ts";
 
 /** How sure what is shown is. Until the city is heard again nothing below may pass for now. */
@@ -142,18 +143,18 @@ export function BoardPage({ me }: { me: Identity }): JSX.Element {
             <div class="panels">
               <div class="column">
                 <Devices board={shown} />
-              </div>
-              <div class="column">
-                <Alerts board={shown} />
                 <Doubles board={shown} />
               </div>
               <div class="column">
-                <Sagas board={shown} />
+                <Alerts board={shown} />
                 <Letters board={shown} />
               </div>
               <div class="column">
-                <Throughput board={shown} />
+                <Sagas board={shown} />
                 <Circuits board={shown} />
+              </div>
+              <div class="column">
+                <Throughput board={shown} />
                 <Cases board={shown} />
               </div>
             </div>

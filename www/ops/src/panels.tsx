@@ -1,44 +1,12 @@
-// The panels that only show: throughput, alerts, tickets used twice, circuits and civic cases.
+// The panels that only show: alerts, tickets used twice, circuits and civic cases.
 import type { JSX } from "preact";
 import { shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import { timeOf } from "../../shell/words/index.ts";
-import { barsOf, clearedLater, toneOfCircuit } from "./judge.ts";
+import { clearedLater, toneOfCircuit } from "./judge.ts";
 import { ago, counted, None, number, Panel, Rows, shownOf, sure } from "./panel.tsx";
-import type { Alert, Board, Case, Circuit, Double, Flow } from "./shapes.ts";
+import type { Alert, Board, Case, Circuit, Double } from "./shapes.ts";
 import { words } from "./words.ts";
-
-function Topic({ flow }: { flow: Flow }): JSX.Element {
-  const say = words.value.flow;
-  const width = 1 / flow.steps.length;
-  return (
-    <li class="topic" data-testid="topic" data-topic={flow.topic} data-count={flow.lastMinute}>
-      <span>{flow.topic}</span>
-      <span class="topic-count">
-        <strong>{number(flow.lastMinute)}</strong> <span class="fine">{say.perMinute}</span>
-      </span>
-      <svg viewBox="0 0 1 1" preserveAspectRatio="none" role="img" aria-label={say.picture} class="bars">
-        {barsOf(flow.steps).map(({ x, height }) => (
-          <rect key={x} x={x} y={1 - height} width={width * 0.8} height={height} />
-        ))}
-      </svg>
-    </li>
-  );
-}
-
-export function Throughput({ board }: { board: Board }): JSX.Element {
-  const say = words.value.flow;
-  const { topics } = board.throughput;
-  return (
-    <Panel id="flow" title={say.title} aside={say.picture}>
-      {topics.length === 0 ? (
-        <p class="fine">{say.none}</p>
-      ) : (
-        <Rows all={topics} row={(flow) => <Topic key={flow.topic} flow={flow} />} />
-      )}
-    </Panel>
-  );
-}
 
 function AlertRow({ alert, over }: { alert: Alert; over: boolean }): JSX.Element {
   const say = words.value.alerts;

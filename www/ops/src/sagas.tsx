@@ -13,14 +13,14 @@ const picked = signal("stuck");
 
 /** Middle points of the states on a ground of 300 by 234; the sheet of styles places the buttons there. */
 const places: Record<string, [number, number]> = {
-  found: [46, 130],
-  commanded: [150, 54],
-  refunded: [254, 84],
-  settled: [254, 176],
-  stuck: [150, 206],
+  found: [41, 130],
+  commanded: [150, 56],
+  refunded: [259, 84],
+  settled: [259, 176],
+  stuck: [150, 203],
 };
 /** Half of a button, with the air around it. */
-const [WIDE, HIGH] = [47, 27];
+const [WIDE, HIGH] = [43, 31];
 
 function Line({ from, to, both }: { from: string; to: string; both: boolean }): JSX.Element | null {
   const [a, b] = [places[from], places[to]];

@@ -19,6 +19,8 @@ export const en: Words = {
     atLeast: (count) => `${count} or more`,
     fold: (count) => `${count} more`,
     none: "None",
+    of: (name, what) => `${name}: ${what}`,
+    list: (all) => all.join(", "),
   },
   matters: {
     title: "For a person to look at",
@@ -33,7 +35,7 @@ export const en: Words = {
   facts: {
     title: "How the market stands",
     accepted: "Events accepted (ever)",
-    lastMinute: "On the bus (last 60 s)",
+    lastMinute: "On the bus (last 60\u00a0s)",
     owed: "Unsent, as devices said",
     repeated: "Sent again, not done again (since start)",
     refused: "Refused (since start)",
@@ -42,7 +44,9 @@ export const en: Words = {
   flow: {
     title: "Throughput",
     perMinute: "a minute",
-    picture: "last 10 minutes, 10 s a bar",
+    picture: "events every 10\u00a0s, last 10\u00a0minutes; hollow: still counting",
+    told: (latest, highest, at) => `${latest} in the last whole 10\u00a0s, at most ${highest} (${at})`,
+    still: "No events in the last 10 minutes",
     none: "No events since the start",
   },
   devices: {

@@ -26,6 +26,8 @@ export const zhHant = {
     atLeast: (count: string) => `${count} 以上`,
     fold: (count: number) => `其餘 ${count} 筆`,
     none: "沒有",
+    of: (name: string, what: string) => `${name}：${what}`,
+    list: (all: string[]) => all.join("、"),
   },
   matters: {
     title: "需要人看的",
@@ -46,7 +48,14 @@ export const zhHant = {
     refused: "拒絕的（開機後）",
     outgoing: "等著上匯流排",
   },
-  flow: { title: "流量", perMinute: "件／分", picture: "最近 10 分鐘，每格 10 秒", none: "開機後還沒有事件" },
+  flow: {
+    title: "流量",
+    perMinute: "件／分",
+    picture: "最近 10 分鐘，每 10 秒的件數；空心的還在計",
+    told: (latest: string, highest: string, at: string) => `前一個 10 秒 ${latest} 件，最多 ${highest} 件（${at}）`,
+    still: "最近 10 分鐘沒有事件",
+    none: "開機後還沒有事件",
+  },
   devices: {
     title: "裝置",
     roles: { gate: "入口", vendor: "攤位", ops: "管理" },
