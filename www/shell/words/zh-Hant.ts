@@ -214,8 +214,8 @@ export const zhHant = {
     historyEmpty: "還沒有掃過票",
     shift: {
       open: "結束值班",
-      people: (count: number) => `${count} 人`,
-      of: (count: number, since: string) => `進場人數 · ${since} 起，共掃 ${count} 次`,
+      people: (count: number) => `進場 ${count} 人`,
+      of: (count: number, since: string) => `${since} 起，共掃 ${count} 次`,
       none: "還沒有掃過票",
       parts: { in: "進場", out: "沒有進場", void: "不算在內" },
       lines: {
