@@ -31,6 +31,8 @@ export const codeAtHand = signal("");
 let token: string | null = null;
 let given: string | null = null;
 let enrolling: Promise<void> | null = null;
+/** Signed out: until it is opened again this page asks for no token and takes none. */
+let left = false;
 
 const tokenName = (device: string): string => `conch.token.${device}`;
 
@@ -72,20 +74,33 @@ export function tokenAtHand(): string | null {
   return token;
 }
 
+function leave(): void {
+  token = null;
+  left = true;
+}
+
 /** Signs out: this page and every other one of the device has no token any more. */
 export function forgetToken(me: Identity): void {
-  token = null;
+  leave();
   forget(tokenName(me.device));
 }
 
+/** Where it stood is the market's affair; its name is needed for the outbox on disk. */
+export function forgetPlace(me: Identity): void {
+  forget(`conch.${me.page}.place`);
+}
+
 /** Calls when another tab signed out. */
-export function onSignedOut(me: Identity, left: () => void): void {
+export function onSignedOut(me: Identity, follow: () => void): void {
   addEventListener("storage", (event) => {
-    if (event.key === tokenName(me.device) && event.newValue === null) left();
+    if (event.key !== tokenName(me.device) || event.newValue !== null) return;
+    leave();
+    follow();
   });
 }
 
 function adopt(me: Identity, fresh: string): void {
+  if (left) return;
   token = fresh;
   remember(tokenName(me.device), fresh);
   codeAtHand.value = "";
@@ -116,6 +131,7 @@ async function enrolOnce(me: Identity): Promise<void> {
 }
 
 function enrol(me: Identity): Promise<void> {
+  if (left) return Promise.resolve();
   enrolling ??= enrolOnce(me).finally(() => {
     enrolling = null;
   });
@@ -125,7 +141,7 @@ function enrol(me: Identity): Promise<void> {
 /** Tries until there is a token or the city asks for a code; from then on it is a person's turn. */
 export async function keepEnrolling(me: Identity): Promise<void> {
   if (token !== null && codeAtHand.value !== "") await enrol(me);
-  for (let step = 0; token === null; step += 1) {
+  for (let step = 0; token === null && !left; step += 1) {
     await enrol(me);
     if (token === null && enrolment.value !== "offline") return;
     if (token === null) await nudgedOrAfter(rung(limits.enrolAgainMs, step));

@@ -20,6 +20,8 @@ export const limits = {
   keyLength: 128,
   /** Dead letters fetched for the sheet. */
   deadShown: 100,
+  /** Rows in the file for a supervisor: as many as an outbox may owe. */
+  exported: 100_000,
   /** Countdown on the status bar. */
   tickMs: 1_000,
 } as const;

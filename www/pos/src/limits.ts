@@ -17,8 +17,6 @@ export const limits = {
   /** From this share of a cap on the gauge warns. */
   gaugeHalf: 0.5,
   gaugeHigh: 0.8,
-  /** Rows in the file for a supervisor: as many as an outbox may owe. */
-  exported: 100_000,
   /** Unsent rows looked at; more than thirty with a cap never come together. */
   owedRead: 500,
   /** One request for an authorization, in ms: the city itself gives the acquirer ten seconds. */

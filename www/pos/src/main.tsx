@@ -1,6 +1,7 @@
 import { start } from "../../shell/frame.tsx";
+import { followSignOut } from "../../shell/leaving.ts";
 import { effectsOf } from "./heard.ts";
-import { followSignOut } from "./leaving.ts";
+import { tillDesk } from "./leaving.ts";
 import { keepMenu } from "./menu.ts";
 import { TillPage } from "./page.tsx";
 import { openTill, saleOpen } from "./till.ts";
@@ -13,7 +14,7 @@ start({
   opened: async (edge, me) => {
     await openTill(edge, me);
     await watchTold(edge);
-    followSignOut(me);
+    followSignOut(me, tillDesk);
     void keepMenu(me);
   },
   busy: () => saleOpen.value,

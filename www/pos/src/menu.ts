@@ -2,9 +2,9 @@
 import { askMarket } from "../../shell/city.ts";
 import { nudgedOrAfter, rung } from "../../shell/events.ts";
 import type { Identity } from "../../shell/identity.ts";
+import { signedOut } from "../../shell/leaving.ts";
 import { limits as shared } from "../../shell/limits.ts";
 import { keepMarket } from "./desk.ts";
-import { signedOut } from "./leaving.ts";
 import { limits } from "./limits.ts";
 import { readMarket } from "./market.ts";
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hindrances, totalsOf } from "./night.ts";
+import { hindrances } from "../../shell/hindrances.ts";
+import { totalsOf } from "./night.ts";
 import type { Sale } from "./sale.ts";
 
 const certain = { sequence: 0, failed: new Map<string, string>() };
@@ -38,8 +39,8 @@ test("a sale whose answer is missing is counted as unknown, not as saved", () =>
 });
 
 test("nobody signs out while anything is owed, undecided, half stored or half entered", () => {
-  const nothing = { unsent: 0, dead: 0, begun: 0, open: false };
+  const nothing = { unsent: 0, dead: 0, begun: 0, open: 0 };
   assert.deepEqual(hindrances(nothing), []);
-  assert.deepEqual(hindrances({ unsent: 2, dead: 1, begun: 1, open: true }), ["unsent", "dead", "begun", "open"]);
-  assert.deepEqual(hindrances({ ...nothing, open: true }), ["open"]);
+  assert.deepEqual(hindrances({ unsent: 2, dead: 1, begun: 1, open: 1 }), ["unsent", "dead", "begun", "open"]);
+  assert.deepEqual(hindrances({ ...nothing, open: 1 }), ["open"]);
 });

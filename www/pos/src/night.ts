@@ -1,4 +1,4 @@
-// The end of a night: what was sold, by state and by method, and what keeps a vendor from signing out. Pure.
+// The end of a night: what was sold, by state and by method. Pure.
 import { type Doubt, type Method, type Sale, type Standing, standingOf } from "./sale.ts";
 
 export interface Sum {
@@ -33,28 +33,4 @@ export function totalsOf(sales: readonly Sale[], doubt: Doubt): Totals {
     all = { count: all.count + 1, amount: all.amount + sale.amount };
   }
   return { byStanding, byMethod, all };
-}
-
-export interface Left {
-  /** Events the city has not judged. */
-  unsent: number;
-  /** Dead letters nobody has decided about. */
-  dead: number;
-  /** Sales that are not known to be in the outbox. */
-  begun: number;
-  /** Something is on the keypad or in the cart. */
-  open: boolean;
-}
-
-export type Hindrance = "unsent" | "dead" | "begun" | "open";
-
-/** Why nobody may sign out yet, the gravest first. */
-export function hindrances(left: Left): readonly Hindrance[] {
-  const all: [Hindrance, boolean][] = [
-    ["unsent", left.unsent > 0],
-    ["dead", left.dead > 0],
-    ["begun", left.begun > 0],
-    ["open", left.open],
-  ];
-  return all.filter(([, there]) => there).map(([word]) => word);
 }

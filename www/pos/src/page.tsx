@@ -2,16 +2,16 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { money } from "../../shell/figures.ts";
-import { Glyph } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
+import { signedOut } from "../../shell/leaving.ts";
+import { LeavingButton, SignedOut } from "../../shell/leaving.tsx";
 import { words } from "../../shell/words/index.ts";
 import { HoldCard, RepeatQuestion } from "./asks.tsx";
 import { SaleCard } from "./card.tsx";
 import * as cart from "./cart.ts";
 import { Counter } from "./counter.tsx";
 import { FuelGauge } from "./gauge.tsx";
-import { signedOut } from "./leaving.ts";
-import { NightSheet, showNight } from "./night.tsx";
+import { NightSheet } from "./night.tsx";
 import { PowerNotice } from "./power.tsx";
 import { ReceiptSheet } from "./receipt.tsx";
 import { FailedNote, Recent } from "./recent.tsx";
@@ -44,22 +44,6 @@ function Front(): JSX.Element {
   return <Counter />;
 }
 
-function SignedOut(): JSX.Element {
-  const say = words.value.pos.night;
-  return (
-    <section class="card tone-calm" data-testid="signed-out">
-      <div class="card-word">
-        <Glyph tone="good" size="large" />
-        <p class="word">{say.done}</p>
-        <p class="hint">{say.doneHint}</p>
-      </div>
-      <button type="button" class="on-tone wide tall" data-testid="start-again" onClick={() => location.reload()}>
-        {say.start}
-      </button>
-    </section>
-  );
-}
-
 /** A live region must be there before its words come, so it is not part of the card. */
 function Spoken(): JSX.Element {
   const sale = till.shown.value;
@@ -80,7 +64,7 @@ export function TillPage({ me }: { me: Identity }): JSX.Element {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);
-  if (signedOut.value) return <SignedOut />;
+  if (signedOut.value) return <SignedOut hint={words.value.pos.night.doneHint} />;
   return (
     <>
       <Spoken />
@@ -89,9 +73,7 @@ export function TillPage({ me }: { me: Identity }): JSX.Element {
       <Front />
       <FailedNote />
       <Recent />
-      <button type="button" class="quiet wide" data-testid="night" aria-haspopup="dialog" onClick={showNight}>
-        {words.value.pos.night.open}
-      </button>
+      <LeavingButton name="night" label={words.value.pos.night.open} />
       <UnsentSheet />
       <ReceiptSheet />
       <NightSheet me={me} />

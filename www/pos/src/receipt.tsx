@@ -2,11 +2,11 @@
 import { computed, signal } from "@preact/signals";
 import { Fragment, type JSX } from "preact";
 import { money, shortKey } from "../../shell/figures.ts";
+import { Sheet } from "../../shell/sheet.tsx";
 import { words } from "../../shell/words/index.ts";
 import { market, sales } from "./desk.ts";
 import type { Sale } from "./sale.ts";
 import { standingOf } from "./sale.ts";
-import { Sheet } from "./sheet.tsx";
 import { doubt } from "./till.ts";
 import { momentOf, nameOf, wordOfSale } from "./wording.ts";
 

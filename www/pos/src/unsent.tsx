@@ -5,11 +5,11 @@ import type { JSX } from "preact";
 import { money, shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import { edge, sendNow, snapshot } from "../../shell/outbox.ts";
+import { Sheet } from "../../shell/sheet.tsx";
 import { timeOf, words } from "../../shell/words/index.ts";
 import { sales } from "./desk.ts";
 import { owed } from "./owing.ts";
 import { isMethod, standingOf } from "./sale.ts";
-import { Sheet } from "./sheet.tsx";
 import { doubt } from "./till.ts";
 
 const open = signal(false);

@@ -1,5 +1,6 @@
 // Keeps the screen on while the gate is open. The browser takes it back whenever the page is hidden.
 let wanted = false;
+let watched = false;
 let lock: WakeLockSentinel | null = null;
 
 async function ask(): Promise<void> {
@@ -9,10 +10,18 @@ async function ask(): Promise<void> {
   lock?.addEventListener("release", () => {
     lock = null;
   });
+  // Somebody may have signed out meanwhile.
+  if (!wanted) letSleep();
 }
 
 export function stayAwake(): void {
-  if (!wanted) document.addEventListener("visibilitychange", () => void ask());
+  if (!watched) document.addEventListener("visibilitychange", () => void ask());
+  watched = true;
   wanted = true;
   void ask();
+}
+
+export function letSleep(): void {
+  wanted = false;
+  void lock?.release().catch(() => undefined);
 }

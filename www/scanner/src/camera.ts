@@ -102,6 +102,13 @@ export async function startCamera(): Promise<void> {
   await look(mine);
 }
 
+/** Nobody looks any more, also not when the page comes back. */
+export function stopCamera(): void {
+  wanted = false;
+  stop();
+  camera.value = "off";
+}
+
 /** The next camera of this device, remembered for the next time. */
 export async function nextCamera(): Promise<void> {
   const [track] = stream?.getVideoTracks() ?? [];

@@ -4,6 +4,7 @@ import { type Edge, isConchError } from "conch-edge";
 import { Book } from "../../shell/book.ts";
 import { askTicket, askUntilKnown } from "../../shell/city.ts";
 import { type Identity, tokenAtHand } from "../../shell/identity.ts";
+import { signedOut } from "../../shell/leaving.ts";
 import { codeOf, edge, followLetters, ready } from "../../shell/outbox.ts";
 import { type Claimed, claimTicket } from "./city.ts";
 import { newEventId } from "./event-id.ts";
@@ -47,10 +48,22 @@ const recent = new Map<string, Lately>();
 /** The one that was presented last: what comes of an earlier one does not take the screen from it. */
 let latest: Lately | null = null;
 /** Scans that were decided and could not be stored: the same ticket again is the same scan, also for the city. */
-const unstored = new Map<string, { event: string; at: number }>();
+export const unstored = signal<ReadonlyMap<string, { event: string; at: number }>>(new Map());
 /** Until when the city is not asked, on the page's monotonic clock. */
 let restsUntil = 0;
 const followed = new Set<string>();
+
+function noteUnstored(ticket: string, how: { event: string; at: number } | null): void {
+  const next = new Map(unstored.value);
+  if (how === null) next.delete(ticket);
+  else next.set(ticket, how);
+  unstored.value = next;
+}
+
+/** A person says that nobody went in with them. */
+export function dropUnstored(): void {
+  unstored.value = new Map();
+}
 
 export function scanOf(key: string): Scan | null {
   return scans.value.find((scan) => scan.key === key) ?? (fresh.value?.key === key ? fresh.value : null);
@@ -183,8 +196,8 @@ async function take(outbox: Edge, me: Identity, shown: Shown, mine: Lately, seen
   const { ticket } = shown;
   result.value = { kind: "saving", ticket };
   const now = Date.now();
-  const { event, at } = unstored.get(ticket) ?? { event: newEventId(now), at: now };
-  unstored.set(ticket, { event, at });
+  const { event, at } = unstored.value.get(ticket) ?? { event: newEventId(now), at: now };
+  noteUnstored(ticket, { event, at });
   try {
     const judgingFrom = performance.now();
     const local = await judgeHere(outbox, me.place, shown);
@@ -194,20 +207,22 @@ async function take(outbox: Edge, me: Identity, shown: Shown, mine: Lately, seen
     const writingFrom = took("ask", askingFrom);
     const scan = await write(outbox, me.place, { key: event, at, ticket, ...rowOf(decided(local, city)) });
     took("write", writingFrom);
-    unstored.delete(ticket);
+    noteUnstored(ticket, null);
     mine.key = scan.key;
     fresh.value = scan;
     // A later ticket may be on the screen already; it stays there.
     if (latest === mine) show({ kind: "scan", key: scan.key }, soundOf(standingOf(scan, me.place)));
     took("whole", seenAt);
-    await book.value?.put(scan);
+    // Once signed out the book stays empty; what became of the scan is the outbox's.
+    if (!signedOut.value) await book.value?.put(scan);
     return true;
   } catch (error) {
     // What is stored is stored, even if the page's own list could not take it.
     if (mine.key !== null) return true;
-    // It was stored after all, with another decision: the next scan of it is another one.
-    if (codeOf(error) === "conflict") unstored.delete(ticket);
-    if (latest === mine) show(failedResult(ticket, codeOf(error)), "stop");
+    const failed = failedResult(ticket, codeOf(error));
+    // It was stored after all, with another decision: the next scan of it is another one. Or it is no ticket at all.
+    if (codeOf(error) === "conflict" || failed.kind === "not-ticket") noteUnstored(ticket, null);
+    if (latest === mine) show(failed, "stop");
     return false;
   }
 }
@@ -310,6 +325,17 @@ function isOpen({ state, decision, accepted }: Scan): boolean {
   return (
     (state === "saved" && !(accepted && decision === "refused")) || (state === "admitted" && !accepted && !!decision)
   );
+}
+
+/** Forgets every scan, here and on disk. */
+export function wipeScans(): Promise<void> {
+  dropUnstored();
+  recent.clear();
+  latest = null;
+  fresh.value = null;
+  result.value = null;
+  next();
+  return book.value?.wipe() ?? Promise.resolve();
 }
 
 export async function openGate(outbox: Edge, me: Identity): Promise<void> {

@@ -4,6 +4,7 @@ import type { Edge, RecordName } from "conch-edge";
 import { Book, type Row } from "../../shell/book.ts";
 import { nudgedOrAfter } from "../../shell/events.ts";
 import { tokenAtHand } from "../../shell/identity.ts";
+import { signedOut } from "../../shell/leaving.ts";
 import { type Apply, snapshot } from "../../shell/outbox.ts";
 import { askList } from "./city.ts";
 import { corrected, isOff, type Skew, skewOf } from "./clock.ts";
@@ -44,6 +45,8 @@ export const isUp = computed(() => {
 let shelf: Book<ListRow> | null = null;
 
 async function keep(list: HeldList, isNew: boolean): Promise<void> {
+  // An answer that comes after signing out is for nobody.
+  if (signedOut.value) return;
   held.value = list;
   const at = list.heardAt;
   await shelf?.change(isNew ? "list" : "heard", () => (isNew ? { key: "list", at, ...list } : { key: "heard", at }));
@@ -77,6 +80,12 @@ async function look(): Promise<void> {
   listed.value = "heard";
   if (answer.kind === "list") await keep({ list: answer.list, tag: answer.tag, heardAt: answer.heardAt }, true);
   else if (held.value !== null) await keep({ ...held.value, heardAt: answer.heardAt }, false);
+}
+
+/** Forgets list and keys, here and on disk. */
+export function forgetList(): Promise<void> {
+  held.value = null;
+  return shelf?.wipe() ?? Promise.resolve();
 }
 
 let watching = false;

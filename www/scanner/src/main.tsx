@@ -1,8 +1,11 @@
 import { start } from "../../shell/frame.tsx";
 import type { Identity } from "../../shell/identity.ts";
+import { followSignOut, signedOut } from "../../shell/leaving.ts";
+import { leavingShown } from "../../shell/leaving.tsx";
 import { watchCamera } from "./camera.ts";
 import { openGate, present, saving } from "./gate.ts";
 import { applySeen } from "./known.ts";
+import { gateDesk, restWhenSignedOut } from "./leaving.ts";
 import { GatePage } from "./page.tsx";
 import { unlockAtFirstTouch } from "./sound.ts";
 import { begin, stage } from "./stage.ts";
@@ -12,14 +15,18 @@ import "./scanner.css";
 let scanner: Identity | null = null;
 
 unlockAtFirstTouch();
+restWhenSignedOut();
 watchCamera((text, seenAt) => {
-  if (stage.value === "open" && scanner !== null) void present(scanner, text, { byCamera: true, seenAt });
+  // Behind the sheet of the shift's end nobody would see what became of a ticket.
+  if (stage.value !== "open" || leavingShown.value || signedOut.value || scanner === null) return;
+  void present(scanner, text, { byCamera: true, seenAt });
 });
 start({
   page: "scanner",
   opened: async (outbox, me) => {
     await openGate(outbox, me);
     scanner = me;
+    followSignOut(me, gateDesk(me));
     if (stage.value === "open") begin();
   },
   apply: applySeen,

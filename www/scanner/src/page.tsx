@@ -4,6 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
+import { signedOut } from "../../shell/leaving.ts";
+import { LeavingButton, SignedOut } from "../../shell/leaving.tsx";
 import { limits } from "../../shell/limits.ts";
 import { ready } from "../../shell/outbox.ts";
 import { briefTimeOf, words } from "../../shell/words/index.ts";
@@ -12,6 +14,7 @@ import { GateLine } from "./line.tsx";
 import { Preflight } from "./preflight.tsx";
 import { ResultCard } from "./result.tsx";
 import { standingOf, toneOf } from "./scan.ts";
+import { ShiftSheet } from "./shift.tsx";
 import { resume, stage } from "./stage.ts";
 import { CODE_SIGNS_MAX } from "./ticket.ts";
 import { View } from "./view.tsx";
@@ -121,6 +124,8 @@ function History({ me }: { me: Identity }): JSX.Element {
 export function GatePage({ me }: { me: Identity }): JSX.Element {
   // Before the first look at it, so that a reload in the middle of a queue does not flash the checks.
   useState(() => resume(me.device));
+  const say = words.value.scanner.shift;
+  if (signedOut.value) return <SignedOut hint={say.doneHint} />;
   return (
     <>
       <GateLine me={me} />
@@ -134,6 +139,8 @@ export function GatePage({ me }: { me: Identity }): JSX.Element {
           <History me={me} />
         </>
       )}
+      <LeavingButton name="shift" label={say.open} />
+      <ShiftSheet me={me} />
     </>
   );
 }

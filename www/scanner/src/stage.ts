@@ -1,7 +1,7 @@
 // Whether the gate is open or still being checked, and what a person's first touch sets going.
 import { computed, signal } from "@preact/signals";
 import { opening, snapshot } from "../../shell/outbox.ts";
-import { recall, remember } from "../../shell/store.ts";
+import { forget, recall, remember } from "../../shell/store.ts";
 import { stayAwake } from "./awake.ts";
 import { camera, startCamera } from "./camera.ts";
 import { clockIsOff, held, isUp, listAge, skew } from "./known.ts";
@@ -54,6 +54,11 @@ export function openTheGate(device: string): void {
   remember(opened(device), String(Date.now()));
   stage.value = "open";
   begin();
+}
+
+/** Whoever comes next begins with the checks. */
+export function forgetOpened(device: string): void {
+  forget(opened(device));
 }
 
 export function backToChecks(): void {

@@ -13,11 +13,13 @@ const catalogues: Record<Language, Words> = { "zh-Hant": zhHant, en };
 export const language = signal<Language>(recall(NAME) === "en" ? "en" : "zh-Hant");
 export const words = computed(() => catalogues[language.value]);
 
+const dayAndTime = { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit" } as const;
 const clocks = computed(() => {
   const locale = language.value === "en" ? "en-GB" : "zh-TW";
   const exact = new Intl.DateTimeFormat(locale, { timeStyle: "medium", hourCycle: "h23" });
   const brief = new Intl.DateTimeFormat(locale, { timeStyle: "short", hourCycle: "h23" });
-  return { exact, brief };
+  const day = new Intl.DateTimeFormat(locale, { ...dayAndTime, hourCycle: "h23" });
+  return { exact, brief, day };
 });
 
 export function switchLanguage(): void {
@@ -40,6 +42,11 @@ export function timeOf(at: number): string {
 /** To the minute, for lists. */
 export function briefTimeOf(at: number): string {
   return clocks.value.brief.format(at);
+}
+
+/** With its day, for what may have begun before midnight. */
+export function dayTimeOf(at: number): string {
+  return clocks.value.day.format(at);
 }
 
 /** Plain words for a problem document's type, or null when the catalogue has none. */

@@ -32,7 +32,8 @@ export function Sheet({ open, name, title, close, children }: SheetProps): JSX.E
     >
       <div class="sheet-head">
         <h2 id={id}>{title}</h2>
-        <button type="button" class="plain" data-testid={`${name}-close`} onClick={hide}>
+        {/* Closed at once: what a scanner types next must not fall into the sheet. */}
+        <button type="button" class="plain" data-testid={`${name}-close`} onClick={() => dialog.current?.close()}>
           {close}
         </button>
       </div>
