@@ -77,6 +77,9 @@ scenario("two gates that let in with one ticket stand on the board with both", a
   assert.doesNotMatch((await board.page.locator("body").textContent()) ?? "", /T-1/);
 });
 
+/** The city asks the bank again with waits of its own, and so a while after a person's word too. */
+const SAGA_MS = 120_000;
+
 scenario(
   "money taken twice is given back, is stuck when the bank refuses, and goes on after a person's word",
   async ({ city, phone }) => {
@@ -97,7 +100,7 @@ scenario(
     await board.get("faults-refuse-refund").click();
     await board.page.locator("[data-testid=faults][data-faults='refuse-refund=1,double=1']").waitFor();
     await pay("o-2");
-    await board.count("saga-stuck", 1, 120_000);
+    await board.count("saga-stuck", 1, SAGA_MS);
     await board.alert("refund_stuck", "raised");
     await board.count("matter-stuck", 1);
     await board.get("saga-stuck").click();
@@ -105,7 +108,7 @@ scenario(
     await board.get("faults-").click();
     await board.page.locator("[data-testid=faults][data-faults='']").waitFor();
     await board.decide("retry", "the bank takes it again");
-    await board.count("saga-refunded", 2);
+    await board.count("saga-refunded", 2, SAGA_MS);
     await board.count("saga-stuck", 0);
     await board.count("holds-doubled", 0);
   },
