@@ -5,18 +5,16 @@
 //! meanwhile share one picture.
 
 use super::ops::bad;
+use super::poll::{Asked, Poll};
 use super::problem::Trouble;
 use super::{App, json_text};
 use crate::clock;
 use crate::store::{self, Sight};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use city_domain::{Circuit, Load, carried, limits, refund_moves};
 use conch::event::{Device, UnixMillis};
-use conch::limits::SAFE_INTEGER_MAX;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,28 +34,12 @@ struct Picture {
     members: Arc<str>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Wanted {
-    after: Option<String>,
-    wait: Option<u64>,
-}
-
-impl Wanted {
-    /// Nothing when a number in it is none that JSON knows.
-    fn checked(self) -> Option<Self> {
-        self.wait.is_none_or(|wait| wait <= SAFE_INTEGER_MAX).then_some(self)
-    }
-}
-
-pub(super) async fn get(
-    State(app): State<Arc<App>>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Response {
-    let Some(wanted) = wanted.ok().and_then(|Query(wanted)| wanted.checked()) else {
+pub(super) async fn get(State(app): State<Arc<App>>, asked: Asked) -> Response {
+    let Some(poll) = Poll::read(asked) else {
         return bad("after is the stamp of an earlier answer, wait a whole number of seconds")
             .into_response();
     };
-    match look(&app, wanted).await {
+    match look(&app, poll).await {
         Ok((picture, stamp)) => {
             let now = clock::now().0;
             json_text(StatusCode::OK, format!(r#"{{"now":{now},"stamp":"{stamp}",{}}}"#, picture.members))
@@ -66,9 +48,8 @@ pub(super) async fn get(
     }
 }
 
-async fn look(app: &App, wanted: Wanted) -> Result<(Picture, String), Trouble> {
-    let wait = Duration::from_secs(wanted.wait.unwrap_or(0).min(limits::BOARD_WAIT_S_MAX));
-    let until = Instant::now() + wait;
+async fn look(app: &App, poll: Poll) -> Result<(Picture, String), Trouble> {
+    let until = poll.until(limits::BOARD_WAIT_S_MAX);
     let mut happened = app.bells.boards();
     let mut closing = app.closing.clone();
     loop {
@@ -76,7 +57,7 @@ async fn look(app: &App, wanted: Wanted) -> Result<(Picture, String), Trouble> {
         happened.borrow_and_update();
         let picture = picture(app).await?;
         let stamp = format!("{}.{}", app.started.0, picture.happened);
-        let news = wanted.after.as_deref() != Some(stamp.as_str());
+        let news = poll.after.as_deref() != Some(stamp.as_str());
         if news || Instant::now() >= until || *closing.borrow() {
             return Ok((picture, stamp));
         }

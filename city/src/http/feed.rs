@@ -1,59 +1,42 @@
 //! `GET /v1/feed`: what the city has to say to one device, by long poll.
 
+use super::poll::{Asked, Poll};
 use super::problem::Trouble;
 use super::{App, json_text};
 use crate::clock;
 use crate::store::{Cursor, Feed, feed_after, seen_at};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use city_domain::{Principal, Role, limits};
-use conch::limits::SAFE_INTEGER_MAX;
-use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use tokio::time::Instant;
-
-#[derive(Deserialize)]
-pub(super) struct Wanted {
-    after: Option<String>,
-    wait: Option<u64>,
-}
-
-impl Wanted {
-    /// Nothing when a number in it is none that JSON knows.
-    fn checked(self) -> Option<Self> {
-        self.wait.is_none_or(|wait| wait <= SAFE_INTEGER_MAX).then_some(self)
-    }
-}
 
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    asked: Asked,
 ) -> Response {
-    let Some(wanted) = wanted.ok().and_then(|Query(wanted)| wanted.checked()) else {
+    let Some(poll) = Poll::read(asked) else {
         return Trouble::new(StatusCode::BAD_REQUEST, "bad-query", "The question cannot be read")
             .detail("after is a cursor of this city, wait a whole number of seconds")
             .into_response();
     };
-    match listen(&app, principal, wanted).await {
+    match listen(&app, principal, poll).await {
         Ok(feed) => json_text(StatusCode::OK, body(&feed)),
         Err(trouble) => trouble.into_response(),
     }
 }
 
-async fn listen(app: &App, principal: Principal, wanted: Wanted) -> Result<Feed, Trouble> {
+async fn listen(app: &App, principal: Principal, poll: Poll) -> Result<Feed, Trouble> {
     let start = Cursor::start(app.city.id);
-    let after = match wanted.after.as_deref() {
+    let after = match poll.after.as_deref() {
         None | Some("") => start,
         Some(text) => Cursor::parse(app.city.id, text).ok_or_else(gone)?,
     };
     note_visit(app, &principal).await?;
-    let wait = Duration::from_secs(wanted.wait.unwrap_or(0).min(limits::FEED_WAIT_S_MAX));
-    let until = Instant::now() + wait;
+    let until = poll.until(limits::FEED_WAIT_S_MAX);
     let bell = app.bells.of(&principal.device);
     let mut closing = app.closing.clone();
     loop {

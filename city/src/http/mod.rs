@@ -13,6 +13,7 @@ mod gate;
 mod market;
 mod ops;
 mod pages;
+mod poll;
 mod problem;
 mod query;
 mod state;
