@@ -2,7 +2,7 @@
 
 use crate::bus::report;
 use crate::money::{held, online};
-use crate::town::{BATCH, Caller, SINGLE, Town, batch, paying};
+use crate::town::{BATCH, Caller, SINGLE, Town, a_millisecond_later, batch, paying};
 use city_domain::Role;
 use conch::event::Emit;
 use serde_json::{Value, json};
@@ -212,7 +212,7 @@ fn what_is_lost_on_its_way_was_not_heard() {
     let heard = |shown: &Value| device(shown, "gate-n1")["heardAt"].as_u64().unwrap();
     let before = heard(&board(&ops));
     town.weather("gate-n1", json!({ "mode": "drop-request" }));
-    thread::sleep(Duration::from_millis(20));
+    a_millisecond_later();
     assert!(gate.try_ask("GET", "/v1/edge", &[], "").is_none());
     assert_eq!(heard(&board(&ops)), before);
     town.weather("gate-n1", json!({ "mode": "clear" }));

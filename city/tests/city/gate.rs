@@ -1,6 +1,6 @@
 //! Tickets at gates over HTTP: double admissions, claims, digests.
 
-use crate::town::{Answer, Caller, Event, Town, altered, some_id};
+use crate::town::{Answer, Caller, Event, Town, a_millisecond_later, altered, some_id};
 use city_domain::{Role, digest, limits};
 use conch::event::{Emit, Key};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ fn two_gates_one_ticket_and_the_earlier_scan_arrives_last() {
     let town = Town::open();
     let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
     let early = let_in(&north, "t-1", "n1");
-    std::thread::sleep(Duration::from_millis(5));
+    a_millisecond_later();
     let late = let_in(&south, "t-1", "s1");
     south.send(&late);
     assert_eq!(kinds(&south), ["gate.auth.v2.admitted"]);
@@ -117,7 +117,7 @@ fn a_ticket_and_its_twin_of_the_old_ticketing_admit_one() {
     let town = Town::open();
     let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
     let old = verified(&north, "t-1", "n1");
-    std::thread::sleep(Duration::from_millis(5));
+    a_millisecond_later();
     let new = south.scan("t-1", "s1");
     south.send(&new);
     north.send(&old);
@@ -302,7 +302,7 @@ fn a_claim_taken_back_gives_the_admission_to_the_next_scan() {
     let (north, south) = (town.enrol("gate-n1", Role::Gate), town.enrol("gate-s1", Role::Gate));
     let scan = decided(&north, "t-1", "n1", "refused");
     claim(&north, "t-1", "n1", &scan.id);
-    std::thread::sleep(Duration::from_millis(5));
+    a_millisecond_later();
     let other = let_in(&south, "t-1", "s1");
     south.send(&other);
     north.send(&scan);

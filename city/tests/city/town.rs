@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ureq::http::Request;
 
 static DRAWN: AtomicU64 = AtomicU64::new(1);
@@ -354,4 +354,12 @@ pub(crate) fn some_id() -> String {
     let mut entropy = [7; 10];
     entropy[2..].copy_from_slice(&draw().to_be_bytes());
     EventId::mint(UnixMillis(1_795_435_200_000), entropy).to_string()
+}
+
+/// Goes on when the clock shows another millisecond, so that what follows is later than what was.
+pub(crate) fn a_millisecond_later() {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(1) {
+        std::thread::yield_now();
+    }
 }
