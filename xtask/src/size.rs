@@ -68,8 +68,12 @@ fn pages(place: &Place) -> Result<(), Fault> {
     Err(Fault::advice(format!("over the limit of a page: {}. Take out what brought it in", heavy.join(", "))))
 }
 
-fn is_of_the_decoder(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("decoder."))
+/// A page that reads pictures needs the decoder, and works while it comes: it is in nobody's budget.
+fn weighs(path: &Path) -> bool {
+    let is_of_the_decoder =
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("decoder."));
+    let is_of_a_page = path.extension().is_some_and(|own| PAGE_FILES.iter().any(|ending| own == *ending));
+    is_of_a_page && !is_of_the_decoder
 }
 
 /// The files below a folder that a page cannot begin without.
@@ -79,9 +83,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Fault> {
         let path = entry.map_err(Fault::io(format!("cannot read {}", folder.display())))?.path();
         if path.is_dir() {
             collect(&path, files)?;
-        } else if is_of_the_decoder(&path) {
-            // It has a budget of nobody's: a page that reads pictures needs it, and works while it comes.
-        } else if path.extension().is_some_and(|own| PAGE_FILES.iter().any(|ending| own == *ending)) {
+        } else if weighs(&path) {
             files.push(path);
         }
     }

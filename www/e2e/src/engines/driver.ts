@@ -28,13 +28,11 @@ function launch(engine: Engine): Launch {
 }
 
 export class Driver {
-  #engine: Engine;
   #address: string;
   #child: ChildProcess;
   #session = "";
 
-  private constructor(engine: Engine, address: string, child: ChildProcess) {
-    this.#engine = engine;
+  private constructor(address: string, child: ChildProcess) {
     this.#address = address;
     this.#child = child;
   }
@@ -44,7 +42,7 @@ export class Driver {
     const port = await freePort();
     const child = spawn(program, [`--port=${port}`], { detached: true, stdio: "ignore" });
     const failed = new Promise<never>((_, reject) => child.once("error", reject));
-    const driver = new Driver(engine, `http://127.0.0.1:${port}`, child);
+    const driver = new Driver(`http://127.0.0.1:${port}`, child);
     child.once(
       "exit",
       endsWithUs(() => driver.#kill()),
@@ -62,19 +60,6 @@ export class Driver {
 
   async open(address: string): Promise<void> {
     await this.#do("POST", "/url", { url: address });
-  }
-
-  /**
-   * Opens the page that is open once more. geckodriver reloads past the service worker; and a page that WebKit keeps for the
-   * way back may hold a transaction that no other gets past (docs/engines.md).
-   */
-  async openAnew(address: string): Promise<void> {
-    if (this.#engine === "webkit") {
-      await this.#do("POST", "/refresh", {});
-    } else {
-      await this.open("about:blank");
-      await this.open(address);
-    }
   }
 
   /** Runs the body of a function in the page. */
