@@ -2,10 +2,10 @@
 import { signal } from "@preact/signals";
 import type { DeadLetter } from "conch-edge";
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
 import { money, shortKey } from "./figures.ts";
 import { Glyph } from "./glyph.tsx";
 import { codeOf, deadLetters, discard, readDeadLetters, redrive } from "./outbox.ts";
+import { Sheet } from "./sheet.tsx";
 import { timeOf, words, wordsOfError, wordsOfProblem } from "./words/index.ts";
 
 const shown = signal(false);
@@ -129,27 +129,9 @@ function Letter({ letter, remedies: Ways }: { letter: DeadLetter; remedies: Reme
 }
 
 export function AttentionSheet({ remedies = PlainRemedies }: { remedies?: Remedies | undefined }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const open = shown.value;
-  useEffect(() => {
-    if (open) dialog.current?.showModal();
-    else dialog.current?.close();
-  }, [open]);
   const say = words.value.dead;
   return (
-    <dialog
-      ref={dialog}
-      class="sheet"
-      aria-labelledby="sheet-title"
-      data-testid="attention-sheet"
-      onClose={hideAttention}
-    >
-      <div class="sheet-head">
-        <h2 id="sheet-title">{say.title}</h2>
-        <button type="button" class="plain" data-testid="attention-close" onClick={() => dialog.current?.close()}>
-          {say.close}
-        </button>
-      </div>
+    <Sheet open={shown} name="attention" title={say.title} close={say.close}>
       <p class="ink-stop" role="alert">
         {failure.value !== null && `${say.failed} ${wordsOfError(failure.value)}`}
       </p>
@@ -162,6 +144,6 @@ export function AttentionSheet({ remedies = PlainRemedies }: { remedies?: Remedi
           ))}
         </ul>
       )}
-    </dialog>
+    </Sheet>
   );
 }
