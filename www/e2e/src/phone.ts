@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { chromiumFlags, chromiumProgram } from "./chromium.js";
 import { endsWithUs } from "./leftovers.js";
@@ -13,6 +14,8 @@ import { endsWithUs } from "./leftovers.js";
 const flags = [...chromiumFlags, "--remote-debugging-port=0", "--hide-scrollbars"];
 const VIEWPORT = { width: 390, height: 844 };
 const PATIENCE_MS = 30_000;
+/** How long a page that may be stuck is asked what it shows. */
+const SEEN_MS = 2_000;
 
 /** Requests that fail are what these tests are about; the browser reports each on the console. */
 const EXPECTED_ERROR = /^Failed to load resource/;
@@ -73,6 +76,24 @@ export class Phone {
     await page.setViewportSize(VIEWPORT);
     await page.goto(address);
     return page;
+  }
+
+  /** What a person would have read on each page, for a failure that nobody saw. */
+  async seen(): Promise<string> {
+    const pages = this.#browser?.contexts().flatMap((context) => context.pages()) ?? [];
+    const texts = pages.map((page) =>
+      Promise.race([
+        page.evaluate(() => {
+          const signs = [...document.querySelectorAll<HTMLElement>("[data-testid]")].flatMap((element) => {
+            const { testid, ...more } = element.dataset;
+            return Object.keys(more).length === 0 ? [] : [`${testid} ${JSON.stringify(more)}`];
+          });
+          return [location.href, document.body?.innerText, ...signs].join("\n");
+        }),
+        delay(SEEN_MS, `${page.url()} does not answer`),
+      ]).catch(String),
+    );
+    return [...(await Promise.all(texts)), ...this.complaints].join("\n---\n");
   }
 
   /** The system kills the browser in the middle of whatever it does. */

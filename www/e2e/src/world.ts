@@ -35,8 +35,9 @@ export function prepared<Made>(
       try {
         await run({ city, phone }, made);
       } catch (error) {
+        const seen = await phone.seen();
         await phone.kill();
-        throw error;
+        throw new Error(`${error}\n\nThe phone showed:\n${seen}`, { cause: error });
       }
       await phone.end();
     } finally {
