@@ -2,10 +2,12 @@
 import { computed } from "@preact/signals";
 import type { Link, WhyNotSending } from "conch-edge";
 import type { JSX } from "preact";
+import { useRef } from "preact/hooks";
 import { showAttention } from "./attention.tsx";
 import { now } from "./clock.ts";
 import { Glyph, type Tone } from "./glyph.tsx";
 import type { Identity } from "./identity.ts";
+import { limits } from "./limits.ts";
 import { edge, opening, sendNow, snapshot } from "./outbox.ts";
 import { newVersion, takeNewVersion } from "./renewal.ts";
 import { ThemeSwitch } from "./themeswitch.tsx";
@@ -35,19 +37,25 @@ const outlook = computed(() => {
   return words.value.why[seen.whyNotSending];
 });
 
+/** It stands where "send now" stood: a finger already on its way to that one must not renew the page. */
+function NewVersion(): JSX.Element {
+  const { current: shownAt } = useRef(performance.now());
+  const take = (): void => {
+    if (performance.now() - shownAt >= limits.meantMs) takeNewVersion();
+  };
+  return (
+    <button type="button" class="tone-calm" data-testid="new-version" onClick={take}>
+      {words.value.bar.newVersion}
+    </button>
+  );
+}
+
 /** Sends now; or, once a new version is there and nothing would be disturbed, takes it. One place, so nothing moves. */
 function SendOrRenew({ busy }: { busy: boolean }): JSX.Element {
-  const say = words.value.bar;
-  if (newVersion.value && !busy && snapshot.value?.backlog === 0) {
-    return (
-      <button type="button" class="tone-calm" data-testid="new-version" onClick={takeNewVersion}>
-        {say.newVersion}
-      </button>
-    );
-  }
+  if (newVersion.value && !busy && snapshot.value?.backlog === 0) return <NewVersion />;
   return (
     <button type="button" class="plain" data-testid="send-now" disabled={edge.value === null} onClick={sendNow}>
-      {say.sendNow}
+      {words.value.bar.sendNow}
     </button>
   );
 }

@@ -22,6 +22,8 @@ export const limits = {
   deadShown: 100,
   /** Rows in the file for a supervisor: as many as an outbox may owe. */
   exported: 100_000,
+  /** A tap sooner than this after a button appeared was meant for what stood there before: nobody reads and taps faster. */
+  meantMs: 500,
   /** Countdown on the status bar. */
   tickMs: 1_000,
 } as const;

@@ -32,16 +32,50 @@ scenario(
     assert.equal((await keptVersions(till)).length, 2, "the new version lies ready beside the old one");
 
     await city.weather("stall-r1", { mode: "clear" });
-    await till.sendNow();
     await offer.waitFor();
     await till.sales("paid", 1);
-    const before = await till.page.evaluate(() => performance.timeOrigin);
-    await offer.click();
-    await till.page.waitForFunction((origin) => performance.timeOrigin > origin, before);
-    await till.ready();
+    await till.takeNewVersion();
     await till.sales("paid", 1);
     assert.equal(await offer.count(), 0);
     assert.deepEqual(await keptVersions(till), ["conch-pos-ffffffffffffffff"]);
+  },
+);
+
+scenario(
+  "a tap meant for sending does not take a new version that appears under the finger",
+  async ({ city, phone }) => {
+    const till = await Till.open(phone, city, "stall-r3");
+    await till.enrolled();
+    await till.shellKept();
+    await city.weather("stall-r3", { mode: "drop-request" });
+    await till.enter(45);
+    await till.get("charge").click();
+    await till.card("saved|unknown");
+    await till.next();
+    await city.publish("pos");
+    await till.bringNewVersion();
+    // The finger comes down in the moment in which the buttons change.
+    const told = till.page.evaluate(
+      () =>
+        new Promise<number>((counted) => {
+          let told = 0;
+          const tell = ServiceWorker.prototype.postMessage;
+          ServiceWorker.prototype.postMessage = function (this: ServiceWorker, message: unknown) {
+            told += 1;
+            tell.call(this, message);
+          };
+          new MutationObserver((_, observer) => {
+            const offer = document.querySelector<HTMLElement>("[data-testid=new-version]");
+            if (offer === null) return;
+            observer.disconnect();
+            offer.click();
+            counted(told);
+          }).observe(document, { childList: true, subtree: true });
+        }),
+    );
+    await city.weather("stall-r3", { mode: "clear" });
+    assert.equal(await told, 0, "the worker was told to take over");
+    await till.takeNewVersion();
   },
 );
 
