@@ -119,6 +119,7 @@ fn described(app: &App, mut sight: Sight, loads: &[(Circuit, Vec<Load>)]) -> Str
         "missing": sight.missing,
         "owed": sight.owed,
         "throughput": {
+            "at": now.0,
             "stepSeconds": limits::THROUGHPUT_STEP_S,
             "topics": app.throughput.flows(now).into_iter().map(flow).collect::<Vec<_>>(),
         },

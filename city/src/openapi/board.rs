@@ -38,7 +38,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
     ),
     shape(
         "BoardThroughput",
-        &[("stepSeconds", COUNT), ("topics", Is::List(&Is::Of("BoardTopic"), u32::MAX as u64))],
+        &[("at", TIME), ("stepSeconds", COUNT), ("topics", Is::List(&Is::Of("BoardTopic"), u32::MAX as u64))],
     ),
     shape(
         "BoardTopic",

@@ -87,6 +87,8 @@ fn a_board_that_waits_hears_of_an_event_at_once_and_of_nothing_when_nothing_happ
     let shown = until_board(&ops, |shown| {
         shown["throughput"]["topics"].as_array().is_some_and(|topics| !topics.is_empty())
     });
+    let counted = shown["throughput"]["at"].as_u64().unwrap();
+    assert!(counted <= shown["now"].as_u64().unwrap(), "counted at {counted}, before it was told: {shown}");
     let pay = &shown["throughput"]["topics"][0];
     assert_eq!((&pay["topic"], &pay["lastMinute"]), (&json!("pay.txn.v2"), &json!(2)), "asked and captured");
     let mut still = until_board(&ops, |shown| shown["bus"]["outgoing"] == 0);

@@ -24,8 +24,8 @@ const COUNTS = 2;
 const everyOther = utcMinute.every(2);
 
 /** Steps as the city counts them: they begin at whole multiples of their length, and the last one is under way. */
-export function chartOf(steps: readonly number[], stepMs: number, now: number): Chart {
-  const to = (Math.floor(now / stepMs) + 1) * stepMs;
+export function chartOf(steps: readonly number[], stepMs: number, countedAt: number): Chart {
+  const to = (Math.floor(countedAt / stepMs) + 1) * stepMs;
   const from = to - steps.length * stepMs;
   const top = nice(0, Math.max(1, max(steps) ?? 0), COUNTS)[1];
   const x = (at: number): number => (100 * (at - from)) / (to - from);

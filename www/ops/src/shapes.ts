@@ -100,7 +100,8 @@ export interface Board {
   refused: number;
   missing: number;
   owed: number;
-  throughput: { stepSeconds: number; topics: Flow[] };
+  /** Counted at `at`, which may be a little older than the answer; the last step of each flow holds that moment. */
+  throughput: { at: number; stepSeconds: number; topics: Flow[] };
   bus: { outgoing: number; waiting: { consumer: string; events: number }[]; queued: number };
   devices: Listed<Device>;
   deadLetters: Listed<Letter>;

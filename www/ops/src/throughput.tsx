@@ -46,14 +46,14 @@ function Picture({ chart }: { chart: Chart }): JSX.Element {
 
 export function Throughput({ board }: { board: Board }): JSX.Element {
   const say = words.value.flow;
-  const { topics, stepSeconds } = board.throughput;
+  const { at, topics, stepSeconds } = board.throughput;
   const topic = (flow: Flow): JSX.Element => (
     <li key={flow.topic} class="topic" data-testid="topic" data-topic={flow.topic} data-count={flow.lastMinute}>
       <span class="topic-name">{flow.topic}</span>
       <span class="topic-count">
         <strong>{number(flow.lastMinute)}</strong> <span class="fine">{say.perMinute}</span>
       </span>
-      <Picture chart={chartOf(flow.steps, stepSeconds * 1_000, board.now)} />
+      <Picture chart={chartOf(flow.steps, stepSeconds * 1_000, at)} />
     </li>
   );
   return (
