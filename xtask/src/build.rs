@@ -30,7 +30,7 @@ const WASM_OPT: [&str; 11] = [
 /// Deep expressions overflow the default stack of wasm-opt's JavaScript build.
 const WASM_OPT_STACK: &str = "--stack-size=4000";
 /// The pages the city must find.
-pub(crate) const PAGES: [&str; 3] = ["scanner", "pos", "ops"];
+pub(crate) const PAGES: [&str; 4] = ["scanner", "pos", "ops", "paper"];
 
 /// Everything that runs: browser side and city.
 pub(crate) fn everything(place: &Place) -> Result<(), Fault> {

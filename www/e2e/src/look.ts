@@ -71,7 +71,7 @@ interface Findings {
 }
 
 /** What axe finds against WCAG. */
-async function inspect(page: Page): Promise<string[]> {
+export async function inspect(page: Page): Promise<string[]> {
   // By the driver, which is above the page's policy: that lets no foreign script in, and is right.
   if (!(await page.evaluate("'axe' in globalThis"))) await page.evaluate(await inspector);
   const { violations } = await page.evaluate<Findings, string[]>((values) => {
