@@ -97,9 +97,9 @@ pub(super) fn of(measured: &Measured<'_>, sources: &Sources) -> Result<(String, 
         "planted faults" => planted(measured.first()),
         "storm" => storm(measured, &sources.storm),
         "city kills" => city_kills(measured, sources),
-        "money" => drawn(measured, "drawn histories of orders for each of", "properties"),
-        "ticket codes" => drawn(measured, "drawn codes for each of", "properties"),
-        "fuzz" => drawn(measured, "changed texts for each of", "readers"),
+        "money" => drawn(measured, "drawn histories of orders", "properties"),
+        "ticket codes" => drawn(measured, "drawn codes", "properties"),
+        "fuzz" => drawn(measured, "changed texts", "readers"),
         "browser kills" => browser_kills(measured),
         "browser flushes" => flushes(measured.first()),
         "browser torn log" => torn(measured.first()),
@@ -198,7 +198,8 @@ fn drawn(measured: &Measured<'_>, what: &str, whose: &str) -> Result<(String, St
     let cases = grouped(measured.long.amount());
     let (passed, failed) = (rounded(measured.sum("/passed")?), rounded(measured.sum("/failed")?));
     let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-    let figure = format!("{cases} {what} {passed} {whose}{failed}");
+    let each = if passed == 1 { String::new() } else { format!(" for each of {passed} {whose}") };
+    let figure = format!("{cases} {what}{each}{failed}");
     Ok((figure.clone(), format!("{figure}.\n")))
 }
 
