@@ -52,6 +52,10 @@ pub const TURN_EVERY_MS: u64 = 5;
 pub const OUTGOING_MAX: u64 = 20_000;
 /// Dead letters in one answer.
 pub const DEAD_LETTERS_PAGE: u32 = 500;
+/// Signs of an order's number by which it may be looked up: fewer would fit too many, more are no number.
+pub const ORDER_ENDING: core::ops::RangeInclusive<usize> = 4..=128;
+/// Orders that are told for one ending, the latest first.
+pub const ORDERS_FOUND_MAX: u32 = 20;
 /// When many dead letters go again at once, one after so many ms.
 pub const REDRIVE_EVERY_MS: u64 = 100;
 /// Above this part of its limit a circuit sheds, in %: the grace period must end before the breaker's patience does.

@@ -61,6 +61,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/dead-letters/{number}", get(ops::show))
         .route("/v1/dead-letters/{number}/redrive", post(ops::redrive))
         .route("/v1/dead-letters/{number}/discard", post(ops::discard))
+        .route("/v1/orders", get(query::orders))
         .route("/v1/cases/{key}", get(ops::case))
         .route("/v1/sagas", get(ops::sagas))
         .route("/v1/sagas/{txn}", get(ops::saga))

@@ -1,16 +1,18 @@
 //! Questions: what the city offers, how an order or a ticket stands, whether it is well.
 
+use super::ops::bad;
 use super::problem::Trouble;
 use super::{App, json};
 use crate::clock;
 use crate::sagas::described;
 use crate::store;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use city_domain::limits;
+use city_domain::{Duplicate, Order, limits};
 use conch::event::Key;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,11 +35,44 @@ pub(super) async fn order(State(app): State<Arc<App>>, key: Result<Path<String>,
         let Some(order) = store::order(connection, &key)? else { return Ok(None) };
         Ok(Some((order, store::duplicates(connection, Some(&key), true, limits::DEAD_LETTERS_PAGE)?)))
     });
-    let (order, refunds) = match found.await {
-        Ok(Some(found)) => found,
-        Ok(None) => return unknown(),
-        Err(error) => return failed(&error),
+    match found.await {
+        Ok(Some((order, refunds))) => json(StatusCode::OK, &told(order, &refunds)),
+        Ok(None) => unknown(),
+        Err(error) => failed(&error),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Ending {
+    ending: String,
+}
+
+/// For whoever is told the end of a number on the telephone.
+pub(super) async fn orders(
+    State(app): State<Arc<App>>,
+    asked: Result<Query<Ending>, QueryRejection>,
+) -> Response {
+    let ending = asked.ok().map(|Query(Ending { ending })| ending);
+    let Some(ending) = ending.filter(|text| text.is_ascii() && limits::ORDER_ENDING.contains(&text.len()))
+    else {
+        return bad("ending is the end of an order's number, four signs at least").into_response();
     };
+    let found = app.readers.ask(move |connection| {
+        let orders = store::orders_ending(connection, &ending, limits::ORDERS_FOUND_MAX)?;
+        let mut found = Vec::with_capacity(orders.len());
+        for order in orders {
+            let refunds = store::duplicates(connection, Some(&order.key), true, limits::DEAD_LETTERS_PAGE)?;
+            found.push(told(order, &refunds));
+        }
+        Ok(found)
+    });
+    match found.await {
+        Ok(orders) => json(StatusCode::OK, &json!({ "orders": orders })),
+        Err(error) => failed(&error),
+    }
+}
+
+fn told(order: Order, refunds: &[Duplicate]) -> Value {
     let mut answer = Map::new();
     let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
     put("key", json!(order.key.as_str()));
@@ -58,7 +93,7 @@ pub(super) async fn order(State(app): State<Arc<App>>, key: Result<Path<String>,
         put("refunds", refunds.iter().map(described).collect());
     }
     put("at", json!(order.at.0));
-    json(StatusCode::OK, &Value::Object(answer))
+    Value::Object(answer)
 }
 
 pub(super) async fn health(State(app): State<Arc<App>>) -> Response {

@@ -308,6 +308,24 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         method: "get",
+        path: "/v1/orders",
+        name: "orders",
+        summary: "Orders by the end of their number, as a receipt has it, the latest first.",
+        who: Who::Ops,
+        takes: &[Parameter {
+            needed: true,
+            ..query(
+                "ending",
+                Is::Text,
+                "The end of the number, four signs at least, in large or small letters.",
+            )
+        }],
+        body: &[],
+        good: &[ok(Is::Of("Orders"), "The orders.")],
+        bad: &[BAD_QUERY, STORAGE],
+    },
+    Route {
+        method: "get",
         path: "/v1/tickets/{key}",
         name: "ticket",
         summary: "How a ticket stands: issued or not, its admission, and who else was let in with it.",
@@ -746,6 +764,12 @@ pub(super) const SCHEMAS: &[Schema] = &[
         name: "BoundTicket",
         closed: false,
         always: &[("digest", DIGEST), ("gates", Is::List(&Is::Text, SAFE_INTEGER_MAX))],
+        maybe: &[],
+    },
+    Schema {
+        name: "Orders",
+        closed: false,
+        always: &[("orders", Is::List(&Is::Of("Order"), limits::ORDERS_FOUND_MAX as u64))],
         maybe: &[],
     },
     Schema {

@@ -17,7 +17,7 @@ pub(crate) use bus::{dead_letter, dead_letters};
 pub(crate) use devices::{Known, devices, gaps, lives, revoke};
 pub(crate) use read::{
     Cursor, Feed, TicketView, agents, case, contacts, feed_after, filed, levels, loads, missing, order,
-    seen_at, ticket, totals,
+    orders_ending, seen_at, ticket, totals,
 };
 pub(crate) use tickets::{
     GateList, Wanted, gate_list, put_signing_key, put_ticket, put_ticket_policy, revoke_ticket, signing_key,

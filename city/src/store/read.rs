@@ -1,8 +1,8 @@
 //! What is asked of the file besides decisions: orders, tickets, feeds and totals.
 
 use super::tx::{
-    AGENTS, CASE, LOAD, ORDER, SCANS, TICKETS, read_agent, read_case, read_load, read_order, read_scan,
-    read_ticket,
+    AGENTS, CASE, LOAD, ORDER, ORDERS_ENDING, SCANS, TICKETS, read_agent, read_case, read_load, read_order,
+    read_scan, read_ticket,
 };
 use super::{int, strange, whole};
 use crate::metrics::Levels;
@@ -15,6 +15,15 @@ use serde::Serialize;
 /// An order, if there is one.
 pub(crate) fn order(connection: &Connection, key: &Key) -> rusqlite::Result<Option<Order>> {
     connection.prepare_cached(ORDER)?.query_row([key.as_str()], read_order).optional()
+}
+
+/// The latest orders whose number ends so, whether in large or small letters.
+pub(crate) fn orders_ending(
+    connection: &Connection,
+    ending: &str,
+    limit: u32,
+) -> rusqlite::Result<Vec<Order>> {
+    connection.prepare_cached(ORDERS_ENDING)?.query_map((ending, limit), read_order)?.collect()
 }
 
 /// How a ticket stands.

@@ -94,7 +94,18 @@ pub(super) fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {
     })
 }
 
-pub(super) const ORDER: &str = "SELECT key, state, event, intent, device, amount, currency, method, txn_id, reason, at FROM orders WHERE key = ?1";
+macro_rules! orders {
+    ($which:literal) => {
+        concat!(
+            "SELECT key, state, event, intent, device, amount, currency, method, txn_id, reason, at FROM orders ",
+            $which
+        )
+    };
+}
+pub(super) const ORDER: &str = orders!("WHERE key = ?1");
+/// Looks at every order, which no index could spare it: a person asks it, now and then.
+pub(super) const ORDERS_ENDING: &str =
+    orders!("WHERE substr(key, -length(?1)) = ?1 COLLATE NOCASE ORDER BY at DESC, key LIMIT ?2");
 
 /// Reads an admission from a row of its columns in the order of the table.
 pub(super) fn read_admission(row: &Row<'_>) -> rusqlite::Result<Admission> {

@@ -326,6 +326,30 @@ fn orders_and_tickets_answer_with_their_first_effect() {
 }
 
 #[test]
+fn an_order_is_found_by_the_end_of_its_number() {
+    let town = Town::open();
+    let (till, ops) = (town.enrol("till-1", Role::Vendor), town.enrol("ops-1", Role::Ops));
+    for order in ["order-AAAA7QHB", "order-BBBB7QHB", "order-7QHBAAAA", "order-%%7QHC"] {
+        till.send(&till.pay(order));
+    }
+    let found = |ending: &str| -> Vec<String> {
+        let answer = ops.get(&format!("/v1/orders?ending={ending}")).json();
+        let keys = answer["orders"].as_array().unwrap().iter();
+        keys.map(|order| order["key"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(found("7qhb"), ["order-BBBB7QHB", "order-AAAA7QHB"], "the latest first, in any letters");
+    assert_eq!(found("B7QHB"), ["order-BBBB7QHB"]);
+    assert_eq!(found("order-7QHBAAAA"), ["order-7QHBAAAA"]);
+    assert_eq!(found("an-order-7QHBAAAA"), [""; 0], "longer than the number");
+    assert_eq!(found("____"), [""; 0], "a sign stands for itself");
+    for bad in ["", "?ending=QHB", "?ending=%E8%9E%BA%E8%9E%BA"] {
+        let answer = ops.get(&format!("/v1/orders{bad}"));
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-request"), "{bad}");
+    }
+    assert_eq!(till.get("/v1/orders?ending=7QHB").problem(), "ops-only");
+}
+
+#[test]
 fn free_topics_are_kept_and_do_nothing() {
     let town = Town::open();
     let gate = town.enrol("gate-n1", Role::Gate);

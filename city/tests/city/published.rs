@@ -225,6 +225,7 @@ fn what_is_sent_and_what_is_heard_is_as_published() {
         ("/v1/edge", &till),
         ("/v1/feed?wait=1", &till),
         ("/v1/orders/o-1", &till),
+        ("/v1/orders?ending=none", &ops),
         ("/v1/tickets/t-1", &gate),
         ("/v1/dead-letters?all=true", &ops),
         ("/v1/sagas?all=true", &ops),

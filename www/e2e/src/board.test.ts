@@ -92,10 +92,15 @@ scenario(
       const data = { amount: 5_000, currency: "TWD", method: "authorized_online", authRef };
       await till.say("pay.txn.v2.requested", order, data);
     };
-    await pay("o-1");
+    await pay("order-TN4K7QHB");
     await board.count("saga-refunded", 1);
     await board.get("saga-refunded").click();
-    await board.page.locator("[data-testid=saga-row][data-order=o-1]").waitFor();
+    await board.page.locator("[data-testid=saga-row][data-order=order-TN4K7QHB]").waitFor();
+    await board.find("ZZZZ");
+    assert.match((await board.get("order-answer").textContent()) ?? "", /沒有以 ZZZZ 結尾/);
+    await board.find("… tn4k7qhb");
+    const found = board.page.locator("[data-testid=order][data-key=order-TN4K7QHB][data-state=captured]");
+    await found.locator("[data-testid=order-refund][data-state=refunded]").waitFor();
 
     await board.get("faults-refuse-refund").click();
     await board.page.locator("[data-testid=faults][data-faults='refuse-refund=1,double=1']").waitFor();

@@ -54,6 +54,15 @@ export class Board {
     await this.get("reason-send").click();
   }
 
+  /** Looks an order up, and waits for what comes of it. */
+  async find(ending: string): Promise<void> {
+    await this.get("order-ending").fill(ending);
+    const answered = this.page.waitForResponse(/\/v1\/orders\?ending=/);
+    await this.get("order-look").click();
+    await (await answered).finished();
+    await this.page.locator("[data-testid=order-answer]", { hasText: "結尾" }).waitFor();
+  }
+
   async weather(scope: string, mode: string): Promise<void> {
     await this.get("scope").selectOption(scope);
     await this.get(`sky-${mode}`).click();

@@ -14,6 +14,8 @@ export const limits = {
   rows: 8,
   /** The city counts no further where it must look at each row. */
   countedMost: 1_000,
+  /** Signs of the end of an order's number by which the city looks it up: at least, at most. */
+  endingLength: [4, 128],
   /** Longest reason of a decision, in characters: the city keeps no longer one. */
   reasonLength: 200,
   /** How soon the desk asks again what its levers are. */

@@ -11,6 +11,7 @@ import { Devices } from "./devices.tsx";
 import { ageOf, lastMinute, type Matters, mattersOf } from "./judge.ts";
 import { Letters } from "./letters.tsx";
 import { ageOfBoard, board, forbidden, isStale } from "./live.ts";
+import { Orders } from "./orders.tsx";
 import { counted, number, sure } from "./panel.tsx";
 import { Alerts, Cases, Circuits, Doubles } from "./panels.tsx";
 import { Sagas } from "./sagas.tsx";
@@ -148,6 +149,7 @@ export function BoardPage({ me }: { me: Identity }): JSX.Element {
               <div class="column">
                 <Alerts board={shown} />
                 <Letters board={shown} />
+                <Orders />
               </div>
               <div class="column">
                 <Sagas board={shown} />

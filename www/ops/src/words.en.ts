@@ -79,6 +79,23 @@ export const en: Words = {
     redrive: "Send again",
     discard: "Give up",
   },
+  orders: {
+    title: "Find an order",
+    label: "Number on the receipt, or its end (four signs at least)",
+    look: "Find",
+    asking: "Looking…",
+    found: (count, ending) =>
+      count === 0 ? `No order's number ends in ${ending}` : `Orders whose number ends in ${ending}: ${count}`,
+    away: "The market was not reached. Please try again.",
+    states: {
+      captured: "paid",
+      open: "on credit, not paid yet",
+      pending: "waiting for the bank",
+      failed: "not paid",
+    },
+    noAmount: "Amount unknown",
+    refund: (state, amount) => `Charged twice, ${amount}: ${state}`,
+  },
   reason: {
     label: "Reason (it is kept)",
     send: "Confirm",

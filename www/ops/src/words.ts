@@ -86,6 +86,18 @@ export const zhHant = {
     redrive: "再送一次",
     discard: "放棄",
   },
+  orders: {
+    title: "查單號",
+    label: "收據上的單號，或最後幾碼（至少四碼）",
+    look: "查",
+    asking: "查詢中…",
+    found: (count: number, ending: string) =>
+      count === 0 ? `沒有以 ${ending} 結尾的單號` : `以 ${ending} 結尾的單號：${count} 筆`,
+    away: "沒有連上市場，請再查一次。",
+    states: { captured: "已收款", open: "賒帳，還沒收到錢", pending: "等銀行回覆", failed: "沒有收到錢" },
+    noAmount: "金額不明",
+    refund: (state: string, amount: string) => `重複收款 ${amount}：${state}`,
+  },
   reason: {
     label: "原因（會留下紀錄）",
     send: "確定",
