@@ -179,6 +179,18 @@ fn what_the_city_told_is_never_shortened_by_a_hint() {
 }
 
 #[test]
+fn a_slot_is_kept_to_the_millisecond() {
+    let mut desk = Desk::open();
+    desk.emit_all([note("a")]);
+    let request = desk.sent();
+    let busy = r#"{"type":"urn:conch:problem:overloaded","title":"Busy","detail":"","retryAfterMs":4321}"#;
+    desk.reply(&request, come_back(city(503, busy), "4"));
+    assert_eq!((desk.why(), desk.wait_ms()), (WhyNotSending::WaitingTold, 4_321));
+    desk.advance(4_321);
+    assert_eq!(desk.sent().ids, request.ids);
+}
+
+#[test]
 fn failures_climb_the_ladder_and_success_resets_it() {
     let mut desk = Desk::open();
     desk.emit_all([note("a")]);

@@ -429,6 +429,7 @@ fn no_body_makes_anything_but_the_city_judge_and_nothing_judges_what_was_not_sen
                         assert!((200..300).contains(&status) && !answer.verdicts.is_empty());
                         assert!(answer.verdicts.iter().all(|verdict| sent.contains(&verdict.id)));
                     }
+                    ReplyClass::Slot(wait) => assert!(wait <= RETRY_AFTER_MAX_MS),
                     ReplyClass::Told(wait) | ReplyClass::InFlight(wait) => {
                         assert!(wait.is_none_or(|ms| ms <= RETRY_AFTER_MAX_MS));
                     }

@@ -38,14 +38,16 @@ fn devices_that_know_nothing_are_turned_away_once() {
             let storm = Storm { capacity, span_s, refusal_percent, seed: 1 };
             let (outcome, bound) = (storm.run(COLD), storm.bound_cold());
             assert!(bound.holds(&outcome), "{storm:?} {:?} {bound:?}", figures(&outcome));
+            let goal = storm.goal_cold();
+            assert!(goal.is_none_or(|goal| goal.holds(&outcome)), "{storm:?} {:?}", figures(&outcome));
         }
     }
 }
 
 /// In figures, for the bound of a formula may be wide.
 #[test]
-fn a_cold_start_needs_two_requests_and_a_fifth_more_than_the_least_time() {
-    for (refusal_percent, requests_per_event, ratio) in [(0, 2.0, 1.15), (10, 2.1, 1.2)] {
+fn a_cold_start_needs_two_requests_and_a_seventh_more_than_the_least_time() {
+    for (refusal_percent, requests_per_event, ratio) in [(0, 2.0, 1.15), (10, 2.1, 1.15)] {
         let outcome = storm(refusal_percent).run(COLD);
         assert!(outcome.requests_per_event() <= requests_per_event, "{:?}", figures(&outcome));
         assert!(outcome.ratio().is_some_and(|own| own <= ratio), "{:?}", figures(&outcome));

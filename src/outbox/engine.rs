@@ -1693,6 +1693,7 @@ impl Engine {
             ReplyClass::Offer(offer) => self.offered(offer, now),
             ReplyClass::Told(Some(wait)) => self.told(wait, now),
             ReplyClass::Told(None) => self.back_off(now),
+            ReplyClass::Slot(wait) => self.come_back(wait, now),
             ReplyClass::Hold => self.hold(now),
             ReplyClass::InFlight(wait) => self.told(wait.unwrap_or(LANE_RETRY_BASE_MS), now),
             ReplyClass::Rejected(_) if refs.is_empty() => self.back_off(now),
@@ -1782,7 +1783,9 @@ impl Engine {
                 self.next_cursor.clear();
                 self.hear(Vec::new(), now);
             }
-            ReplyClass::Told(Some(wait)) => self.ear.told(wait, &mut self.jitter, now.mono_ms),
+            ReplyClass::Told(Some(wait)) | ReplyClass::Slot(wait) => {
+                self.ear.told(wait, &mut self.jitter, now.mono_ms)
+            }
             ReplyClass::Hold => {
                 self.fresh_credentials = true;
                 self.ear.failed(self.watched, &mut self.jitter, now.mono_ms);
@@ -1982,10 +1985,14 @@ impl Engine {
     }
 
     fn told(&mut self, wait_ms: u64, now: Now) {
+        let wait = told_ms(wait_ms, &mut self.jitter);
+        self.come_back(wait, now);
+    }
+
+    fn come_back(&mut self, wait: u64, now: Now) {
         // A hint from the city resets the ladder (gRPC A6): it knows better than our count of failures.
         self.failures = 0;
         self.down_since_ms = None;
-        let wait = told_ms(wait_ms, &mut self.jitter);
         // One that ran beside this may have been told to wait longer.
         if self.waiting != Waiting::Told || self.not_before_ms < now.mono_ms + wait {
             self.wait(wait, Waiting::Told, now);

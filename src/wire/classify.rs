@@ -7,6 +7,7 @@ use super::answer::{Answer, EdgeConfig, FeedPage, Problem};
 use super::retry_after;
 use crate::event::json::Json;
 use crate::event::{EventId, UnixMillis};
+use crate::limits::RETRY_AFTER_MAX_MS;
 
 /// What came back for one request, as the driver saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub enum ReplyClass {
     Offer(EdgeConfig),
     /// The city told us when to come back, in ms; nothing was judged.
     Told(Option<u64>),
+    /// The city keeps a moment free for this device alone: in so many ms.
+    Slot(u64),
     /// The city wants credentials first.
     Hold,
     /// The city is still working on the same key; ask again after so many ms.
@@ -101,7 +104,10 @@ pub fn classify(reply: &Reply, asked: Asked<'_>, now: UnixMillis) -> ReplyClass 
         410 if asked == Asked::Feed => ReplyClass::CursorGone,
         401 | 403 => ReplyClass::Hold,
         409 => ReplyClass::InFlight(wait),
-        429 | 503 => ReplyClass::Told(wait),
+        429 | 503 => match parsed.as_ref().and_then(|told| told.whole("retryAfterMs")) {
+            Some(slot) => ReplyClass::Slot(slot.min(RETRY_AFTER_MAX_MS)),
+            None => ReplyClass::Told(wait),
+        },
         400 | 413 | 415 | 422 => match parsed.as_ref().and_then(Problem::read) {
             Some(problem) => ReplyClass::Rejected(problem),
             None => ReplyClass::Link(Unsettled::Unknown),
@@ -223,6 +229,11 @@ mod tests {
         assert_eq!(class(&told(503, "Sun, 06 Nov 1994 08:50:37 GMT")), ReplyClass::Told(Some(60_000)));
         assert_eq!(class(&told(503, "-3")), ReplyClass::Told(None));
         assert_eq!(class(&http(429, true, "")), ReplyClass::Told(None));
+        let slot = |body| class(&http(503, true, body));
+        assert_eq!(slot(r#"{"retryAfterMs":1250}"#), ReplyClass::Slot(1_250));
+        assert_eq!(slot(r#"{"retryAfterMs":9007199254740991}"#), ReplyClass::Slot(RETRY_AFTER_MAX_MS));
+        assert_eq!(slot(r#"{"retryAfterMs":-1}"#), ReplyClass::Told(None));
+        assert_eq!(class(&http(503, false, r#"{"retryAfterMs":1}"#)), ReplyClass::Link(Unsettled::Unknown));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub const GATHER_MAX_MS: u64 = 4;
 pub const CAPACITY_PER_S: u32 = 200;
 /// Share of the capacity that slots hand out; the rest absorbs what was not planned.
 pub const SLOT_SHARE: f64 = 0.97;
+/// No slot is sooner, in ms: where the queue overflowed by chance it is shorter by then, and nobody has two slots at once.
+pub const SLOT_FIRST_MS: f64 = 1_000.0;
 /// How much longer than devices / capacity the window is: too short costs far more than too long.
 pub const WINDOW_MARGIN: f64 = 1.2;
 /// A device counts for the window this long after it was last heard, in ms.

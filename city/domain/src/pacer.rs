@@ -1,7 +1,7 @@
 //! When devices should come: the window they spread their first send over, and the next free slot when too many
 //! came at once.
 
-use crate::limits::{SEEN_MS, SLOT_SHARE, WINDOW_MARGIN};
+use crate::limits::{SEEN_MS, SLOT_FIRST_MS, SLOT_SHARE, WINDOW_MARGIN};
 use conch::event::{Device, UnixMillis};
 use std::collections::HashMap;
 
@@ -37,15 +37,15 @@ impl Pacer {
         (WINDOW_MARGIN * self.seen.len() as f64 / self.capacity_per_s * 1_000.0).ceil() as u64
     }
 
-    /// Gives away the next free slot behind `queued` waiting requests: whole seconds to wait, at least one, and not
+    /// Gives away the next free slot behind `queued` waiting requests: ms to wait, at least [`SLOT_FIRST_MS`], and not
     /// beyond the window after the queue.
-    pub fn slot_s(&mut self, now: UnixMillis, queued: usize) -> u64 {
-        let queue_ms = queued as f64 / self.capacity_per_s * 1_000.0;
+    pub fn slot_ms(&mut self, now: UnixMillis, queued: usize) -> u64 {
+        let queue_ms = (queued as f64 / self.capacity_per_s * 1_000.0).max(SLOT_FIRST_MS);
         let earliest = now.0 as f64 + queue_ms;
         let latest = earliest + self.window_ms() as f64;
         self.next_slot_ms = (self.next_slot_ms.max(earliest) + 1_000.0 / (SLOT_SHARE * self.capacity_per_s))
             .min(latest.max(earliest + 1.0));
-        (((self.next_slot_ms - now.0 as f64) / 1_000.0).floor() as u64).max(1)
+        (self.next_slot_ms - now.0 as f64).ceil() as u64
     }
 }
 
@@ -78,13 +78,13 @@ mod tests {
     #[test]
     fn slots_follow_one_another_at_the_capacity_and_never_beyond_the_window() {
         let mut pacer = with_devices(1_000, 100);
-        let waits: Vec<u64> = (0..970).map(|_| pacer.slot_s(NOW, 100)).collect();
-        assert_eq!(waits.first(), Some(&1));
-        assert_eq!(waits.last(), Some(&11), "one second of queue, then ten seconds of slots");
-        assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]));
-        let most = (0..10_000).map(|_| pacer.slot_s(NOW, 100)).max();
-        assert_eq!(most, Some(13));
+        let waits: Vec<u64> = (0..970).map(|_| pacer.slot_ms(NOW, 100)).collect();
+        assert_eq!(waits.first(), Some(&1_011));
+        assert_eq!(waits.last(), Some(&11_000), "one second of queue, then ten seconds of slots");
+        assert!(waits.windows(2).all(|pair| pair[0] < pair[1]), "no two devices have the same");
+        let most = (0..10_000).map(|_| pacer.slot_ms(NOW, 100)).max();
+        assert_eq!(most, Some(13_000));
         let rested = UnixMillis(NOW.0 + 60_000);
-        assert_eq!(pacer.slot_s(rested, 0), 1, "old slots are forgotten");
+        assert_eq!(pacer.slot_ms(rested, 0), 1_011, "old slots are forgotten");
     }
 }

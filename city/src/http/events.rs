@@ -92,10 +92,10 @@ pub(super) fn unprocessable(code: &'static str, title: &'static str) -> Trouble 
 
 /// The next free slot instead of one constant, so that those who are turned away do not all return together.
 pub(super) fn overloaded(app: &App) -> Trouble {
-    let wait_s = app.pacer().slot_s(clock::now(), app.writer.queued());
+    let wait_ms = app.pacer().slot_ms(clock::now(), app.writer.queued());
     Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The city is busy")
         .detail("nothing was taken; come back as told")
-        .retry_after_s(wait_s)
+        .slot_ms(wait_ms)
 }
 
 fn stale(highest: u64) -> Trouble {

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use conch::wire::{Problem, headers};
+use std::fmt::Write as _;
 
 /// An answer that says no to a request as a whole.
 #[derive(Debug)]
@@ -12,12 +13,13 @@ pub(super) struct Trouble {
     code: &'static str,
     title: &'static str,
     detail: String,
+    slot_ms: Option<u64>,
     extra: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Trouble {
     pub(super) fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title, detail: String::new(), extra: Vec::new() }
+        Self { status, code, title, detail: String::new(), slot_ms: None, extra: Vec::new() }
     }
 
     /// What exactly, and what to do. Never a value somebody sent.
@@ -28,6 +30,13 @@ impl Trouble {
 
     pub(super) fn retry_after_s(self, seconds: u64) -> Self {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// A moment kept free for whoever asked. The header says it in whole seconds, at least one, for those who read nothing
+    /// finer and add up to a second themselves.
+    pub(super) fn slot_ms(mut self, wait_ms: u64) -> Self {
+        self.slot_ms = Some(wait_ms);
+        self.retry_after_s((wait_ms / 1_000).max(1))
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -56,7 +65,13 @@ impl IntoResponse for Trouble {
             status: Some(self.status.as_u16()),
             detail: self.detail,
         };
-        let mut response = (self.status, Body::from(problem.to_json())).into_response();
+        let mut text = problem.to_json();
+        if let Some(wait_ms) = self.slot_ms {
+            // A member beside those of every problem (RFC 9457 3.2).
+            text.truncate(text.len() - 1);
+            let _ = write!(text, ",\"retryAfterMs\":{wait_ms}}}");
+        }
+        let mut response = (self.status, Body::from(text)).into_response();
         let own = response.headers_mut();
         own.insert(header::CONTENT_TYPE, HeaderValue::from_static(headers::PROBLEM));
         own.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

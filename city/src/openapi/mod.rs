@@ -192,6 +192,7 @@ fn problem() -> Value {
             "title": schema(Is::Text),
             "status": schema(Is::Whole(400, 599)),
             "detail": schema(Is::Text),
+            "retryAfterMs": schema(table::COUNT),
         },
         "required": ["type", "title", "detail"],
         "additionalProperties": true,

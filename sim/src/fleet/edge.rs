@@ -72,17 +72,19 @@ impl Edge {
 
     /// The city answers.
     pub(super) fn answered(&mut self, request: u64, told: Told, now_us: u64) -> Option<u64> {
-        let (status, retry_after, body) = match told.verdict {
+        let (status, body) = match told.verdict {
             Verdict::Taken => {
                 let verdict = |id: &String| format!(r#"{{"id":"{id}","verdict":"accepted"}}"#);
                 let verdicts: Vec<String> = self.sent.iter().map(verdict).collect();
                 let pace = format!(r#""pace":{{"windowMs":{}}}"#, told.window_ms);
-                (200, None, format!(r#"{{"verdicts":[{}],{pace}}}"#, verdicts.join(",")))
+                (200, format!(r#"{{"verdicts":[{}],{pace}}}"#, verdicts.join(",")))
             }
-            Verdict::Refused { slot_s } => (503, slot_s.map(|wait| wait.to_string()), String::new()),
+            Verdict::Refused { slot_ms: Some(wait) } => (503, format!(r#"{{"retryAfterMs":{wait}}}"#)),
+            Verdict::Refused { slot_ms: None } => (503, String::new()),
         };
         let city = Some("city".to_owned());
-        let reply = Reply::Http { status, city, retry_after, date: Some(wall(now_us)), body, html: false };
+        let reply =
+            Reply::Http { status, city, retry_after: None, date: Some(wall(now_us)), body, html: false };
         self.input(Input::Replied { request, reply }, now_us)
     }
 

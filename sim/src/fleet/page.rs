@@ -164,9 +164,10 @@ pub fn report(mut said: impl FnMut(&str)) -> Report {
         for cost in COSTS {
             let storm = storm(span_s, cost, 1);
             let (warm, cold) = (storm.run(WARM), storm.run(COLD));
-            for (what, outcome, bound) in
-                [("known window", &warm, storm.bound_warm()), ("no word", &cold, storm.bound_cold())]
-            {
+            let mut bounds =
+                vec![("known window", &warm, storm.bound_warm()), ("no word", &cold, storm.bound_cold())];
+            bounds.extend(storm.goal_cold().map(|goal| ("no word, as wanted", &cold, goal)));
+            for (what, outcome, bound) in bounds {
                 if !bound.holds(outcome) {
                     let own = worst(std::slice::from_ref(outcome));
                     broken.push(format!("{what}, {storm:?}: {own:?}, not within {bound:?}"));
@@ -285,12 +286,9 @@ Ten thousand devices each; *least* is what cannot be done better, *bound* what t
         );
     }
     let Bound { requests_per_event, ratio } = storm(SPAN, 0, 1).bound_warm();
-    let least_end = |cost| {
-        let storm = storm(SPAN, cost, 1);
-        storm.least_ratio(storm.least_cold())
-    };
-    let [tenth, half] = [10, 50].map(least_end);
-    let [polly, full] = [POLLY, FULL].map(|policy| worst(&[storm(SPAN, 50, 1).run(policy)]).end());
+    let dear = storm(SPAN, 50, 1);
+    let half = dear.least_ratio(dear.least_cold());
+    let [polly, full] = [POLLY, FULL].map(|policy| worst(&[dear.run(policy)]).end());
     let share = 100.0 * SLOT_SHARE;
     let _ = write!(
         page,
@@ -298,21 +296,19 @@ Ten thousand devices each; *least* is what cannot be done better, *bound* what t
 With a known window the bounds are {requests_per_event} requests and an end of {ratio}, whatever a refusal costs, for hardly
 anybody is refused: the window is {WINDOW_MARGIN} times N/C, because too short costs far more than too long.
 
-Without a word the plain goals, 2.1 requests and an end of 1.15, can be kept where the city's word is fine enough and
-refusals are cheap, and not elsewhere:
+Without a word the plain goals, 2.1 requests and an end of 1.15, hold wherever turning somebody away costs no more than a
+tenth of taking an event. A city tells each device it turns away a slot to the millisecond (`retryAfterMs`), a second away at
+least, and slots hand out {share} % of the capacity to leave room for what nobody planned. They cannot hold where refusals are
+dear:
 
-- **N/C = 5 s.** Slots are told in whole seconds and devices add up to a second, which is a fifth of the whole. `Retry-After`
-  knows nothing finer.
-- **ρ = 0.1, N/C = 20 s.** Refusals alone bring the least end to {tenth:.2}, and slots hand out {share} % of the capacity to
-  leave room for what nobody planned, which makes it {:.2}; the second of jitter and the way there and back are the rest.
-- **ρ = 0.5, N/C = 20 s.** The least end is {half:.2}. The pacer reckons as if refusals cost nothing, so while the first
-  wave is being turned away half of the slots pass, and their devices are turned away again: with s for those {share} % that
-  is sρ/(1 − sρ) requests per event on top of the least. There Polly v2 ends at {polly}, and full jitter {full}.
+- **ρ = 0.5, N/C = 20 s.** The least end is {half:.2}. Who is turned away first is told a slot before anybody knows how many
+  come, so while the first wave is being turned away half of the slots pass, and their devices are turned away again: with s
+  for those {share} % that is sρ/(1 − sρ) requests per event on top of the least. There Polly v2 ends at {polly}, and full
+  jitter {full}.
 
-So the bound on requests is the least, plus that, plus 0.02. The bound on the end is the least for so many requests at
-{share} % of the capacity, plus the second of jitter, the queue and the way there and back.
-",
-        tenth / SLOT_SHARE
+So the bound on requests is the least, plus that, plus 0.02. The bound on the end is the least for so many requests, but for
+what the queue took at once, at {share} % of the capacity, plus the first slot's second and twice the way there and back.
+"
     );
 }
 

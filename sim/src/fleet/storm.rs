@@ -11,9 +11,8 @@
 use super::backoff::{Backoff, Waits};
 use super::edge::{Edge, wall};
 use city_domain::Pacer;
-use city_domain::limits::SLOT_SHARE;
+use city_domain::limits::{SLOT_FIRST_MS, SLOT_SHARE};
 use conch::event::Device;
-use conch::limits::RETRY_AFTER_JITTER_MS;
 use conch::pace::Jitter;
 use core::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -138,13 +137,20 @@ impl Storm {
     /// Slots are handed out at a share s of the capacity as if refusals cost nothing. What turning away the first wave
     /// takes, a part sρ of the slots has passed before anybody is served: whoever holds one of those is turned away once
     /// more, and so is the same part of them. So that is sρ/(1−sρ) requests per event on top of the least. The end comes
-    /// by the least work at that share, and then late by the second of jitter, the queue and the way there and back.
+    /// by the least work at that share but for what the queue took at once, after the first slot's delay and twice the way
+    /// there and back.
     pub fn bound_cold(&self) -> Bound {
         let passed = SLOT_SHARE * f64::from(self.refusal_percent) / 100.0;
         let requests_per_event = self.least_cold() + passed / (1.0 - passed) + 0.02;
-        let late_s = (RETRY_AFTER_JITTER_MS as f64 + (QUEUE_US + 2 * ONE_WAY_US) as f64 / 1e3) / 1e3;
-        let ratio = self.least_ratio(requests_per_event) / SLOT_SHARE + late_s / f64::from(self.span_s);
-        Bound { requests_per_event, ratio }
+        let span_us = f64::from(self.span_s) * 1e6;
+        let at_slots = self.least_ratio(requests_per_event) - QUEUE_US as f64 / span_us;
+        let late_us = SLOT_FIRST_MS * 1e3 + 4.0 * ONE_WAY_US as f64;
+        Bound { requests_per_event, ratio: at_slots / SLOT_SHARE + late_us / span_us + 0.005 }
+    }
+
+    /// What is wanted without a word beforehand where turning somebody away is cheap: a tenth of taking an event.
+    pub fn goal_cold(&self) -> Option<Bound> {
+        (self.refusal_percent <= 10).then_some(Bound { requests_per_event: 2.1, ratio: 1.15 })
     }
 
     /// Runs it.
@@ -192,7 +198,7 @@ pub(super) struct Told {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verdict {
     Taken,
-    Refused { slot_s: Option<u64> },
+    Refused { slot_ms: Option<u64> },
 }
 
 /// The city: its queue modelled, its pacer real.
@@ -222,8 +228,8 @@ impl City {
             (Verdict::Taken, self.free_us)
         } else {
             self.free_us += self.refuse_us;
-            let slot = |pacer: &mut Pacer| pacer.slot_s(wall(now_us), self.waiting.len());
-            (Verdict::Refused { slot_s: (!self.is_mute).then(|| slot(&mut self.pacer)) }, now_us)
+            let slot = |pacer: &mut Pacer| pacer.slot_ms(wall(now_us), self.waiting.len());
+            (Verdict::Refused { slot_ms: (!self.is_mute).then(|| slot(&mut self.pacer)) }, now_us)
         };
         (Told { verdict, window_ms: self.pacer.window_ms() }, leaves_us)
     }
