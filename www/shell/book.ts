@@ -45,6 +45,8 @@ export class Book<R extends Row> {
     };
     // Before the listeners of the page, which may write.
     addEventListener("pagehide", ({ persisted }) => persisted && this.#stop(), { capture: true });
+    // What the others wrote meanwhile it did not hear of.
+    addEventListener("pageshow", ({ persisted }) => persisted && void this.load().catch(() => undefined));
   }
 
   async load(): Promise<void> {
