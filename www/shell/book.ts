@@ -57,9 +57,17 @@ export class Book<R extends Row> {
     this.rows.value = all.reverse();
   }
 
-  /** Adds a row unless its key is there already. */
-  put(row: R): Promise<void> {
-    return this.change(row.key, (old) => old ?? row);
+  /** Adds a row unless its key is there already. It asks for nothing first, so it lands also when the page is left at once. */
+  async put(row: R): Promise<void> {
+    try {
+      await this.#transact("readwrite", (store) => {
+        store.add(row);
+        store.transaction.commit();
+      });
+    } catch (error) {
+      if (!(error instanceof DOMException) || error.name !== "ConstraintError") throw error;
+    }
+    await this.#announce([row.key]);
   }
 
   /** Reads, decides and writes in one transaction, so that two tabs never overwrite each other's news. */

@@ -19,7 +19,7 @@ pub(super) enum Told {
     Error,
     /// The page is left and kept.
     Kept,
-    /// What the listener asked for.
+    /// What else was listened for: a request's success, a connection's end.
     Success,
 }
 
