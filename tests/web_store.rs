@@ -80,6 +80,38 @@ export function abort_on_put(name, error) {
     return request;
   };
 }
+// The page is left in the middle of the next transaction, and perhaps kept for the way back.
+let end = "";
+const leave = (persisted) =>
+  dispatchEvent(Object.defineProperty(new Event("pagehide"), "persisted", { value: persisted }));
+export function leave_within_the_next(persisted) {
+  IDBDatabase.prototype.transaction = function (...args) {
+    IDBDatabase.prototype.transaction = real.transaction;
+    const transaction = real.transaction.apply(this, args);
+    for (const own of ["complete", "abort"]) transaction.addEventListener(own, () => { end = own; });
+    queueMicrotask(() => leave(persisted));
+    return transaction;
+  };
+}
+export const its_end = () => end;
+export function leave_while_made() {
+  const { createObjectStore } = IDBDatabase.prototype;
+  IDBDatabase.prototype.createObjectStore = function (...args) {
+    IDBDatabase.prototype.createObjectStore = createObjectStore;
+    queueMicrotask(() => leave(true));
+    return createObjectStore.apply(this, args);
+  };
+}
+// The page is left and kept; whoever had the database open has let it go.
+export function leave_kept() {
+  leave(true);
+  try {
+    real.transaction.call(last, "meta");
+  } catch (error) {
+    return error.name === "InvalidStateError";
+  }
+  return false;
+}
 // One transaction completes, but its page hears that it was aborted.
 export function lose_complete() {
   IDBDatabase.prototype.transaction = function (...args) {
@@ -170,6 +202,10 @@ extern "C" {
     fn say_closed();
     fn throw_on(method: &str, name: &str, error: &str, once: bool);
     fn abort_on_put(name: &str, error: &str);
+    fn leave_within_the_next(persisted: bool);
+    fn its_end() -> String;
+    fn leave_while_made();
+    fn leave_kept() -> bool;
     fn lose_complete();
     fn forbid_storage();
     fn hold_and_delete(name: &str) -> js_sys::Promise;
@@ -791,6 +827,56 @@ async fn a_transaction_the_browser_ended_is_tried_once_more() {
         abort_on_put("meta", "UnknownError");
         assert_eq!(sequences(&stored_all(&store, sales(0..5)).await), [1, 2, 3, 4, 5]);
         assert_eq!(counter(&store).await.owed, 5);
+    })
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn what_runs_in_a_page_that_is_kept_is_taken_back_and_done_once_it_is_back() {
+    with(async |name| {
+        let store = open(&name).await;
+        leave_within_the_next(true);
+        assert_eq!(sequences(&stored_all(&store, sales(0..5)).await), [1, 2, 3, 4, 5]);
+        assert_eq!(its_end(), "abort", "standing still it would block everybody else");
+        assert_eq!(counter(&store).await.owed, 5);
+        leave_within_the_next(true);
+        assert_eq!(page(&store).await.rows.len(), 5, "questions are asked again as well");
+        assert_eq!(its_end(), "abort");
+    })
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn what_runs_in_a_page_that_is_left_for_good_may_still_land() {
+    with(async |name| {
+        let store = open(&name).await;
+        leave_within_the_next(false);
+        stored_all(&store, sales(0..5)).await;
+        assert_eq!(its_end(), "complete");
+    })
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_page_that_is_kept_begins_nothing_before_it_opened_the_database_again() {
+    with(async |name| {
+        let store = open(&name).await;
+        watch();
+        stored_all(&store, sales(0..1)).await;
+        assert!(leave_kept());
+        assert_eq!(sequences(&stored_all(&store, sales(1..2)).await), [2]);
+    })
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn an_outbox_that_is_made_in_a_page_that_is_kept_is_made_anew() {
+    with(async |name| {
+        leave_while_made();
+        assert!(matches!(Store::open(&name, &till()).await, Err(StoreFault::Unavailable(_))));
+        assert!(!JsFuture::from(exists(&name)).await.unwrap().is_truthy());
+        let store = open(&name).await;
+        assert_eq!(sequences(&stored_all(&store, sales(0..1)).await), [1]);
     })
     .await;
 }

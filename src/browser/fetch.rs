@@ -11,7 +11,6 @@ use crate::wire::{Reply, headers, retry_after};
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::AbortController;
 
 /// What to send.
 #[derive(Clone, Debug, Default)]
@@ -32,17 +31,17 @@ pub struct Request {
 
 /// The way to end a request from outside.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Abort(AbortController);
+pub struct Abort(JsValue);
 
 impl Abort {
     /// None where the browser cannot abort.
     pub fn new() -> Option<Self> {
-        AbortController::new().ok().map(Self)
+        sys::make("AbortController", &[]).ok().map(Self)
     }
 
     /// Ends it; one that has ended hears nothing of it.
     pub fn abort(&self) {
-        self.0.abort();
+        sys::abort(&self.0);
     }
 }
 
@@ -104,7 +103,7 @@ fn options(request: &Request, abort: &Abort) -> JsValue {
     }
     let options = sys::object();
     sys::set(&options, "headers", &headers);
-    sys::set(&options, "signal", &abort.0.signal());
+    sys::set(&options, "signal", &sys::get(&abort.0, "signal"));
     if let Some(body) = &request.body {
         sys::set(&options, "body", &sys::text(body));
     }

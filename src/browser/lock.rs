@@ -100,8 +100,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         self.state.dropped.set(true);
         if !self.state.held.replace(false) {
-            // Leaving a queue cannot fail.
-            let _ = sys::call(&self.queue, "abort", &[]);
+            sys::abort(&self.queue);
         }
         self.release.end(&Ok(JsValue::UNDEFINED));
     }

@@ -48,6 +48,11 @@ pub(crate) fn call_of(owner: &str, method: &str, given: &[&JsValue]) -> Result<J
     call(&get(&scope(), owner), method, given)
 }
 
+/// Takes a transaction back, or gives a request up. Whether it could; one that has ended cannot.
+pub(super) fn abort(what: &JsValue) -> bool {
+    call(what, "abort", &[]).is_ok()
+}
+
 /// Calls a function of the page.
 pub(crate) fn call_back(function: &JsValue, given: &[&JsValue]) -> Result<JsValue, JsValue> {
     Reflect::apply(function.unchecked_ref::<Function>(), &JsValue::UNDEFINED, &list(given))

@@ -13,6 +13,9 @@ export interface Row {
 const STORE = "rows";
 const BY_TIME = "at";
 
+/** Makes the requests of a transaction, and may give what it read. */
+type Work<T> = (store: IDBObjectStore, give: (value: T) => void) => void;
+
 function connect(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name, 1);
@@ -29,6 +32,7 @@ export class Book<R extends Row> {
   readonly rows: Signal<readonly R[]> = signal([]);
   #name: string;
   #database: Promise<IDBDatabase> | null = null;
+  #running = new Set<IDBTransaction>();
   #channel: BroadcastChannel;
 
   constructor(name: string) {
@@ -39,20 +43,31 @@ export class Book<R extends Row> {
       const look = Array.isArray(data) ? this.#look(data) : this.load();
       void look.catch(() => undefined);
     };
+    // Before the listeners of the page, which may write.
+    addEventListener("pagehide", ({ persisted }) => persisted && this.#stop(), { capture: true });
+    // What the others wrote meanwhile it did not hear of.
+    addEventListener("pageshow", ({ persisted }) => persisted && void this.load().catch(() => undefined));
   }
 
   async load(): Promise<void> {
-    const database = await this.#open();
-    this.rows.value = await new Promise((resolve, reject) => {
-      const request: IDBRequest<R[]> = database.transaction(STORE).objectStore(STORE).index(BY_TIME).getAll();
-      request.onsuccess = () => resolve(request.result.reverse());
-      request.onerror = () => reject(request.error);
+    const all: R[] = await this.#transact("readonly", (store, give) => {
+      const read: IDBRequest<R[]> = store.index(BY_TIME).getAll();
+      read.onsuccess = () => give(read.result);
     });
+    this.rows.value = all.reverse();
   }
 
-  /** Adds a row unless its key is there already. */
-  put(row: R): Promise<void> {
-    return this.change(row.key, (old) => old ?? row);
+  /** Adds a row unless its key is there already. It asks for nothing first, so it lands also when the page is left at once. */
+  async put(row: R): Promise<void> {
+    try {
+      await this.#transact("readwrite", (store) => {
+        store.add(row);
+        store.transaction.commit();
+      });
+    } catch (error) {
+      if (!(error instanceof DOMException) || error.name !== "ConstraintError") throw error;
+    }
+    await this.#announce([row.key]);
   }
 
   /** Reads, decides and writes in one transaction, so that two tabs never overwrite each other's news. */
@@ -68,7 +83,7 @@ export class Book<R extends Row> {
     keys: readonly string[],
     decide: (olds: readonly (R | undefined)[]) => readonly (R | undefined)[],
   ): Promise<void> {
-    await this.#write((store) => {
+    await this.#transact("readwrite", (store) => {
       const olds: (R | undefined)[] = [];
       for (const key of keys) {
         const read: IDBRequest<R | undefined> = store.get(key);
@@ -88,7 +103,7 @@ export class Book<R extends Row> {
   async trim(): Promise<void> {
     const surplus = this.rows.value.slice(limits.rowsKept).map((row) => row.key);
     if (surplus.length === 0) return;
-    await this.#write((store) => {
+    await this.#transact("readwrite", (store) => {
       for (const key of surplus) store.delete(key);
     });
     await this.#announce(surplus);
@@ -97,7 +112,9 @@ export class Book<R extends Row> {
   /** Forgets every row, in every tab. */
   async wipe(): Promise<void> {
     const all = this.rows.value.map((row) => row.key);
-    await this.#write((store) => store.clear());
+    await this.#transact("readwrite", (store) => {
+      store.clear();
+    });
     await this.#announce(all);
   }
 
@@ -108,18 +125,15 @@ export class Book<R extends Row> {
 
   /** Reads these rows again. A whole night's list need not be read for one of them. */
   async #look(keys: readonly string[]): Promise<void> {
-    const database = await this.#open();
-    const found: R[] = await new Promise((resolve, reject) => {
-      const transaction = database.transaction(STORE);
+    const found: R[] = await this.#transact("readonly", (store, give) => {
       const rows: R[] = [];
+      give(rows);
       for (const key of keys) {
-        const read: IDBRequest<R | undefined> = transaction.objectStore(STORE).get(key);
+        const read: IDBRequest<R | undefined> = store.get(key);
         read.onsuccess = () => {
           if (read.result !== undefined) rows.push(read.result);
         };
       }
-      transaction.oncomplete = () => resolve(rows);
-      transaction.onabort = () => reject(transaction.error);
     });
     const others = this.rows.value.filter((row) => !keys.includes(row.key));
     this.rows.value = [...found, ...others].sort((one, other) => other.at - one.at);
@@ -147,23 +161,52 @@ export class Book<R extends Row> {
     return this.#database;
   }
 
-  async #write(work: (store: IDBObjectStore) => void): Promise<void> {
+  /**
+   * The page is left, and kept for the way back. What runs would stand still with it, and WebKit lets everybody else wait
+   * (docs/engines.md). What begins from now must open the book first, and hears of that when the page is back.
+   */
+  #stop(): void {
+    for (const transaction of this.#running) {
+      try {
+        transaction.abort();
+      } catch {
+        // It is about to complete.
+      }
+    }
+    void this.#database?.then((database) => database.close()).catch(() => undefined);
+    this.#database = null;
+  }
+
+  /** Runs a transaction, and gives what `work` gave once it has completed. What a closed connection took back runs again. */
+  async #transact<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
+    const database = this.#open();
     try {
-      await this.#writeOnce(work);
+      return await this.#run(await database, mode, work);
     } catch (error) {
-      if (!(error instanceof DOMException) || error.name !== "InvalidStateError") throw error;
-      this.#database = null;
-      await this.#writeOnce(work);
+      const wasLetGo = this.#database !== database;
+      const wasClosed = error instanceof DOMException && error.name === "InvalidStateError";
+      if (!wasLetGo && !wasClosed) throw error;
+      if (!wasLetGo) this.#database = null;
+      return this.#run(await this.#open(), mode, work);
     }
   }
 
-  async #writeOnce(work: (store: IDBObjectStore) => void): Promise<void> {
-    const database = await this.#open();
+  #run<T>(database: IDBDatabase, mode: IDBTransactionMode, work: Work<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const transaction = database.transaction(STORE, "readwrite", { durability: "strict" });
-      transaction.oncomplete = () => resolve();
-      transaction.onabort = () => reject(transaction.error ?? new Error("the book could not be written"));
-      work(transaction.objectStore(STORE));
+      const transaction = database.transaction(STORE, mode, { durability: "strict" });
+      this.#running.add(transaction);
+      let given: T;
+      transaction.oncomplete = () => {
+        this.#running.delete(transaction);
+        resolve(given);
+      };
+      transaction.onabort = () => {
+        this.#running.delete(transaction);
+        reject(transaction.error ?? new Error("the book was not written"));
+      };
+      work(transaction.objectStore(STORE), (value) => {
+        given = value;
+      });
     });
   }
 }

@@ -33,8 +33,7 @@ const OFFERS_TEST: &str = "the_table_says_what_this_engine_offers_here";
 const EXPECTED_SUITES: [&str; 2] = ["npm/packed", PAGES_SUITE];
 /// The workspace that drives the pages. In Chromium it is a suite by itself; these engines it drives through their flows.
 const PAGES_SUITE: &str = "www/e2e";
-/// Not in WebKitGTK yet: docs/engines.md, "A page that WebKit keeps", says what stands still there.
-const PAGES_ELSEWHERE: [Engine; 1] = [Engine::Firefox];
+const PAGES_ELSEWHERE: [Engine; 2] = [Engine::Firefox, Engine::WebKit];
 /// Prints the npm workspaces that have tests.
 const TESTED_WORKSPACES: &str = "const read = (f) => JSON.parse(require('fs').readFileSync(f, 'utf8')); \
      read('package.json').workspaces.filter((w) => read(w + '/package.json').scripts?.test).join('\\n')";

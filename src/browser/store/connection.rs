@@ -6,9 +6,10 @@
 use super::fault::{BLOCKED, Fault};
 use super::layout::{META, VERSION};
 use super::query::{self, Life, Question};
+use super::told::{Ear, Told};
 use super::upgrade::upgrade;
 use crate::browser::ending::Ending;
-use crate::browser::sys::{self, Handler, IdbDatabase, IdbTransaction};
+use crate::browser::sys::{self, IdbDatabase, IdbTransaction};
 use crate::browser::wakes::Timer;
 use crate::event::Device;
 use crate::limits::OPEN_TIMEOUT_MS;
@@ -36,7 +37,7 @@ enum State {
 /// An open database that listens for its own end.
 struct Handle {
     database: IdbDatabase,
-    _ended: Handler,
+    _ended: Ear,
 }
 
 impl Connection {
@@ -126,8 +127,9 @@ impl Connection {
     fn adopt(self: &Rc<Self>, database: IdbDatabase) {
         let (connection, own) = (Rc::downgrade(self), database.clone());
         // `close` comes when the browser ends the connection. `versionchange` comes when a newer release wants to
-        // upgrade, or somebody to delete: both wait until we have let go.
-        let ended = sys::handler(move |_| {
+        // upgrade, or somebody to delete: both wait until we have let go. A kept page lets go as well: what it begins
+        // from now on has to open the database first, and is answered when it is back.
+        let ended = Ear::new(move |_, _| {
             own.close();
             if let Some(connection) = connection.upgrade() {
                 connection.abandon(&own);
@@ -190,7 +192,7 @@ struct Opening {
     absent: Absent,
     fault: Option<Fault>,
     /// The one handler; it holds this opening, and is let go at the end.
-    handler: Option<Handler>,
+    handler: Option<Ear>,
     /// Ends the patience.
     timeout: Option<Timer>,
     given_up: bool,
@@ -220,7 +222,7 @@ fn begin(name: &str, absent: Absent) -> Result<Ending<Result<IdbDatabase, Fault>
         end: end.clone(),
     }));
     let (heard, late) = (Rc::clone(&opening), Rc::clone(&opening));
-    let handler = sys::handler(move |event| heard.borrow_mut().hear(&event));
+    let handler = Ear::new(move |told, event| heard.borrow_mut().hear(told, event));
     let mut begun = opening.borrow_mut();
     listen(&begun.request, &OPENS, handler.as_ref());
     begun.handler = Some(handler);
@@ -229,10 +231,14 @@ fn begin(name: &str, absent: Absent) -> Result<Ending<Result<IdbDatabase, Fault>
 }
 
 impl Opening {
-    fn hear(&mut self, event: &JsValue) {
-        match sys::get(event, "type").as_string().unwrap_or_default().as_str() {
-            "upgradeneeded" => self.upgrade(event),
-            "success" => self.finish(Ok(self.database())),
+    fn hear(&mut self, told: Told, event: &JsValue) {
+        match told {
+            Told::Upgrade => self.upgrade(event),
+            Told::Success => self.finish(Ok(self.database())),
+            Told::Kept => {
+                // Without an upgrade under way there is nothing to take back.
+                sys::abort(&sys::get(&self.request, "transaction"));
+            }
             _ => {
                 // Not for the console: it is reported as a fault of the store.
                 let _ = sys::call(event, "preventDefault", &[]);
@@ -269,7 +275,7 @@ impl Opening {
         if let Err(fault) = upgraded {
             self.fault = Some(fault);
             // Taken back, so that no half made database stays; the request ends with an error.
-            let _ = transaction.abort();
+            sys::abort(&transaction);
         }
     }
 

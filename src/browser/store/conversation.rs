@@ -6,9 +6,10 @@
 //! must never become durable.
 
 use super::fault::Fault;
+use super::told::{Ear, Told};
 
 use crate::browser::ending::Ending;
-use crate::browser::sys::{self, Array, Handler, IdbDatabase, IdbRequest, IdbTransaction};
+use crate::browser::sys::{self, Array, IdbDatabase, IdbRequest, IdbTransaction};
 use crate::outbox::port::Durability;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -85,7 +86,7 @@ struct Conversation {
     attempted: bool,
     fault: Option<Fault>,
     /// The one handler; it holds this conversation, and is let go at the end.
-    handler: Option<Handler>,
+    handler: Option<Ear>,
     end: Ending<Result<(), Fault>>,
 }
 
@@ -101,7 +102,7 @@ fn start(transaction: IdbTransaction, script: Rc<RefCell<dyn Script>>, end: Endi
         end,
     }));
     let heard = Rc::clone(&conversation);
-    let handler = sys::handler(move |event| heard.borrow_mut().hear(&event));
+    let handler = Ear::new(move |told, event| heard.borrow_mut().hear(told, event));
     let mut begun = conversation.borrow_mut();
     sys::set(&begun.transaction, "oncomplete", handler.as_ref());
     sys::set(&begun.transaction, "onabort", handler.as_ref());
@@ -110,17 +111,21 @@ fn start(transaction: IdbTransaction, script: Rc<RefCell<dyn Script>>, end: Endi
 }
 
 impl Conversation {
-    fn hear(&mut self, event: &JsValue) {
-        match sys::get(event, "type").as_string().unwrap_or_default().as_str() {
-            "complete" => self.finish(Ok(())),
-            "abort" => {
+    fn hear(&mut self, told: Told, event: &JsValue) {
+        match told {
+            Told::Complete => self.finish(Ok(())),
+            Told::Abort => {
                 // The browser's own reason comes before what its abort made us stumble over.
                 let fault = Fault::in_error_of(&self.transaction).or_else(|| self.fault.take());
                 self.finish(Err(
                     fault.unwrap_or_else(|| Fault::new("AbortError", "the transaction was aborted"))
                 ));
             }
-            "error" if !clashed(event) => {
+            Told::Kept => {
+                // One that is about to complete cannot be taken back, and needs no page for that.
+                sys::abort(&self.transaction);
+            }
+            Told::Error if !clashed(event) => {
                 // The browser is about to take everything back; the script is not asked again.
                 self.waiting = 0;
                 self.asked.clear();
@@ -171,8 +176,7 @@ impl Conversation {
 
     fn take_back(&mut self, fault: Option<Fault>) {
         self.fault = fault;
-        let taken = sys::call(&self.transaction, "abort", &[]);
-        if taken.is_err() && Fault::in_error_of(&self.transaction).is_none() {
+        if !sys::abort(&self.transaction) && Fault::in_error_of(&self.transaction).is_none() {
             // It ended before we could end it, so no event may come any more.
             let fault = self.fault.take().unwrap_or_else(|| Fault::new("InvalidStateError", "it had ended"));
             self.finish(Err(fault));

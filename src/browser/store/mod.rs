@@ -22,6 +22,7 @@ mod layout;
 mod query;
 mod records;
 mod requests;
+mod told;
 mod upgrade;
 
 use crate::browser::work::Work;

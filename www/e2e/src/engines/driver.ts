@@ -62,6 +62,11 @@ export class Driver {
     await this.#do("POST", "/url", { url: address });
   }
 
+  /** To the page before, as it was left if the browser kept it. */
+  async back(): Promise<void> {
+    await this.#do("POST", "/back", {});
+  }
+
   /** Runs the body of a function in the page. */
   run<T>(body: string, ...args: unknown[]): Promise<T> {
     return this.#do("POST", "/execute/sync", { script: body, args }) as Promise<T>;
