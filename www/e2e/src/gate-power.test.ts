@@ -149,6 +149,17 @@ prepared(
     assert.deepEqual(await lamp(gate.page), [true, false, true], "the lamp burns again as before");
     assert.ok((await leastGap(gate.page)) < SPARING_GAP_MS);
     assert.deepEqual(await gate.get("ticket").boundingBox(), before);
+
+    await set(gate.page, 0.08);
+    await gate.get("torch-anyway").click();
+    await gate.page.locator("[data-testid=view][data-sparing=true] [data-testid=torch][aria-pressed=true]").waitFor();
+    await set(gate.page, 0.08, true);
+    await gate.page.locator("[data-testid=view][data-sparing=false]").waitFor();
+    assert.deepEqual(
+      await lamp(gate.page),
+      [true, false, true, false, true],
+      "who insists has light, before and after",
+    );
     await phone.context.unrouteAll({ behavior: "ignoreErrors" });
   },
   "development",
