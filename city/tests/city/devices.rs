@@ -90,6 +90,33 @@ fn two_events_at_one_place_are_two_devices_and_a_batch_sent_again_is_one() {
 }
 
 #[test]
+fn a_gate_of_the_plan_hears_on_its_feed_that_its_power_goes() {
+    let plan = json!([{
+        "circuit": "c4", "limitWatts": 1000, "stalls": { "stall-1": 1, "gate-1": 9 }, "meters": ["meter-1"],
+    }]);
+    let path = std::env::temp_dir().join(format!("plan-of-a-gate-{}.json", std::process::id()));
+    std::fs::write(&path, plan.to_string()).unwrap();
+    let town = Town::open_with(&["--dev", "--circuits", path.to_str().unwrap()]);
+    let (gate, other) = (town.enrol("gate-1", Role::Gate), town.enrol("gate-2", Role::Gate));
+    let meter = town.enrol("meter-1", Role::Ops);
+    for (stall, watts) in [("stall-1", 600), ("gate-1", 700)] {
+        meter.send(&meter.event(&conch::event::Emit {
+            topic: "ops.power.v1".into(),
+            kind: "load_reported".into(),
+            key: "c4".into(),
+            payload: json!({ "stall": stall, "watts": watts }).to_string(),
+            ..Default::default()
+        }));
+    }
+    let heard = gate.get("/v1/feed?wait=25").json();
+    let events = heard["events"].as_array().unwrap();
+    assert_eq!((events.len(), &events[0]["type"]), (1, &json!("ops.power.v1.shed")));
+    assert_eq!(events[0]["data"]["graceS"], 20);
+    assert_eq!(other.get("/v1/feed").json()["events"], json!([]), "only whom the plan names");
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
 fn a_circuit_says_what_it_carries_and_who_is_shed() {
     let plan = json!([{ "circuit": "c4", "limitWatts": 1000, "stalls": { "stall-1": 1, "stall-2": 9 } }]);
     let path = std::env::temp_dir().join(format!("plan-{}.json", std::process::id()));

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Outcome } from "conch-edge";
-import { effectsOf, powerOf } from "./heard.ts";
+import { powerOf } from "../../shell/cut.ts";
+import { effectsOf } from "./heard.ts";
 
 const NOW = Date.parse("2026-11-28T13:00:10Z");
 const said: Outcome = {

@@ -1,9 +1,9 @@
 // What the city says to this till on its feed, as records that change in the transaction which remembers the event:
 // money that went back, and power that goes. Pure.
 import type { Json, Outcome, Put } from "conch-edge";
+import { powerPut, saidAt } from "../../shell/cut.ts";
 
 export const REFUNDS = "refunds";
-export const POWER = "power";
 
 /** `found`: it moved twice. `commanded`: the acquirer was told to give it back. `refunded`: it went back. */
 export type RefundState = "found" | "commanded" | "refunded";
@@ -18,12 +18,6 @@ export interface Refund {
   /** What a bank or a hotline can look up. */
   reference: string;
   /** When the city said so. */
-  at: number;
-}
-
-export interface Power {
-  state: "shed" | "restored";
-  /** When power may go, by this device's clock; for `restored` when it came back. */
   at: number;
 }
 
@@ -47,19 +41,6 @@ function number(payload: Json, name: string): number | null {
   return typeof value === "number" ? value : null;
 }
 
-function saidAt({ time }: Outcome, now: number): number {
-  const at = time === null ? Number.NaN : Date.parse(time);
-  return Number.isNaN(at) ? now : at;
-}
-
-/** Power goes when the grace is over since the city said so, and never later than a whole grace from now. */
-export function powerOf(event: Outcome, now: number): Power | null {
-  if (event.type === "restored") return { state: "restored", at: now };
-  if (event.type !== "shed") return null;
-  const graceMs = (number(event.payload, "graceS") ?? 0) * 1_000;
-  return { state: "shed", at: Math.min(saidAt(event, now), now) + graceMs };
-}
-
 function refundOf(event: Outcome, now: number): { name: string; refund: Refund } | null {
   const state = refundStates[event.type];
   const name = text(event.payload, "dupTxnId");
@@ -81,7 +62,6 @@ export function effectsOf(event: Outcome, now: number): { put: Put<object>[] } |
     const found = refundOf(event, now);
     return found === null ? undefined : { put: [{ collection: REFUNDS, key: found.name, value: found.refund }] };
   }
-  if (event.topic !== "ops.power.v1") return undefined;
-  const power = powerOf(event, now);
-  return power === null ? undefined : { put: [{ collection: POWER, key: POWER, value: power }] };
+  const power = powerPut(event, now);
+  return power === null ? undefined : { put: [power] };
 }

@@ -25,8 +25,4 @@ export const limits = {
   marketAgainMs: 600_000,
   /** Items of a menu on the screen; more is no small menu. */
   menuItems: 60,
-  /** How long a told cut matters when nobody says that power is back, in ms: longer than one market night. */
-  shedShownMs: 21_600_000,
-  /** How long it is told that power is back, in ms. */
-  restoredShownMs: 60_000,
 } as const;

@@ -5,6 +5,7 @@ import { money } from "../../shell/figures.ts";
 import type { Identity } from "../../shell/identity.ts";
 import { signedOut } from "../../shell/leaving.ts";
 import { LeavingButton, SignedOut } from "../../shell/leaving.tsx";
+import { power } from "../../shell/power.ts";
 import { words } from "../../shell/words/index.ts";
 import { HoldCard, RepeatQuestion } from "./asks.tsx";
 import { SaleCard } from "./card.tsx";
@@ -17,7 +18,6 @@ import { ReceiptSheet } from "./receipt.tsx";
 import { FailedNote, Recent } from "./recent.tsx";
 import { standingOf } from "./sale.ts";
 import * as till from "./till.ts";
-import { power } from "./told.ts";
 import { UnsentSheet } from "./unsent.tsx";
 import { wordOfSale } from "./wording.ts";
 

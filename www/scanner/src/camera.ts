@@ -1,9 +1,10 @@
 // The camera: one stream, one canvas, one decode at a time. It stops whenever the page is hidden and starts again with it.
-import { signal } from "@preact/signals";
+import { effect, signal, untracked } from "@preact/signals";
 import { recall, remember } from "../../shell/store.ts";
 import { type Decoder, instead, openDecoder } from "./decoder.ts";
 import { gateLimits } from "./limits.ts";
 import type { CameraState } from "./preflight.ts";
+import { sparing } from "./sparing.ts";
 import { took } from "./timing.ts";
 
 export const camera = signal<CameraState>("off");
@@ -24,6 +25,8 @@ let stream: MediaStream | null = null;
 let view: HTMLVideoElement | null = null;
 let decoder: Decoder | null = null;
 let hear: Heard = () => undefined;
+/** The lamp was put out to spare power, and no person touched it since. */
+let putOut = false;
 /** A run that is not the latest ends by itself. */
 let run = 0;
 
@@ -48,6 +51,7 @@ function stop(): void {
   stream = null;
   if (view !== null) view.srcObject = null;
   torch.value = null;
+  putOut = false;
 }
 
 /** The camera a person chose, or the one at the back. An ideal would let the picture's size outweigh the choice. */
@@ -118,12 +122,27 @@ export async function nextCamera(): Promise<void> {
   await startCamera();
 }
 
-export async function switchTorch(): Promise<void> {
+async function light(on: boolean): Promise<void> {
   const [track] = stream?.getVideoTracks() ?? [];
   if (track === undefined || torch.value === null) return;
-  const on = !torch.value;
   await track.applyConstraints({ advanced: [{ torch: on } as LampSet] }).catch(() => undefined);
   torch.value = on;
+}
+
+export async function switchTorch(): Promise<void> {
+  putOut = false;
+  await light(torch.value === false);
+}
+
+/** Puts the lamp out while power is spared, and lights it again afterwards, unless a person decided otherwise. */
+async function spareTorch(spare: boolean): Promise<void> {
+  if (spare && torch.value === true) {
+    putOut = true;
+    await light(false);
+  } else if (!spare && putOut) {
+    putOut = false;
+    await light(true);
+  }
 }
 
 /** From now on codes are told, and the camera follows the page: off when hidden, on when shown. Call once. */
@@ -139,6 +158,10 @@ export function watchCamera(told: Heard): void {
   });
   // A page that is put away whole must not keep the lamp burning.
   addEventListener("pagehide", stop);
+  effect(() => {
+    const spare = sparing.value;
+    void untracked(() => spareTorch(spare));
+  });
 }
 
 /** When the next picture is there, by a timer where the browser does not tell. False when it should have and did not. */
@@ -170,7 +193,8 @@ async function look(mine: number): Promise<void> {
     if (mine !== run) return;
     lastPicture = performance.now();
     if (!(await readFrame(video, mine))) return;
-    await rest(Math.max(0, gateLimits.frameEveryMs - (performance.now() - began)));
+    const everyMs = sparing.value ? gateLimits.frameSparingMs : gateLimits.frameEveryMs;
+    await rest(Math.max(0, everyMs - (performance.now() - began)));
   }
 }
 

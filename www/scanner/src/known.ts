@@ -2,6 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import type { Edge, RecordName } from "conch-edge";
 import { Book, type Row } from "../../shell/book.ts";
+import { powerPut } from "../../shell/cut.ts";
 import { nudgedOrAfter } from "../../shell/events.ts";
 import { tokenAtHand } from "../../shell/identity.ts";
 import { signedOut } from "../../shell/leaving.ts";
@@ -115,8 +116,10 @@ const seenKey = (digest: string): string => `d${digest}`;
 const old: RecordName[] = [];
 
 /** What an event of the feed does to the records; old ones leave with it, so that they do not grow for ever. */
-export const applySeen: Apply = (event) => {
+export const applyTold: Apply = (event) => {
   const remove = old.splice(0, gateLimits.recordsSwept);
+  const power = powerPut(event, Date.now());
+  if (power !== null) return { remove, put: [power] };
   const said = event.payload;
   if (event.topic !== "gate.seen.v1" || typeof said !== "object" || said === null || Array.isArray(said)) {
     return { remove };

@@ -25,6 +25,12 @@ export const gateLimits = {
   frameEdge: 960,
   /** Between the starts of two looks at the camera's picture; faster only drains the battery. */
   frameEveryMs: 100,
+  /** The same while power is spared: a ticket held up for half a second is still seen twice. */
+  frameSparingMs: 250,
+  /** From this percentage on somebody should plug in; phones themselves warn from here. */
+  batteryLow: 20,
+  /** And from here on at once. */
+  batteryEmpty: 10,
   /** A camera that gives no picture for so long is started again by a person. */
   frameWatchMs: 5_000,
   /** A result covers the screen for so long, unless the next ticket comes first. */

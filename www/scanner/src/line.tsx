@@ -1,9 +1,11 @@
-// The line that is always there: which gate this is, how old its list is, and whether its clock can be trusted.
+// The line that is always there: which gate this is, how old its list is, whether its clock can be trusted, and what keeps
+// this phone going.
 import type { JSX } from "preact";
 import type { Identity } from "../../shell/identity.ts";
 import { words } from "../../shell/words/index.ts";
 import { clockIsOff, held, listAge, now, skew } from "./known.ts";
 import { minutesSince } from "./list.ts";
+import { PowerRow } from "./power.tsx";
 import { sound, unlock } from "./sound.ts";
 import { backToChecks, stage } from "./stage.ts";
 
@@ -59,6 +61,7 @@ export function GateLine({ me }: { me: Identity }): JSX.Element {
           {say.line.checks}
         </button>
       )}
+      <PowerRow />
     </section>
   );
 }

@@ -9,6 +9,7 @@ import { LeavingButton, SignedOut } from "../../shell/leaving.tsx";
 import { limits } from "../../shell/limits.ts";
 import { ready } from "../../shell/outbox.ts";
 import { briefTimeOf, words } from "../../shell/words/index.ts";
+import { BrightenPicture } from "./brighten.tsx";
 import * as gate from "./gate.ts";
 import { GateLine } from "./line.tsx";
 import { Preflight } from "./preflight.tsx";
@@ -32,8 +33,9 @@ function Entry({ me }: { me: Identity }): JSX.Element {
     let elsewhereAt = Number.NEGATIVE_INFINITY;
     const pressed = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      // A code that began in a dialog goes there as a whole: its end alone would be another ticket.
-      const isElsewhere = document.querySelector("dialog[open]") !== null;
+      // A code that began in a dialog goes there as a whole: its end alone would be another ticket. Under the picture that
+      // asks for brightness scanning goes on.
+      const isElsewhere = document.querySelector("dialog[open]:not(.brighten)") !== null;
       if (isElsewhere || performance.now() - elsewhereAt < limits.burstMs) {
         elsewhereAt = performance.now();
         if (!isElsewhere) event.preventDefault();
@@ -137,6 +139,7 @@ export function GatePage({ me }: { me: Identity }): JSX.Element {
           <Entry me={me} />
           <ResultCard me={me} />
           <History me={me} />
+          <BrightenPicture />
         </>
       )}
       <LeavingButton name="shift" label={say.open} />

@@ -1,10 +1,11 @@
 // What must be well before a gate opens, and what a person can do about it. Pure.
+import type { Charge } from "./battery.ts";
 import type { Age } from "./list.ts";
 
 /** `dark`: it runs and gives no picture. `broken`: the decoder does not work. */
 export type CameraState = "off" | "starting" | "on" | "denied" | "none" | "dark" | "broken";
 
-export const checkNames = ["list", "storage", "camera", "sound", "clock", "link"] as const;
+export const checkNames = ["list", "storage", "camera", "sound", "clock", "link", "battery"] as const;
 export type CheckName = (typeof checkNames)[number];
 
 /** `warn`: the gate works with less, and a person may open it all the same. `bad`: it would let in at random, or nothing. */
@@ -26,6 +27,8 @@ export interface Facts {
   heard: boolean;
   clock: { known: boolean; off: boolean };
   isUp: boolean;
+  /** Null where the browser does not tell. */
+  battery: { charge: Charge; charging: boolean } | null;
 }
 
 export type CheckWord =
@@ -47,7 +50,8 @@ export type CheckWord =
   | "clock-off"
   | "clock-good"
   | "link-up"
-  | "link-down";
+  | "link-down"
+  | `battery-${Charge | "charging"}`;
 
 const check = (name: CheckName, grade: Grade, word: CheckWord): Check<CheckWord> => ({ name, grade, word });
 
@@ -75,6 +79,14 @@ function ofClock({ known, off }: Facts["clock"]): Check<CheckWord> {
   return off ? check("clock", "warn", "clock-off") : check("clock", "good", "clock-good");
 }
 
+/** Never red: a phone that dies in an hour lets people in until then. */
+function ofBattery(battery: Facts["battery"]): Check<CheckWord>[] {
+  if (battery === null) return [];
+  const { charge, charging } = battery;
+  if (charge !== "good") return [check("battery", "warn", `battery-${charge}`)];
+  return [check("battery", "good", charging ? "battery-charging" : "battery-good")];
+}
+
 export function checksOf(facts: Facts): Check<CheckWord>[] {
   return [
     ofList(facts.list),
@@ -83,6 +95,7 @@ export function checksOf(facts: Facts): Check<CheckWord>[] {
     ofSound(facts),
     ofClock(facts.clock),
     facts.isUp ? check("link", "good", "link-up") : check("link", "warn", "link-down"),
+    ...ofBattery(facts.battery),
   ];
 }
 

@@ -128,6 +128,7 @@ const facts: Facts = {
   heard: true,
   clock: { known: true, off: false },
   isUp: true,
+  battery: null,
 };
 const grades = (more: Partial<Facts>): string[] =>
   checksOf({ ...facts, ...more })
@@ -152,6 +153,20 @@ test("every check has a word for what is wrong with it", () => {
   assert.deepEqual(grades({ sound: "none" }), ["warn sound-none"]);
   assert.deepEqual(grades({ clock: { known: true, off: true } }), ["warn clock-off"]);
   assert.deepEqual(grades({ clock: { known: false, off: false } }), ["warn clock-unknown"]);
+});
+
+test("a low battery keeps no gate closed, and one that nobody tells of is not among the checks", () => {
+  const row = (battery: Facts["battery"]): string | undefined => {
+    const found = checksOf({ ...facts, battery }).find(({ name }) => name === "battery");
+    return found && `${found.grade} ${found.word}`;
+  };
+  assert.equal(row(null), undefined);
+  assert.equal(row({ charge: "good", charging: false }), "good battery-good");
+  assert.equal(row({ charge: "good", charging: true }), "good battery-charging");
+  assert.equal(row({ charge: "low", charging: false }), "warn battery-low");
+  assert.equal(row({ charge: "empty", charging: false }), "warn battery-empty");
+  assert.equal(mayOpen(checksOf({ ...facts, battery: { charge: "good", charging: false } })), "ready");
+  assert.equal(mayOpen(checksOf({ ...facts, battery: { charge: "empty", charging: false } })), "anyway");
 });
 
 test("an id that is drawn before its event is a UUID of version 7", () => {

@@ -8,6 +8,7 @@ import { clockIsOff, held, isUp, listAge, skew } from "./known.ts";
 import { gateLimits } from "./limits.ts";
 import { checksOf, mayOpen } from "./preflight.ts";
 import { play, sound, unlock } from "./sound.ts";
+import { battery, charge } from "./sparing.ts";
 
 /** When this gate was opened last; another device of the same browser is another gate. */
 const opened = (device: string): string => `conch.scanner.opened.${device}`;
@@ -29,6 +30,7 @@ export const checks = computed(() =>
     heard: heard.value,
     clock: { known: skew.value !== null, off: clockIsOff.value },
     isUp: isUp.value,
+    battery: battery.value && charge.value && { charge: charge.value, charging: battery.value.charging },
   }),
 );
 export const permission = computed(() => mayOpen(checks.value));

@@ -254,6 +254,22 @@ export const en: Words = {
       switch: "Other camera",
       torchOn: "Light on",
       torchOff: "Light off",
+      torchAnyway: "Light anyway",
+    },
+    power: {
+      shed: (seconds) => `Power may go: ${seconds} s, saving`,
+      soon: "Power at this gate goes soon: sending what is unsent, and saving power.",
+      gone: "Power may be off, saving",
+      restored: "Power is back",
+      battery: "Battery",
+      charging: ", charging",
+      low: "Connect a power bank",
+      empty: "Plug in now, saving power",
+    },
+    brighten: {
+      open: "Too dim?",
+      ask: "Please turn up your screen brightness",
+      close: "Tap to close. Scanning goes on.",
     },
     line: {
       gate: "Gate",
@@ -263,7 +279,7 @@ export const en: Words = {
       clock: (seconds) => `clock ${Math.abs(seconds)} s ${seconds > 0 ? "slow" : "fast"}`,
       clockGood: "clock right",
       clockUnknown: "clock unknown",
-      silent: "No sound, tap here",
+      silent: "Unmute",
       checks: "Checks",
     },
     preflight: {
@@ -279,6 +295,7 @@ export const en: Words = {
         sound: "Sound",
         clock: "Clock",
         link: "Connection",
+        battery: "Battery",
       },
       said: {
         "list-none": "No ticket list yet, so nothing tells real tickets offline. Connect, and enrol this device.",
@@ -306,6 +323,11 @@ export const en: Words = {
         "clock-good": "The clock is right.",
         "link-up": "The city is in reach.",
         "link-down": "The city is out of reach. Scanning works; records are sent later.",
+        "battery-good": "The battery is well filled. Keep a power bank at hand for the night.",
+        "battery-charging": "It is charging.",
+        "battery-low": "The battery is low. Connect a power bank now.",
+        "battery-empty":
+          "The battery is nearly empty. Plug in before opening, or the phone dies in the middle of a queue.",
       },
       unchecked: "Not checked offline",
       uncheckedList: [

@@ -252,7 +252,20 @@ export const zhHant = {
       switch: "換鏡頭",
       torchOn: "開燈",
       torchOff: "關燈",
+      torchAnyway: "還是要開燈",
     },
+    power: {
+      shed: (seconds: number) => `${seconds} 秒後可能停電，省電中`,
+      soon: "這個入口快要停電了，沒送出的先送，省電中。",
+      gone: "可能已經停電，省電中",
+      restored: "電回來了",
+      battery: "電量",
+      charging: "，充電中",
+      low: "請接行動電源",
+      empty: "請馬上接行動電源，省電中",
+    },
+    /** `ask` 是給客人看的，兩種語言都會出現。 */
+    brighten: { open: "請他調亮", ask: "請把手機螢幕調亮", close: "點一下就關掉，照樣可以掃" },
     line: {
       gate: "入口",
       list: (minutes: number) => (minutes === 0 ? "清單是最新的" : `清單 ${minutes} 分鐘前`),
@@ -261,7 +274,7 @@ export const zhHant = {
       clock: (seconds: number) => `時鐘${seconds > 0 ? "慢" : "快"} ${Math.abs(seconds)} 秒`,
       clockGood: "時鐘準確",
       clockUnknown: "時鐘未對",
-      silent: "沒有聲音，點這裡",
+      silent: "打開聲音",
       checks: "檢查",
     },
     preflight: {
@@ -270,7 +283,15 @@ export const zhHant = {
       open: "開門",
       anyway: "還是開門",
       notYet: "還不能開門",
-      names: { list: "票券清單", storage: "儲存空間", camera: "鏡頭", sound: "聲音", clock: "時鐘", link: "連線" },
+      names: {
+        list: "票券清單",
+        storage: "儲存空間",
+        camera: "鏡頭",
+        sound: "聲音",
+        clock: "時鐘",
+        link: "連線",
+        battery: "電量",
+      },
       said: {
         "list-none": "還沒有票券清單，離線時分不出真假。請連上網路並註冊這台裝置。",
         "list-stale": "清單是好幾小時前的，之後作廢的票認不出來。請連上網路。",
@@ -297,6 +318,10 @@ export const zhHant = {
         "clock-good": "時鐘準確。",
         "link-up": "連得到市場。",
         "link-down": "連不到市場。可以照常掃票，紀錄之後會送出。",
+        "battery-good": "電量足夠。行動電源請放在手邊。",
+        "battery-charging": "充電中。",
+        "battery-low": "電量不多了。請先接上行動電源。",
+        "battery-empty": "快沒電了。請接上電源再開門，不然值班到一半會關機。",
       },
       unchecked: "離線時查不到的事",
       uncheckedList: [
