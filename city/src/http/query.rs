@@ -53,8 +53,9 @@ pub(super) async fn orders(
     asked: Result<Query<Ending>, QueryRejection>,
 ) -> Response {
     let ending = asked.ok().map(|Query(Ending { ending })| ending);
-    let Some(ending) = ending.filter(|text| text.is_ascii() && limits::ORDER_ENDING.contains(&text.len()))
-    else {
+    let Some(ending) = ending.filter(|text| {
+        text.bytes().all(|sign| sign.is_ascii_graphic()) && limits::ORDER_ENDING.contains(&text.len())
+    }) else {
         return bad("ending is the end of an order's number, four signs at least").into_response();
     };
     let found = app.readers.ask(move |connection| {

@@ -342,7 +342,7 @@ fn an_order_is_found_by_the_end_of_its_number() {
     assert_eq!(found("order-7QHBAAAA"), ["order-7QHBAAAA"]);
     assert_eq!(found("an-order-7QHBAAAA"), [""; 0], "longer than the number");
     assert_eq!(found("____"), [""; 0], "a sign stands for itself");
-    for bad in ["", "?ending=QHB", "?ending=%E8%9E%BA%E8%9E%BA"] {
+    for bad in ["", "?ending=QHB", "?ending=7Q%20HB", "?ending=%E8%9E%BA%E8%9E%BA"] {
         let answer = ops.get(&format!("/v1/orders{bad}"));
         assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-request"), "{bad}");
     }
