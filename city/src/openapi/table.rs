@@ -316,7 +316,7 @@ pub(super) const ROUTES: &[Route] = &[
             needed: true,
             ..query(
                 "ending",
-                Is::Text,
+                Is::Form("^[!-~]{4,128}$"),
                 "The end of the number, four signs at least, in large or small letters.",
             )
         }],
