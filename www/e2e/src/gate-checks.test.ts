@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { cameraOf, film } from "./film.js";
+import { withLamp } from "./lamp.js";
 import type { Phone } from "./phone.js";
 import { Gate } from "./screens.js";
 import { until } from "./until.js";
@@ -295,18 +296,10 @@ prepared(
     flags: ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=2"],
   }),
   async ({ city, phone }) => {
+    const lampOf = await withLamp(phone);
     await phone.context.addInitScript(() => {
-      const [asked, lamp]: [string[], boolean[]] = [[], []];
-      Object.assign(globalThis, { asked, lamp });
-      const { getCapabilities, applyConstraints } = MediaStreamTrack.prototype;
-      MediaStreamTrack.prototype.getCapabilities = function (this: MediaStreamTrack) {
-        return { ...getCapabilities.call(this), torch: true };
-      };
-      MediaStreamTrack.prototype.applyConstraints = async function (this: MediaStreamTrack, wanted) {
-        const torch = (wanted?.advanced?.[0] as { torch?: boolean } | undefined)?.torch;
-        if (torch === undefined) return applyConstraints.call(this, wanted);
-        lamp.push(torch);
-      };
+      const asked: string[] = [];
+      Object.assign(globalThis, { asked });
       WakeLock.prototype.request = async (kind = "screen") => {
         asked.push(kind);
         return Object.assign(new EventTarget(), { released: false, type: kind }) as unknown as WakeLockSentinel;
@@ -334,10 +327,7 @@ prepared(
     await gate.get("torch").click();
     await gate.page.locator("[data-testid=torch][aria-pressed=true]").click();
     await gate.page.locator("[data-testid=torch][aria-pressed=false]").waitFor();
-    const seen = await gate.page.evaluate(() => {
-      const { asked, lamp } = globalThis as unknown as { asked: string[]; lamp: boolean[] };
-      return { asked, lamp };
-    });
-    assert.deepEqual(seen, { asked: ["screen"], lamp: [true, false] });
+    assert.deepEqual(await lampOf(gate.page), [true, false]);
+    assert.deepEqual(await gate.page.evaluate(() => (globalThis as unknown as { asked: string[] }).asked), ["screen"]);
   },
 );

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { cameraOf, film } from "./film.js";
+import { withLamp } from "./lamp.js";
 import { look } from "./look.js";
 import type { Phone } from "./phone.js";
 import { Gate } from "./screens.js";
@@ -20,24 +21,6 @@ const SPARING_GAP_MS = 200;
 
 /** Where a row of words is most likely to be cut. */
 const small = [{ width: 360, height: 640 }];
-
-/** Gives the camera a lamp, and notes what it is told. */
-async function withLamp(phone: Phone): Promise<(page: Page) => Promise<boolean[]>> {
-  await phone.context.addInitScript(() => {
-    const lamp: boolean[] = [];
-    Object.assign(globalThis, { lamp });
-    const { getCapabilities, applyConstraints } = MediaStreamTrack.prototype;
-    MediaStreamTrack.prototype.getCapabilities = function (this: MediaStreamTrack) {
-      return { ...getCapabilities.call(this), torch: true };
-    };
-    MediaStreamTrack.prototype.applyConstraints = async function (this: MediaStreamTrack, wanted) {
-      const torch = (wanted?.advanced?.[0] as { torch?: boolean } | undefined)?.torch;
-      if (torch === undefined) return applyConstraints.call(this, wanted);
-      lamp.push(torch);
-    };
-  });
-  return (page) => page.evaluate(() => (globalThis as unknown as { lamp: boolean[] }).lamp);
-}
 
 /** No browser on a machine has a battery to run down, so it is replaced; what the page does with it is the page's own. */
 async function withBattery(phone: Phone): Promise<(page: Page, level: number, charging?: boolean) => Promise<void>> {
