@@ -27,6 +27,7 @@ const states: readonly State[] = [
     reach: async (till) => {
       await till.get("pad-keypad").click();
       await till.enter(12);
+      await till.draftKept("12");
     },
     holds: async (till, world) => {
       await till.total("12");
@@ -35,7 +36,10 @@ const states: readonly State[] = [
   },
   {
     name: "in the cart",
-    reach: async (till) => till.tap("squid", "tea"),
+    reach: async (till) => {
+      await till.tap("squid", "tea");
+      await till.draftKept("0 squid×1 tea×1");
+    },
     holds: async (till, world) => {
       await till.cart("squid×1 tea×1");
       await nothingCharged(world);

@@ -166,6 +166,36 @@ export class Till extends Screen {
     for (const digit of String(dollars)) await this.get(`key-${digit}`).click();
   }
 
+  /**
+   * What is typed and in the cart is in the page's own book on disk: `12 squid×2`. A tap in the very moment of a reload may
+   * not be.
+   */
+  async draftKept(wanted: string): Promise<void> {
+    await until(`"${wanted}" on disk`, async () => {
+      const kept = await this.page.evaluate(async () => {
+        const books = (await indexedDB.databases()).flatMap(({ name }) =>
+          name?.startsWith("book-pos-") ? [name] : [],
+        );
+        const answer = <T>(request: IDBRequest<T>): Promise<T> =>
+          new Promise((resolve, reject) => {
+            request.onsuccess = () => resolve(request.result);
+            request.onerror = () => reject(request.error);
+          });
+        const found: unknown[] = [];
+        for (const name of books) {
+          const book = await answer(indexedDB.open(name));
+          found.push(await answer(book.transaction("rows").objectStore("rows").get("draft")));
+          book.close();
+        }
+        return found as ({ dollars: number; lines: { item: string; count: number }[] } | undefined)[];
+      });
+      return kept.some((draft) => {
+        const lines = draft?.lines.map(({ item, count }) => `${item}×${count}`) ?? [];
+        return [draft?.dollars, ...lines].join(" ") === wanted;
+      });
+    });
+  }
+
   /** One sale up to its card, which then says `standing`. Gives the order key. */
   async sell(dollars: number, standing: string): Promise<string> {
     await this.enter(dollars);
