@@ -10,8 +10,9 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use city_domain::{Duplicate, Order, limits};
+use city_domain::{Order, limits};
 use conch::event::Key;
+use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -32,11 +33,10 @@ pub(super) async fn order(State(app): State<Arc<App>>, key: Result<Path<String>,
     let unknown = || Trouble::not_found("The city knows no such order").into_response();
     let Some(key) = key.ok().and_then(|Path(text)| Key::parse(&text).ok()) else { return unknown() };
     let found = app.readers.ask(move |connection| {
-        let Some(order) = store::order(connection, &key)? else { return Ok(None) };
-        Ok(Some((order, store::duplicates(connection, Some(&key), true, limits::DEAD_LETTERS_PAGE)?)))
+        store::order(connection, &key)?.map(|order| told(connection, order)).transpose()
     });
     match found.await {
-        Ok(Some((order, refunds))) => json(StatusCode::OK, &told(order, &refunds)),
+        Ok(Some(order)) => json(StatusCode::OK, &order),
         Ok(None) => unknown(),
         Err(error) => failed(&error),
     }
@@ -60,12 +60,7 @@ pub(super) async fn orders(
     };
     let found = app.readers.ask(move |connection| {
         let orders = store::orders_ending(connection, &ending, limits::ORDERS_FOUND_MAX)?;
-        let mut found = Vec::with_capacity(orders.len());
-        for order in orders {
-            let refunds = store::duplicates(connection, Some(&order.key), true, limits::DEAD_LETTERS_PAGE)?;
-            found.push(told(order, &refunds));
-        }
-        Ok(found)
+        orders.into_iter().map(|order| told(connection, order)).collect::<Result<Vec<_>, _>>()
     });
     match found.await {
         Ok(orders) => json(StatusCode::OK, &json!({ "orders": orders })),
@@ -73,7 +68,9 @@ pub(super) async fn orders(
     }
 }
 
-fn told(order: Order, refunds: &[Duplicate]) -> Value {
+/// An order with what went back of it.
+fn told(connection: &Connection, order: Order) -> rusqlite::Result<Value> {
+    let refunds = store::duplicates(connection, Some(&order.key), true, limits::DEAD_LETTERS_PAGE)?;
     let mut answer = Map::new();
     let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
     put("key", json!(order.key.as_str()));
@@ -94,7 +91,7 @@ fn told(order: Order, refunds: &[Duplicate]) -> Value {
         put("refunds", refunds.iter().map(described).collect());
     }
     put("at", json!(order.at.0));
-    Value::Object(answer)
+    Ok(Value::Object(answer))
 }
 
 pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
