@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::child;
 use crate::fault::Fault;
 use crate::place::{Place, WASM_TARGET};
-use crate::size;
+use crate::squeeze;
 use crate::stamp::{Fingerprint, unless_fresh};
 use crate::tools;
 
@@ -128,7 +128,8 @@ pub(crate) fn bind(place: &Place, module: &Path, folder: &Path) -> Result<(), Fa
 fn inline(place: &Place, dist: &Path) -> Result<(), Fault> {
     let wasm = dist.join("conch_bg.wasm");
     let packed = dist.join("conch_bg.wasm.gz");
-    fs::write(&packed, size::gzipped(place, &wasm)?)
+    let bytes = fs::read(&wasm).map_err(Fault::io(format!("cannot read {}", wasm.display())))?;
+    fs::write(&packed, squeeze::gzip(&bytes)?)
         .map_err(Fault::io(format!("cannot write {}", packed.display())))?;
     let entry = place.root.join("npm/inline.js");
     let held = ["--module-types", ".gz:base64", "--format"];
@@ -151,7 +152,8 @@ fn pages(place: &Place) -> Result<(), Fault> {
     let dist = place.pages();
     unless_fresh(place, "pages", inputs, &dist, || {
         clear(&dist)?;
-        child::run(place.npm(&["run", "build"]))
+        child::run(place.npm(&["run", "build"]))?;
+        squeeze::folder(place, &dist)
     })?;
     for page in PAGES {
         if !dist.join(page).join("index.html").is_file() {

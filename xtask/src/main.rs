@@ -19,6 +19,7 @@ mod place;
 mod proof;
 mod report;
 mod size;
+mod squeeze;
 mod stamp;
 mod suites;
 mod tables;

@@ -92,7 +92,8 @@ pub(super) async fn any(State(app): State<Arc<App>>, request: Request) -> Respon
             .header(header::ALLOW, HeaderValue::from_static("GET,HEAD"))
             .into_response();
     }
-    match ServeDir::new(directory).oneshot(request).await {
+    // What the build packed is only sent; a file without such a neighbour goes as it is.
+    match ServeDir::new(directory).precompressed_br().precompressed_gzip().oneshot(request).await {
         Ok(response) if response.status() == StatusCode::NOT_FOUND => {
             Trouble::not_found("There is nothing at this address").into_response()
         }

@@ -51,6 +51,31 @@ fn files_come_with_their_type_cache_and_policy() {
 }
 
 #[test]
+fn a_packed_neighbour_is_sent_to_whoever_can_read_it() {
+    let (town, root) = with_pages();
+    let script = "/scanner/assets/index-DkQ3x_9a.js";
+    std::fs::write(root.join("scanner/assets/index-DkQ3x_9a.js.br"), "as brotli").unwrap();
+    std::fs::write(root.join("scanner/assets/index-DkQ3x_9a.js.gz"), "as gzip").unwrap();
+    std::fs::write(root.join("scanner/index.html.gz"), "the page as gzip").unwrap();
+    for (path, accepts, packing, body) in [
+        (script, "gzip, deflate, br, zstd", Some("br"), "as brotli"),
+        (script, "gzip, deflate", Some("gzip"), "as gzip"),
+        (script, "identity", None, "// code"),
+        (script, "br;q=0, gzip", Some("gzip"), "as gzip"),
+        ("/scanner/", "gzip, br", Some("gzip"), "the page as gzip"),
+        ("/scanner/sw.js", "gzip, br", None, "// worker"),
+    ] {
+        let answer = town.ask("GET", path, &[("accept-encoding", accepts)], "");
+        let told = (answer.header("content-encoding"), answer.body.as_str(), answer.header("vary"));
+        assert_eq!(told, (packing, body, Some("accept-encoding")), "{path} for {accepts}");
+        let kind = if path.ends_with("js") { "text/javascript" } else { "text/html" };
+        assert_eq!(answer.header("content-type"), Some(kind), "{path} for {accepts}");
+        assert!(answer.header("content-security-policy").is_some() && answer.header("cache-control").is_some());
+    }
+    std::fs::remove_dir_all(root).unwrap();
+}
+
+#[test]
 fn the_front_leads_to_the_list_of_pages() {
     let (town, root) = with_pages();
     let front = town.ask("GET", "/", &[], "");
