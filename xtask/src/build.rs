@@ -82,7 +82,8 @@ fn wasm(place: &Place) -> Result<(), Fault> {
         .tree(&place.root.join("node_modules/rolldown/package.json"), &[])?
         .tree(&place.root.join("npm/face.js"), &[])?
         .tree(&place.root.join("npm/inline.js"), &[])?
-        .word(&WASM_OPT.join(" "));
+        .word(&WASM_OPT.join(" "))
+        .word(squeeze::HOW);
     let dist = place.bindings();
     unless_fresh(place, "wasm", inputs, &dist, || {
         clear(&dist)?;
@@ -148,7 +149,8 @@ fn pages(place: &Place) -> Result<(), Fault> {
         .tree(&place.root.join("www"), &["node_modules", "dist", "e2e"])?
         .tree(&place.root.join("npm"), &["node_modules", "packed", "test"])?
         .tree(&place.root.join("package.json"), &[])?
-        .tree(&place.root.join("package-lock.json"), &[])?;
+        .tree(&place.root.join("package-lock.json"), &[])?
+        .word(squeeze::HOW);
     let dist = place.pages();
     unless_fresh(place, "pages", inputs, &dist, || {
         clear(&dist)?;

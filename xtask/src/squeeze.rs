@@ -11,6 +11,9 @@ use crate::child;
 use crate::fault::Fault;
 use crate::place::Place;
 
+/// Names how files are packed, so that a change of it packs them anew.
+pub(crate) const HOW: &str = "gzip by zopfli, 15 turns";
+
 /// Packs what becomes smaller by it below a folder. Files of one content, as the module in every page, are packed once.
 pub(crate) fn folder(place: &Place, folder: &Path) -> Result<(), Fault> {
     // Node.js has Brotli in C, which is several times as fast as in Rust; it also decides what is worth it.

@@ -70,7 +70,9 @@ fn a_packed_neighbour_is_sent_to_whoever_can_read_it() {
         assert_eq!(told, (packing, body, Some("accept-encoding")), "{path} for {accepts}");
         let kind = if path.ends_with("js") { "text/javascript" } else { "text/html" };
         assert_eq!(answer.header("content-type"), Some(kind), "{path} for {accepts}");
-        assert!(answer.header("content-security-policy").is_some() && answer.header("cache-control").is_some());
+        assert!(
+            answer.header("content-security-policy").is_some() && answer.header("cache-control").is_some()
+        );
     }
     std::fs::remove_dir_all(root).unwrap();
 }

@@ -109,7 +109,14 @@ export class City {
     const source = await readFile(worker, "utf8");
     const next = source.replace(/"version":"[0-9a-f]{16}"/, '"version":"ffffffffffffffff"');
     if (next === source) throw new Error("the worker does not name its version");
-    await writeFile(worker, next);
+    await this.replace(`${page}/worker.js`, next);
+  }
+
+  /** Puts another file in the place of one of the pages'. What the build packed of the old one goes with it. */
+  async replace(file: string, text: string): Promise<void> {
+    const path = join(this.pages, file);
+    await writeFile(path, text);
+    for (const packed of ["br", "gz"]) await rm(`${path}.${packed}`, { force: true });
   }
 
   /** No farewell: what a power cut does to the process. */

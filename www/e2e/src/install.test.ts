@@ -41,3 +41,26 @@ scenario("each page can be installed, under its Chinese name and with icons of i
     }
   }
 });
+
+/** A budget of 150 kB, the decoder of pictures beside it. */
+const FIRST_LOAD_BYTES_MAX = 150_000;
+
+scenario("the first load of each page travels packed and within its budget", async ({ city, phone }) => {
+  for (const screen of [await Till.open(phone, city, "stall-i2"), await Gate.before(phone, city, "gate-i2")]) {
+    const files = await screen.page.evaluate(() =>
+      (performance.getEntries() as PerformanceResourceTiming[])
+        .filter(({ entryType }) => entryType === "navigation" || entryType === "resource")
+        .map(({ name, encodedBodySize, decodedBodySize }) => ({
+          path: new URL(name).pathname,
+          travelled: encodedBodySize,
+          bytes: decodedBodySize,
+        }))
+        .filter(({ path }) => /(\/|js|css|wasm)$/.test(path) && !/\/(decoder|zxing)/.test(path)),
+    );
+    const kinds = files.map(({ path }) => path.split(".").pop());
+    for (const kind of ["wasm", "js", "css"]) assert.ok(kinds.includes(kind), `${kind} among ${kinds}`);
+    for (const { path, travelled, bytes } of files) assert.ok(travelled < bytes, `${path}: ${travelled} of ${bytes}`);
+    const sum = files.reduce((total, { travelled }) => total + travelled, 0);
+    assert.ok(sum <= FIRST_LOAD_BYTES_MAX, `${sum} bytes: ${JSON.stringify(files)}`);
+  }
+});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Till } from "./screens.js";
 import { scenario } from "./world.js";
@@ -80,9 +80,9 @@ scenario(
 );
 
 scenario("a portal's page in place of a file does not get into the cold-start cache", async ({ city, phone }) => {
-  const icon = join(city.pages, "pos/icon.svg");
-  const genuine = await readFile(icon, "utf8");
-  await writeFile(icon, "<html>please sign in</html>");
+  const icon = "pos/icon.svg";
+  const genuine = await readFile(join(city.pages, icon), "utf8");
+  await city.replace(icon, "<html>please sign in</html>");
   const till = await Till.open(phone, city, "stall-r2");
   const ending = await till.page.evaluate(async () => {
     const registration = await navigator.serviceWorker.register("worker.js");
@@ -93,7 +93,7 @@ scenario("a portal's page in place of a file does not get into the cold-start ca
     return worker?.state;
   });
   assert.equal(ending, "redundant", "a worker with a foreign file is not installed");
-  await writeFile(icon, genuine);
+  await city.replace(icon, genuine);
   await till.page.reload();
   await till.shellKept();
   await phone.context.setOffline(true);
