@@ -100,7 +100,6 @@ export const en: Words = {
     reasons: { mistake: "Entered by mistake", handled: "Settled another way" },
     back: "Keep it",
     failed: "That did not work:",
-    at: "Time",
     sale: "Sale",
     scan: "Scan",
   },

@@ -100,7 +100,6 @@ export const zhHant = {
     reasons: { mistake: "輸入錯誤", handled: "已用別的方式處理" },
     back: "不放棄",
     failed: "沒有成功：",
-    at: "時間",
     sale: "收款",
     scan: "掃票",
   },

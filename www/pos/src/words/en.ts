@@ -2,7 +2,6 @@ import type { Words } from "./zh-Hant.ts";
 
 export const en: Words = {
   amount: "Amount",
-  currency: "TWD",
   method: "Method",
   methods: {
     cash: "Cash",
@@ -12,7 +11,6 @@ export const en: Words = {
   },
   charge: "Charge",
   chargeAmount: (amount) => `Charge ${amount}`,
-  clear: "Clear",
   backspace: "Delete one digit",
   next: "Next sale",
   saving: "Saving…",
@@ -40,7 +38,6 @@ export const en: Words = {
   resumed: "This sale was interrupted and is stored now. Do not enter it again.",
   recent: "Recent sales",
   recentEmpty: "No sales yet",
-  details: "Show this sale",
   number: "Number",
   refunded: "Paid, the extra goes back",
   total: "Total",
@@ -49,8 +46,6 @@ export const en: Words = {
   keypad: "Keypad",
   addItem: (name, price, count) =>
     count === 0 ? `Add one ${name}, ${price}` : `Add one ${name}, ${price}, ${count} in the cart`,
-  cart: "This sale",
-  cartEmpty: "Tap the menu, or type an amount",
   clearCart: "Clear all",
   more: (name) => `One more ${name}`,
   fewer: (name) => `One less ${name}`,
@@ -138,7 +133,6 @@ export const en: Words = {
     cartFull: "Please finish or clear the sale at hand first.",
   },
   refund: {
-    title: "Taken twice",
     found: "The money was taken twice. One of them goes back.",
     commanded: "The refund is ordered and has not gone back yet.",
     refunded: "It went back to the guest.",

@@ -1,12 +1,10 @@
 // 正體中文。這份目錄的形狀就是 Words：少一句或多一句，另一種語言就編譯不過。
 export const zhHant = {
   amount: "金額",
-  currency: "元",
   method: "收款方式",
   methods: { cash: "現金", confirmed_elsewhere: "已在別處付清", promise: "賒帳", authorized_online: "線上授權" },
   charge: "收款",
   chargeAmount: (amount: string) => `收款 ${amount}`,
-  clear: "清除",
   backspace: "刪一位",
   next: "下一筆",
   saving: "儲存中…",
@@ -34,7 +32,6 @@ export const zhHant = {
   resumed: "上次中斷的這一筆已經補存，請不要再輸入。",
   recent: "最近的收款",
   recentEmpty: "今天還沒有收款",
-  details: "看這一筆",
   number: "單號",
   refunded: "已收款，多扣的退回",
   total: "合計",
@@ -43,8 +40,6 @@ export const zhHant = {
   keypad: "鍵盤",
   addItem: (name: string, price: string, count: number) =>
     count === 0 ? `加一份 ${name}，${price}` : `加一份 ${name}，${price}，目前 ${count} 份`,
-  cart: "這一筆",
-  cartEmpty: "點菜單，或按數字",
   clearCart: "全部清掉",
   more: (name: string) => `${name} 多一份`,
   fewer: (name: string) => `${name} 少一份`,
@@ -132,7 +127,6 @@ export const zhHant = {
     cartFull: "請先收完或清掉目前這一筆。",
   },
   refund: {
-    title: "多扣的錢",
     found: "這筆被扣了兩次，多的一次會退回。",
     commanded: "退款已經交辦，還沒退到。",
     refunded: "已經退回給客人。",

@@ -29,7 +29,6 @@ export const en: Words = {
     error: "Not saved",
   },
   todo: {
-    saving: "",
     saved: "Let them in. The city confirms it later by itself.",
     savedAccepted: "Let them in. The city has it and is looking it up.",
     admitted: "Let them in.",

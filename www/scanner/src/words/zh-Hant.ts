@@ -30,7 +30,6 @@ export const zhHant = {
   },
   /** 一句話：怎麼說、怎麼做。 */
   todo: {
-    saving: "",
     saved: "請他進場。連線後會自動向市場確認。",
     savedAccepted: "請他進場。市場已收到，正在查票。",
     admitted: "請他進場。",
