@@ -93,7 +93,7 @@ export function StatusBar({ me, busy }: { me: Identity; busy: boolean }): JSX.El
           data-testid="language"
           lang={language.value === "en" ? "zh-Hant" : "en"}
           aria-label={say.language.switchTo}
-          onClick={switchLanguage}
+          onClick={() => void switchLanguage()}
         >
           {say.language.other}
         </button>

@@ -82,9 +82,8 @@ export function start({ page, opened, busy, body: Body, apply, remedies }: Work)
     );
   }
   wearTheme();
-  speakAs(page);
   const root = document.getElementById("page");
-  if (root !== null) render(<Page />, root);
+  void speakAs(page).then(() => root !== null && render(<Page />, root));
   nudgeOnReturn();
   addEventListener("online", () => {
     if (opening.value.step === "failed") open();

@@ -28,6 +28,8 @@ export const limits = {
   shedShownMs: 21_600_000,
   /** How long it is told that power is back, in ms. */
   restoredShownMs: 60_000,
+  /** So long a page waits for the words of the remembered language; then it starts in Chinese rather than stay blank. */
+  wordsMs: 3_000,
   /** Countdown on the status bar. */
   tickMs: 1_000,
 } as const;

@@ -37,6 +37,27 @@ function shellList(page: string, outDir: string): Plugin {
   };
 }
 
+/** Vite preloads what a chunk needs before it imports the chunk. Ours need nothing, so its code for that stays out of the pages. */
+function plainImports(): Plugin {
+  return {
+    name: "conch-plain-imports",
+    apply: "build",
+    enforce: "pre",
+    load: {
+      filter: { id: /vite\/preload-helper/ },
+      handler: () => "export const __vitePreload = (load) => load();",
+    },
+    writeBundle(_, bundle) {
+      // A style sheet among them would never come.
+      const needy = Object.values(bundle).find(
+        (part) => part.type === "chunk" && part.code.includes("__vite__mapDeps"),
+      );
+      if (needy !== undefined)
+        this.error(`${needy.fileName} imports a chunk that needs others: preload them, or join them`);
+    },
+  };
+}
+
 export function page(name: "scanner" | "pos" | "ops"): UserConfig {
   const outDir = fileURLToPath(new URL(`../dist/${name}`, import.meta.url));
   return {
@@ -62,6 +83,6 @@ export function page(name: "scanner" | "pos" | "ops"): UserConfig {
     },
     optimizeDeps: { exclude: ["conch-edge"] },
     server: { proxy: { "/v1": "http://127.0.0.1:8787" } },
-    plugins: [shellList(name, outDir)],
+    plugins: [plainImports(), shellList(name, outDir)],
   };
 }

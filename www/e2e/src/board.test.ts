@@ -235,6 +235,7 @@ scenario("the board speaks both languages", async ({ city, phone }) => {
   await board.weather("gate-n1", "delay");
   assert.equal(await board.page.title(), "市場看板");
   await board.get("language").click();
+  await board.page.locator("html[lang=en]").waitFor();
   assert.equal(await board.page.title(), "Market board");
   assert.match((await board.device("gate-n1").textContent()) ?? "", /Last heard \d+ s ago/);
   await board.page.getByText("Now: gate-n1: Delay 3 s").waitFor();

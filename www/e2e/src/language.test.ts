@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Route } from "playwright-core";
 import { serveMarket } from "./market.js";
-import { Gate, Till } from "./screens.js";
+import { Gate, type Screen, Till } from "./screens.js";
 import { until } from "./until.js";
 import { scenario } from "./world.js";
 
@@ -14,7 +17,7 @@ scenario("both pages speak Chinese first, English on request, and remember it", 
   await till.sell(120, "paid");
   assert.match((await till.get("sale-word").textContent()) ?? "", /已收款/);
   await till.get("language").click();
-  assert.equal(await till.page.getAttribute("html", "lang"), "en");
+  await till.speaks("en");
   assert.match((await till.get("sale-word").textContent()) ?? "", /^Paid/);
 
   const gate = await Gate.open(phone, city, "gate-l1");
@@ -22,10 +25,93 @@ scenario("both pages speak Chinese first, English on request, and remember it", 
   await gate.scan("T-1", "admitted");
   assert.equal(await gate.get("result-word").textContent(), "Admitted");
   await gate.get("language").click();
+  await gate.speaks("zh-Hant");
   assert.equal(await gate.get("result-word").textContent(), "可以入場");
   await gate.page.reload();
   await gate.ready();
   assert.equal(await gate.page.getAttribute("html", "lang"), "zh-Hant");
+});
+
+/** Which files of English words this load of the page asked for; what its worker fetches is not among them. */
+function englishAsked({ page }: Screen): Promise<string[]> {
+  return page.evaluate(() =>
+    performance
+      .getEntriesByType("resource")
+      .map(({ name }) => new URL(name).pathname)
+      .filter((path) => /\/assets\/en-[\w-]+\.js$/.test(path)),
+  );
+}
+
+scenario("a first load in Chinese leaves the English words alone; they are there without network", async (world) => {
+  const { city, phone } = world;
+  for (const screen of [await Till.open(phone, city, "stall-l4"), await Gate.before(phone, city, "gate-l4")]) {
+    await screen.look();
+    await screen.enrolled();
+    await screen.shellKept();
+    await screen.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    assert.deepEqual(await englishAsked(screen), []);
+
+    await phone.context.setOffline(true);
+    await screen.speak("en");
+    assert.equal((await englishAsked(screen)).length, 2, "the page's own words and the shared ones");
+    await screen.page.reload();
+    await screen.ready();
+    await screen.speaks("en");
+    assert.match((await screen.page.locator("body").innerText()).slice(0, 200), /To send/);
+    await screen.speak("zh-Hant");
+    await phone.context.setOffline(false);
+  }
+});
+
+scenario("a page that starts in English never shows a Chinese word before", async ({ city, phone }) => {
+  const till = await Till.open(phone, city, "stall-l5");
+  await till.speak("en");
+  // Every text that is ever put on the page, from the first one on.
+  await till.page.addInitScript(() => {
+    const shown: string[] = [];
+    Object.assign(globalThis, { shown });
+    new MutationObserver((changes) => {
+      for (const { target } of changes) {
+        const bar = target instanceof Element ? target.querySelector("[data-testid=send-now]") : null;
+        if (bar?.textContent) shown.push(bar.textContent);
+      }
+    }).observe(document, { childList: true, subtree: true });
+  });
+  await till.page.reload();
+  await till.ready();
+  const shown = await till.page.evaluate(() => (globalThis as unknown as { shown: string[] }).shown);
+  assert.deepEqual([...new Set(shown)], ["Send now"]);
+});
+
+scenario("without its English words a page speaks Chinese, whatever is remembered", async ({ city, phone }) => {
+  for (const file of await readdir(join(city.pages, "pos/assets"))) {
+    if (file.startsWith("en-")) await rm(join(city.pages, "pos/assets", file));
+  }
+  const till = await Till.open(phone, city, "stall-l6");
+  const failed = till.page.waitForEvent("response", (answer) => answer.status() === 404);
+  await till.get("language").click();
+  await failed;
+  await till.sell(20, "paid");
+  await till.speaks("zh-Hant");
+  await till.page.evaluate(() => localStorage.setItem("conch.language", "en"));
+  await till.page.reload();
+  await till.ready();
+  await till.speaks("zh-Hant");
+  await till.sell(30, "paid");
+  assert.equal(await till.page.evaluate(() => localStorage.getItem("conch.language")), "en", "for when they are there");
+});
+
+scenario("a page whose English words hang starts in Chinese, and speaks English once they come", async (world) => {
+  const { city, phone } = world;
+  const held: Route[] = [];
+  await phone.context.route(/\/assets\/en-/, (route) => void held.push(route));
+  await phone.context.addInitScript(() => localStorage.setItem("conch.language", "en"));
+  const till = await Till.open(phone, city, "stall-l7");
+  await till.speaks("zh-Hant");
+  await till.get("charge").waitFor();
+  assert.ok(held.length >= 2, "the page's own words and the shared ones, and perhaps the worker's");
+  for (const route of held) await route.continue();
+  await till.speaks("en");
 });
 
 scenario("both pages live under the strict policy and complain about nothing", async ({ city, phone }) => {
@@ -69,7 +155,7 @@ scenario("every target is at least 48 pixels high and wide, on a small phone too
   for (const screen of [till, await Gate.open(phone, city, "gate-l3")]) {
     await screen.page.setViewportSize({ width: 360, height: 640 });
     await fitsSmallPhone(screen);
-    await screen.get("language").click();
+    await screen.speak("en");
     await fitsSmallPhone(screen);
   }
   await till.get("pad-keypad").click();

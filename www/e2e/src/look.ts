@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { blemishes } from "./blemishes.js";
+import { until } from "./until.js";
 
 export interface Size {
   width: number;
@@ -54,7 +55,8 @@ export async function look(page: Page, name: string, sizes = phones): Promise<vo
 async function press(page: Page, id: string, read: () => string, wanted: string): Promise<void> {
   if ((await page.evaluate(read)) === wanted) return;
   await page.evaluate((own) => document.querySelector<HTMLElement>(`[data-testid=${own}]`)?.click(), id);
-  assert.equal(await page.evaluate(read), wanted, `the ${id} switch`);
+  // The words of a language may have to be fetched first.
+  await until(`${wanted} by the ${id} switch`, async () => (await page.evaluate(read)) === wanted);
 }
 
 async function shoot(page: Page, view: string, fullPage: boolean): Promise<void> {

@@ -26,6 +26,16 @@ export class Screen {
     await this.page.bringToFront();
   }
 
+  /** Switches to the other language. The button may lie behind a sheet; it is the language that is wanted, not the tap. */
+  async speak(language: "zh-Hant" | "en"): Promise<void> {
+    await this.get("language").dispatchEvent("click");
+    await this.speaks(language);
+  }
+
+  async speaks(language: "zh-Hant" | "en"): Promise<void> {
+    await this.page.locator(`html[lang=${language}]`).waitFor();
+  }
+
   /** Pictures of this moment in both languages and on two sizes of phone, where the environment wants them. */
   async shoot(name: string): Promise<void> {
     const folder = process.env.CONCH_SHOTS;
@@ -39,8 +49,7 @@ export class Screen {
         await this.page.setViewportSize({ width, height });
         await this.page.screenshot({ path: join(folder, `${name}-${language}-${width}.png`) });
       }
-      // The button may lie behind a sheet; it is the language that is wanted, not the tap.
-      await this.get("language").dispatchEvent("click");
+      await this.speak(language === "zh" ? "en" : "zh-Hant");
     }
     if (usual !== null) await this.page.setViewportSize(usual);
   }

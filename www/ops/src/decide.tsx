@@ -3,7 +3,7 @@ import { type Signal, signal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Done } from "./act.ts";
 import { limits } from "./limits.ts";
-import { words } from "./words.ts";
+import { words } from "./words/index.ts";
 
 export interface Choice {
   name: string;

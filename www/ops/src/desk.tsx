@@ -7,7 +7,7 @@ import { areasOf, devicesOf, notGivenBack } from "./judge.ts";
 import { limits } from "./limits.ts";
 import { number, Panel } from "./panel.tsx";
 import type { Board } from "./shapes.ts";
-import { words } from "./words.ts";
+import { words } from "./words/index.ts";
 
 const levers = signal<Levers | null>(null);
 const outcome = signal<Done | null>(null);

@@ -7,7 +7,7 @@ import { inOrder, standingOf, toneOf } from "./judge.ts";
 import { cityNow, isStale } from "./live.ts";
 import { ago, Panel, Rows, shownOf, sure } from "./panel.tsx";
 import type { Board, Device } from "./shapes.ts";
-import { words } from "./words.ts";
+import { words } from "./words/index.ts";
 
 function Owed({ device }: { device: Device }): JSX.Element {
   const say = words.value.devices;

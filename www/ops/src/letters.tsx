@@ -6,7 +6,7 @@ import { decideLetter } from "./act.ts";
 import { Decide } from "./decide.tsx";
 import { ago, None, Panel, Rows, shownOf } from "./panel.tsx";
 import type { Board, Letter } from "./shapes.ts";
-import { words } from "./words.ts";
+import { words } from "./words/index.ts";
 
 function Row({ letter }: { letter: Letter }): JSX.Element {
   const say = words.value.letters;

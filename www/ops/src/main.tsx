@@ -13,9 +13,8 @@ import "./ops.css";
 
 const me = identify("ops");
 wearTheme();
-speakAs("ops");
 const root = document.getElementById("page");
-if (root !== null) render(<BoardPage me={me} />, root);
+void speakAs("ops").then(() => root !== null && render(<BoardPage me={me} />, root));
 nudgeOnReturn();
 void keepEnrolling(me);
 void keepAsking(me);

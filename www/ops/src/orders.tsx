@@ -5,10 +5,10 @@ import { type Answer, ask, authorized, type Order } from "../../shell/city.ts";
 import { money } from "../../shell/figures.ts";
 import { Glyph, type Tone } from "../../shell/glyph.tsx";
 import { tokenAtHand } from "../../shell/identity.ts";
-import { words as shellWords, timeOf } from "../../shell/words/index.ts";
+import { timeOf } from "../../shell/words/index.ts";
 import { limits } from "./limits.ts";
 import { Panel, Rows, sure } from "./panel.tsx";
-import { words } from "./words.ts";
+import { words } from "./words/index.ts";
 
 interface Refund {
   dupTxnId: string;
@@ -51,7 +51,7 @@ function RefundLine({ refund }: { refund: Refund }): JSX.Element {
 function Row({ order }: { order: Found }): JSX.Element {
   const say = words.value.orders;
   const tone = sure(toneOfState[order.state]);
-  const methods: Record<string, string> = shellWords.value.pos.methods;
+  const methods: Record<string, string> = say.methods;
   return (
     <li class="row-facts" data-testid="order" data-key={order.key} data-state={order.state}>
       <span class={`ink-${tone}`}>

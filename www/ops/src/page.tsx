@@ -17,7 +17,7 @@ import { Alerts, Cases, Circuits, Doubles } from "./panels.tsx";
 import { Sagas } from "./sagas.tsx";
 import type { Board } from "./shapes.ts";
 import { Throughput } from "./throughput.tsx";
-import { words } from "./words.ts";
+import { words } from "./words/index.ts";
 
 /** How sure what is shown is. Until the city is heard again nothing below may pass for now. */
 function Link(): JSX.Element {
@@ -51,7 +51,7 @@ function Top({ me }: { me: Identity }): JSX.Element {
         data-testid="language"
         lang={language.value === "en" ? "zh-Hant" : "en"}
         aria-label={`${say.language.other} ${say.language.switchTo}`}
-        onClick={switchLanguage}
+        onClick={() => void switchLanguage()}
       >
         {say.language.other}
       </button>

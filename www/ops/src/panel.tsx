@@ -5,7 +5,7 @@ import type { Tone } from "../../shell/glyph.tsx";
 import { ageOf } from "./judge.ts";
 import { limits } from "./limits.ts";
 import { cityNow, isStale } from "./live.ts";
-import { words } from "./words.ts";
+import { words } from "./words/index.ts";
 
 interface Frame {
   id: string;

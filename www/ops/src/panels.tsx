@@ -6,7 +6,7 @@ import { timeOf } from "../../shell/words/index.ts";
 import { clearedLater, toneOfCircuit } from "./judge.ts";
 import { ago, counted, None, number, Panel, Rows, shownOf, sure } from "./panel.tsx";
 import type { Alert, Board, Case, Circuit, Double } from "./shapes.ts";
-import { words } from "./words.ts";
+import { words } from "./words/index.ts";
 
 function AlertRow({ alert, over }: { alert: Alert; over: boolean }): JSX.Element {
   const say = words.value.alerts;

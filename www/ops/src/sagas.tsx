@@ -7,7 +7,7 @@ import { type Choice, Decide } from "./decide.tsx";
 import { stageOf } from "./judge.ts";
 import { ago, None, Panel, Rows, shownOf } from "./panel.tsx";
 import type { Board, Saga, Stage } from "./shapes.ts";
-import { words } from "./words.ts";
+import { words } from "./words/index.ts";
 
 const picked = signal("stuck");
 

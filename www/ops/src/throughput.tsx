@@ -4,7 +4,7 @@ import { briefTimeOf, timeOf } from "../../shell/words/index.ts";
 import { type Chart, chartOf } from "./flow.ts";
 import { number, Panel, Rows } from "./panel.tsx";
 import type { Board, Flow } from "./shapes.ts";
-import { words } from "./words.ts";
+import { words } from "./words/index.ts";
 
 function Axes({ chart }: { chart: Chart }): JSX.Element {
   return (

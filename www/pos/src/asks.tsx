@@ -4,14 +4,14 @@ import { useEffect, useRef } from "preact/hooks";
 import { now } from "../../shell/clock.ts";
 import { money } from "../../shell/figures.ts";
 import { Glyph, type Tone } from "../../shell/glyph.tsx";
-import { words } from "../../shell/words/index.ts";
 import { totalOf } from "./cart.ts";
 import { draft } from "./desk.ts";
 import type { Sale } from "./sale.ts";
 import * as till from "./till.ts";
+import { words } from "./words/index.ts";
 
 export function RepeatQuestion({ first }: { first: Sale }): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const question = useRef<HTMLElement>(null);
   // Not a button: a second Enter must not answer.
   useEffect(() => question.current?.focus(), []);
@@ -66,7 +66,7 @@ const toneOf: Record<Holding, Tone> = {
 const worthAsking: ReadonlySet<Holding> = new Set(["away", "unknown", "ended", "identity", "reused"]);
 
 export function HoldCard({ step }: { step: Exclude<Holding, "held"> }): JSX.Element {
-  const say = words.value.pos.hold;
+  const say = words.value.hold;
   return (
     <section class={`card tone-${toneOf[step]}`} data-testid="hold" data-step={step}>
       <div class="card-word">

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { showAttention } from "../../shell/attention.tsx";
 import { money, shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
-import { timeOf, words, wordsOfProblem } from "../../shell/words/index.ts";
+import { words as shellWords, timeOf, wordsOfProblem } from "../../shell/words/index.ts";
 import { isEmpty } from "./cart.ts";
 import { draft } from "./desk.ts";
 import type { Refund } from "./heard.ts";
@@ -15,9 +15,10 @@ import * as till from "./till.ts";
 import { refundsOf } from "./told.ts";
 import { MethodQuestion } from "./ways.tsx";
 import { hintOf, momentOf, wordOfSale } from "./wording.ts";
+import { words } from "./words/index.ts";
 
 function RefundNote({ refund }: { refund: Refund }): JSX.Element {
-  const say = words.value.pos.refund;
+  const say = words.value.refund;
   return (
     <section class="refund" data-testid="refund" data-state={refund.state}>
       <p class="letter-why">{say[refund.state]}</p>
@@ -40,7 +41,7 @@ const choosing = signal<string | null>(null);
 
 /** An order whose money could not be taken has no dead letter: what can be done about it is here. */
 function FailedWays({ sale }: { sale: Sale }): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const { advice, remedies } = wayOutOfFailure(sale.reason);
   if (choosing.value === sale.key) {
     return (
@@ -93,13 +94,13 @@ function AttentionWays({ sale }: { sale: Sale }): JSX.Element {
   if (till.failures.value.includes(sale)) return <FailedWays sale={sale} />;
   return (
     <button type="button" class="on-tone wide" data-testid="open-attention" onClick={showAttention}>
-      {words.value.dead.title}
+      {shellWords.value.dead.title}
     </button>
   );
 }
 
 export function SaleCard({ sale }: { sale: Sale }): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const standing = standingOf(sale, till.doubt.value);
   const stored = sale.state !== "begun";
   const canRetry = !stored && till.doubt.value.failed.has(sale.key);

@@ -3,7 +3,6 @@ import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { money } from "../../shell/figures.ts";
 import { ready } from "../../shell/outbox.ts";
-import { words } from "../../shell/words/index.ts";
 import * as cart from "./cart.ts";
 import { draft, market } from "./desk.ts";
 import { CapNote } from "./gauge.tsx";
@@ -11,6 +10,7 @@ import type { Item } from "./market.ts";
 import { methods } from "./sale.ts";
 import * as till from "./till.ts";
 import { nameOf } from "./wording.ts";
+import { words } from "./words/index.ts";
 
 const keys = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "00", "0"] as const;
 
@@ -29,13 +29,13 @@ function PadSwitch(): JSX.Element {
         pad.value = other;
       }}
     >
-      {words.value.pos[other]}
+      {words.value[other]}
     </button>
   );
 }
 
 function Display({ twoPads }: { twoPads: boolean }): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const { lines, dollars } = draft.value;
   const hint = lines.length > 0 && dollars > 0 ? `+ ${money(dollars * 100)}` : "";
   return (
@@ -51,7 +51,7 @@ function Display({ twoPads }: { twoPads: boolean }): JSX.Element {
 }
 
 function Dish({ item }: { item: Item }): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const count = draft.value.lines.find((line) => line.item === item.id && line.price === item.price)?.count ?? 0;
   const name = nameOf(item.name);
   return (
@@ -83,7 +83,7 @@ function Menu({ items }: { items: readonly Item[] }): JSX.Element {
 }
 
 function Keypad(): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   return (
     <div class="keypad" data-testid="keypad">
       {keys.map((key) => (
@@ -112,7 +112,7 @@ function Keypad(): JSX.Element {
 }
 
 function CartLine({ line }: { line: cart.Line }): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const name = nameOf(line.name);
   return (
     <li class="line" data-testid="line" data-item={line.item} data-count={line.count}>
@@ -157,7 +157,7 @@ function CartLine({ line }: { line: cart.Line }): JSX.Element {
 
 /** Its buttons are always there, so that nothing moves under a finger when the first digit is typed. */
 function Cart(): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const { lines, dollars } = draft.value;
   return (
     <section class="cart">
@@ -191,7 +191,7 @@ function Cart(): JSX.Element {
 }
 
 function Methods(): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   return (
     <fieldset class="methods">
       <legend class="unseen">{say.method}</legend>
@@ -212,7 +212,7 @@ function Methods(): JSX.Element {
 }
 
 export function Counter(): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const items = market.value?.stall?.menu ?? [];
   const amount = cart.totalOf(draft.value);
   const cap = till.cap.value;

@@ -3,11 +3,11 @@ import { Fragment, type JSX } from "preact";
 import { money } from "../../shell/figures.ts";
 import type { Tone } from "../../shell/glyph.tsx";
 import { snapshot } from "../../shell/outbox.ts";
-import { words } from "../../shell/words/index.ts";
 import type { Cap, Gauge, Level } from "./caps.ts";
 import { limits } from "./limits.ts";
 import { fuel } from "./owing.ts";
 import { showUnsent } from "./unsent.tsx";
+import { words } from "./words/index.ts";
 
 const toneOf: Record<Level, Tone> = { calm: "good", half: "wait", high: "warn", full: "stop" };
 const INSIDE = { left: 3, width: 50 };
@@ -31,14 +31,14 @@ function dollarsOf(minor: number): string {
 }
 
 function wordsOf({ count, total, leftMs }: Gauge): readonly string[] {
-  const say = words.value.pos.gauge;
+  const say = words.value.gauge;
   const minutes = Math.ceil(leftMs / 60_000);
   const left = leftMs === 0 ? say.over : say.left(Math.trunc(minutes / 60), minutes % 60);
   return [say.count(count, limits.capCount), say.total(dollarsOf(total), dollarsOf(limits.capTotal)), left];
 }
 
 export function FuelGauge(): JSX.Element {
-  const say = words.value.pos.gauge;
+  const say = words.value.gauge;
   const seen = fuel.value;
   return (
     <button
@@ -73,7 +73,7 @@ export function FuelGauge(): JSX.Element {
 
 /** Why the sale on the screen must wait, and what to do next. */
 export function CapNote({ cap }: { cap: Cap }): JSX.Element {
-  const say = words.value.pos.cap;
+  const say = words.value.cap;
   const why: Record<Cap, string> = {
     sale: say.sale(money(limits.capSale)),
     count: say.count(limits.capCount),

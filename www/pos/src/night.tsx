@@ -3,25 +3,25 @@ import type { JSX } from "preact";
 import { money } from "../../shell/figures.ts";
 import type { Identity } from "../../shell/identity.ts";
 import { LeavingSheet, SumRow } from "../../shell/leaving.tsx";
-import { words } from "../../shell/words/index.ts";
 import { sales } from "./desk.ts";
 import { tillDesk } from "./leaving.ts";
 import { type Sum, totalsOf } from "./night.ts";
 import { toneOf } from "./sale.ts";
 import { doubt, failures } from "./till.ts";
 import { wordOf } from "./wording.ts";
+import { words } from "./words/index.ts";
 
 function Figures({ sum }: { sum: Sum }): JSX.Element {
   return (
     <>
-      <span>{words.value.pos.night.count(sum.count)}</span>
+      <span>{words.value.night.count(sum.count)}</span>
       <strong>{money(sum.amount)}</strong>
     </>
   );
 }
 
 function Totals(): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const { byStanding, byMethod, all } = totalsOf(sales.value, doubt.value);
   if (sales.value.length === 0) return <p>{say.night.none}</p>;
   return (
@@ -53,7 +53,7 @@ function Totals(): JSX.Element {
 }
 
 export function NightSheet({ me }: { me: Identity }): JSX.Element {
-  const say = words.value.pos.night;
+  const say = words.value.night;
   const failed = failures.value.length;
   const waiting = sales.value.filter(({ state }) => state === "saved").length;
   const ask = (

@@ -6,7 +6,6 @@ import type { Identity } from "../../shell/identity.ts";
 import { signedOut } from "../../shell/leaving.ts";
 import { LeavingButton, SignedOut } from "../../shell/leaving.tsx";
 import { power } from "../../shell/power.ts";
-import { words } from "../../shell/words/index.ts";
 import { HoldCard, RepeatQuestion } from "./asks.tsx";
 import { SaleCard } from "./card.tsx";
 import * as cart from "./cart.ts";
@@ -20,6 +19,7 @@ import { standingOf } from "./sale.ts";
 import * as till from "./till.ts";
 import { UnsentSheet } from "./unsent.tsx";
 import { wordOfSale } from "./wording.ts";
+import { words } from "./words/index.ts";
 
 /** Hands on a keyboard: digits, Backspace, Enter to charge and to go on, Escape to clear. */
 function pressed(event: KeyboardEvent): void {
@@ -47,7 +47,7 @@ function Front(): JSX.Element {
 /** A live region must be there before its words come, so it is not part of the card. */
 function Spoken(): JSX.Element {
   const sale = till.shown.value;
-  const say = words.value.pos;
+  const say = words.value;
   const holding = till.holding.value;
   const asked = till.twin.value !== null ? say.repeat.title : "";
   const held = holding !== null && holding !== "held" ? say.hold[holding] : asked;
@@ -64,7 +64,7 @@ export function TillPage({ me }: { me: Identity }): JSX.Element {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);
-  if (signedOut.value) return <SignedOut hint={words.value.pos.night.doneHint} />;
+  if (signedOut.value) return <SignedOut hint={words.value.night.doneHint} />;
   return (
     <>
       <Spoken />
@@ -73,7 +73,7 @@ export function TillPage({ me }: { me: Identity }): JSX.Element {
       <Front />
       <FailedNote />
       <Recent />
-      <LeavingButton name="night" label={words.value.pos.night.open} />
+      <LeavingButton name="night" label={words.value.night.open} />
       <UnsentSheet />
       <ReceiptSheet />
       <NightSheet me={me} />

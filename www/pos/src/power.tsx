@@ -2,10 +2,10 @@
 // as high, so that nothing moves under a finger when it comes.
 import type { JSX } from "preact";
 import { powerLeftS, powerStep, putPowerAway } from "../../shell/power.ts";
-import { words } from "../../shell/words/index.ts";
+import { words } from "./words/index.ts";
 
 export function PowerNotice(): JSX.Element {
-  const say = words.value.pos.power;
+  const say = words.value.power;
   const step = powerStep.value;
   const title = step === "shed" ? say.shed(powerLeftS.value) : step === "gone" ? say.gone : say.restored;
   const hint = step === "shed" ? say.shedHint : step === "gone" ? say.goneHint : say.restoredHint;

@@ -3,12 +3,12 @@ import { computed, signal } from "@preact/signals";
 import { Fragment, type JSX } from "preact";
 import { money, shortKey } from "../../shell/figures.ts";
 import { Sheet } from "../../shell/sheet.tsx";
-import { words } from "../../shell/words/index.ts";
 import { market, sales } from "./desk.ts";
 import type { Sale } from "./sale.ts";
 import { standingOf } from "./sale.ts";
 import { doubt } from "./till.ts";
 import { momentOf, nameOf, wordOfSale } from "./wording.ts";
+import { words } from "./words/index.ts";
 
 const open = signal(false);
 const key = signal<string | null>(null);
@@ -21,7 +21,7 @@ export function showReceipt(sale: Sale): void {
 }
 
 function Facts({ sale }: { sale: Sale }): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const confirmed = sale.confirmedAt === undefined ? say.receipt.notConfirmed : momentOf(sale.confirmedAt);
   const facts: [string, string][] = [
     [say.method, say.methods[sale.method]],
@@ -42,7 +42,7 @@ function Facts({ sale }: { sale: Sale }): JSX.Element {
 }
 
 function Paper({ sale }: { sale: Sale }): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const here = market.value;
   return (
     <article class="paper" data-testid="paper" data-offline={sale.offline === true}>
@@ -81,7 +81,7 @@ function Paper({ sale }: { sale: Sale }): JSX.Element {
 }
 
 export function ReceiptSheet(): JSX.Element {
-  const say = words.value.pos.receipt;
+  const say = words.value.receipt;
   return (
     <Sheet open={open} name="receipt" title={say.title} close={say.close}>
       {shown.value !== null && <Paper sale={shown.value} />}

@@ -4,11 +4,12 @@ import type { JSX } from "preact";
 import { money } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import { limits } from "../../shell/limits.ts";
-import { briefTimeOf, words } from "../../shell/words/index.ts";
+import { briefTimeOf } from "../../shell/words/index.ts";
 import { sales } from "./desk.ts";
 import { standingOf, toneOf } from "./sale.ts";
 import * as till from "./till.ts";
 import { wordOfSale } from "./wording.ts";
+import { words } from "./words/index.ts";
 
 export function FailedNote(): JSX.Element | null {
   const failed = till.failures.value;
@@ -17,13 +18,13 @@ export function FailedNote(): JSX.Element | null {
   return (
     <button type="button" class="tone-warn wide" data-testid="failures" onClick={() => till.show(first)}>
       <Glyph tone="warn" size="small" />
-      {words.value.pos.failures(failed.length)}
+      {words.value.failures(failed.length)}
     </button>
   );
 }
 
 export function Recent(): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const rows = sales.value.slice(0, limits.rowsShown);
   return (
     <section class="recent">

@@ -6,11 +6,12 @@ import { money, shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import { edge, sendNow, snapshot } from "../../shell/outbox.ts";
 import { Sheet } from "../../shell/sheet.tsx";
-import { timeOf, words } from "../../shell/words/index.ts";
+import { words as shellWords, timeOf } from "../../shell/words/index.ts";
 import { sales } from "./desk.ts";
 import { owed } from "./owing.ts";
 import { isMethod, standingOf } from "./sale.ts";
 import { doubt } from "./till.ts";
+import { words } from "./words/index.ts";
 
 const open = signal(false);
 
@@ -30,7 +31,7 @@ function stateOf({ key, unknown, tries }: Owed): OwedState {
 }
 
 function OwedRow({ row }: { row: Owed }): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   const { amount, method } = row.payload;
   const state = stateOf(row);
   const tone = state === "unknown" ? "doubt" : "wait";
@@ -56,18 +57,19 @@ function OwedRow({ row }: { row: Owed }): JSX.Element {
 /** What holds for all rows: how the city last answered, what happens next and when. */
 function Outlook(): JSX.Element | null {
   const seen = snapshot.value;
-  const say = words.value;
   if (seen === null) return null;
+  const say = words.value.unsent;
+  const { link, why } = shellWords.value;
   return (
     <p class="note" data-testid="unsent-outlook" data-why={seen.whyNotSending}>
-      {say.pos.unsent.lastAnswer(say.link[seen.link])} · {say.why[seen.whyNotSending]}
-      {seen.nextWakeAt !== null && seen.backlog > 0 && ` · ${say.pos.unsent.next(timeOf(seen.nextWakeAt))}`}
+      {say.lastAnswer(link[seen.link])} · {why[seen.whyNotSending]}
+      {seen.nextWakeAt !== null && seen.backlog > 0 && ` · ${say.next(timeOf(seen.nextWakeAt))}`}
     </p>
   );
 }
 
 export function UnsentSheet(): JSX.Element {
-  const say = words.value.pos.unsent;
+  const say = words.value.unsent;
   return (
     <Sheet open={open} name="unsent" title={say.title} close={say.close}>
       <Outlook />

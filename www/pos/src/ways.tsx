@@ -3,12 +3,12 @@ import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { hideAttention, type Remedies } from "../../shell/attention.tsx";
 import { discard, redrive } from "../../shell/outbox.ts";
-import { words } from "../../shell/words/index.ts";
 import { isEmpty } from "./cart.ts";
 import { draft } from "./desk.ts";
 import { type Remedy, wayOut } from "./remedy.ts";
 import { type Method, methods } from "./sale.ts";
 import { enterAgain } from "./till.ts";
+import { words } from "./words/index.ts";
 
 /** Which other method? What the bank must hold first is no way out of a sale that is already made. */
 export function MethodQuestion(props: {
@@ -16,7 +16,7 @@ export function MethodQuestion(props: {
   chosen: (method: Method) => void;
   back: () => void;
 }): JSX.Element {
-  const say = words.value.pos;
+  const say = words.value;
   return (
     <fieldset class="question wide" data-testid="method-question">
       <legend>{say.fix.ask}</legend>
@@ -44,7 +44,7 @@ export function MethodQuestion(props: {
 const choosing = signal<number | null>(null);
 
 export const SaleRemedies: Remedies = ({ letter, act, askDiscard }) => {
-  const say = words.value.pos.fix;
+  const say = words.value.fix;
   const { advice, remedies } = wayOut(letter);
   const { sequence, payload, key } = letter;
   if (choosing.value === sequence) {

@@ -1,23 +1,24 @@
 // The words of a sale on the screen: where it stands, what that means, what its lines are called.
-import { language, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
+import { language, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
 import type { Named } from "./cart.ts";
 import type { Sale, Standing } from "./sale.ts";
 import { doubt, failures } from "./till.ts";
 import { refundsOf } from "./told.ts";
+import { words } from "./words/index.ts";
 
 export function wordOf(standing: Standing): string {
-  const say = words.value.pos;
+  const say = words.value;
   if (standing === "not-saved") return say.notSaved;
   return standing === "given-up" ? say.givenUp : say[standing];
 }
 
 /** The word of a sale: also that some of its money goes back. */
 export function wordOfSale(sale: Sale, standing: Standing): string {
-  return standing === "paid" && refundsOf(sale.key).length > 0 ? words.value.pos.refunded : wordOf(standing);
+  return standing === "paid" && refundsOf(sale.key).length > 0 ? words.value.refunded : wordOf(standing);
 }
 
 export function hintOf(sale: Sale, standing: Standing): string {
-  const say = words.value.pos;
+  const say = words.value;
   const code = doubt.value.failed.get(sale.key);
   switch (standing) {
     case "saving":
@@ -41,7 +42,7 @@ export function hintOf(sale: Sale, standing: Standing): string {
 }
 
 export function nameOf(name: Named | null): string {
-  return name === null ? words.value.pos.typedLine : name[language.value];
+  return name === null ? words.value.typedLine : name[language.value];
 }
 
 /** Date and time, for what is looked at on another day. */

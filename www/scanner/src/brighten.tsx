@@ -1,12 +1,10 @@
 // A picture to turn to a visitor whose code is too dark to be read: it needs no words, and has them in two languages. Scanning
-// goes on under it, and the next result puts it away.
+// goes on under it, and the next result puts it away. The visitor reads either language, whatever the page speaks.
 import { effect } from "@preact/signals";
 import { createRef, type JSX } from "preact";
 import { useEffect, useId } from "preact/hooks";
-import { en } from "../../shell/words/en.ts";
-import { words } from "../../shell/words/index.ts";
-import { zhHant } from "../../shell/words/zh-Hant.ts";
 import * as gate from "./gate.ts";
+import { words } from "./words/index.ts";
 
 const RAYS = [0, 45, 90, 135, 180, 225, 270, 315];
 /** Corners of the code's three large squares, and a few of its small ones, in modules. */
@@ -51,7 +49,7 @@ export function BrightenButton(): JSX.Element {
   };
   return (
     <button type="button" class="plain" data-testid="brighten" aria-haspopup="dialog" onClick={show}>
-      {words.value.scanner.brighten.open}
+      {words.value.brighten.open}
     </button>
   );
 }
@@ -65,10 +63,10 @@ export function BrightenPicture(): JSX.Element {
       <button type="button" data-testid="brighten-close" onClick={() => dialog.current?.close()}>
         <Picture />
         <span id={id} class="brighten-words">
-          <span lang="zh-Hant">{zhHant.scanner.brighten.ask}</span>
-          <span lang="en">{en.scanner.brighten.ask}</span>
+          <span lang="zh-Hant">請把手機螢幕調亮</span>
+          <span lang="en">Please turn up your screen brightness</span>
         </span>
-        <span class="brighten-hint">{words.value.scanner.brighten.close}</span>
+        <span class="brighten-hint">{words.value.brighten.close}</span>
       </button>
     </dialog>
   );

@@ -2,17 +2,17 @@
 // this phone going.
 import type { JSX } from "preact";
 import type { Identity } from "../../shell/identity.ts";
-import { words } from "../../shell/words/index.ts";
 import { clockIsOff, held, listAge, now, skew } from "./known.ts";
 import { minutesSince } from "./list.ts";
 import { PowerRow } from "./power.tsx";
 import { sound, unlock } from "./sound.ts";
 import { backToChecks, stage } from "./stage.ts";
+import { words } from "./words/index.ts";
 
 const inkOfAge = { none: "stop", fresh: "good", old: "wait", stale: "stop" } as const;
 
 function ListAge(): JSX.Element {
-  const say = words.value.scanner.line;
+  const say = words.value.line;
   const list = held.value;
   const minutes = list === null ? 0 : minutesSince(list.heardAt, now.value);
   const text = minutes < 120 ? say.list(minutes) : say.hours(Math.floor(minutes / 60));
@@ -24,7 +24,7 @@ function ListAge(): JSX.Element {
 }
 
 function Clock(): JSX.Element {
-  const say = words.value.scanner.line;
+  const say = words.value.line;
   const seen = skew.value;
   const off = clockIsOff.value;
   const state = seen === null ? "unknown" : off ? "off" : "good";
@@ -37,7 +37,7 @@ function Clock(): JSX.Element {
 }
 
 export function GateLine({ me }: { me: Identity }): JSX.Element {
-  const say = words.value.scanner;
+  const say = words.value;
   const open = stage.value === "open";
   const silent = open && sound.value === "locked";
   return (

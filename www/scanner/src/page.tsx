@@ -8,7 +8,7 @@ import { signedOut } from "../../shell/leaving.ts";
 import { LeavingButton, SignedOut } from "../../shell/leaving.tsx";
 import { limits } from "../../shell/limits.ts";
 import { ready } from "../../shell/outbox.ts";
-import { briefTimeOf, words } from "../../shell/words/index.ts";
+import { briefTimeOf } from "../../shell/words/index.ts";
 import { BrightenPicture } from "./brighten.tsx";
 import * as gate from "./gate.ts";
 import { GateLine } from "./line.tsx";
@@ -19,9 +19,10 @@ import { ShiftSheet } from "./shift.tsx";
 import { resume, stage } from "./stage.ts";
 import { CODE_SIGNS_MAX } from "./ticket.ts";
 import { View } from "./view.tsx";
+import { words } from "./words/index.ts";
 
 function Entry({ me }: { me: Identity }): JSX.Element {
-  const say = words.value.scanner;
+  const say = words.value;
   const field = useRef<HTMLInputElement>(null);
   const submit = (): void => {
     // On a phone the soft keyboard would hide the result.
@@ -88,7 +89,7 @@ function Entry({ me }: { me: Identity }): JSX.Element {
 }
 
 function History({ me }: { me: Identity }): JSX.Element {
-  const say = words.value.scanner;
+  const say = words.value;
   const rows = gate.scans.value.slice(0, limits.rowsShown);
   return (
     <section class="recent">
@@ -126,7 +127,7 @@ function History({ me }: { me: Identity }): JSX.Element {
 export function GatePage({ me }: { me: Identity }): JSX.Element {
   // Before the first look at it, so that a reload in the middle of a queue does not flash the checks.
   useState(() => resume(me.device));
-  const say = words.value.scanner.shift;
+  const say = words.value.shift;
   if (signedOut.value) return <SignedOut hint={say.doneHint} />;
   return (
     <>

@@ -3,8 +3,8 @@
 import type { JSX } from "preact";
 import { Glyph } from "../../shell/glyph.tsx";
 import { powerLeftS, powerStep } from "../../shell/power.ts";
-import { words } from "../../shell/words/index.ts";
 import { battery, charge, sparing } from "./sparing.ts";
+import { words } from "./words/index.ts";
 
 const inkOfCharge = { good: "fine", low: "ink-wait", empty: "ink-stop" } as const;
 
@@ -24,7 +24,7 @@ function BatterySign({ percent, charging }: { percent: number; charging: boolean
 }
 
 export function PowerRow(): JSX.Element {
-  const say = words.value.scanner.power;
+  const say = words.value.power;
   const step = powerStep.value;
   const seen = battery.value;
   const grade = charge.value;

@@ -2,15 +2,15 @@
 import type { JSX } from "preact";
 import { Glyph, type Tone } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
-import { words } from "../../shell/words/index.ts";
 import type { CheckWord, Grade } from "./preflight.ts";
 import { checks, openTheGate, permission, runChecks } from "./stage.ts";
 import { View } from "./view.tsx";
+import { words } from "./words/index.ts";
 
 const toneOf: Record<Grade, Tone> = { good: "good", warn: "warn", bad: "stop" };
 
 export function Preflight({ me }: { me: Identity }): JSX.Element {
-  const say = words.value.scanner.preflight;
+  const say = words.value.preflight;
   const may = permission.value;
   return (
     <section class="preflight" data-testid="preflight" data-permission={may}>

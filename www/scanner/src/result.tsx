@@ -5,11 +5,12 @@ import { useEffect } from "preact/hooks";
 import { shortKey } from "../../shell/figures.ts";
 import { Glyph, type Tone } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
-import { timeOf, words, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
+import { timeOf, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
 import * as gate from "./gate.ts";
 import { now } from "./known.ts";
 import { gateLimits } from "./limits.ts";
 import { mayTurnAway, type Scan, type Standing, standingOf, toneOf, turnedAway } from "./scan.ts";
+import { words } from "./words/index.ts";
 
 interface Card {
   standing: Standing | "saving" | "same" | "not-ticket" | "unknown-key" | "error";
@@ -23,7 +24,7 @@ interface Card {
 }
 
 function hintOf(scan: Scan, standing: Standing): string {
-  const say = words.value.scanner;
+  const say = words.value;
   const { first } = scan;
   switch (standing) {
     case "used-here":
@@ -45,14 +46,14 @@ function ofScan(scan: Scan, place: string): Card {
   const standing = standingOf(scan, place);
   // Green is for "let in"; that nobody confirmed it stands on it in words, and its sign is another.
   const tone = toneOf[standing];
-  const word = words.value.scanner.word[standing];
+  const word = words.value.word[standing];
   const hint = hintOf(scan, standing);
   return { standing, tone, word, hint, ticket: scan.ticket, offline: standing === "saved", scan };
 }
 
 /** What is to be said now; null before the first ticket. */
 function cardNow(place: string): Card | null {
-  const say = words.value.scanner;
+  const say = words.value;
   const now = gate.result.value;
   if (now === null) return null;
   const plain = (standing: Exclude<Card["standing"], Standing>, hint: string, ticket = ""): Card => {
@@ -80,7 +81,7 @@ function cardNow(place: string): Card | null {
 const asked = signal<string | null>(null);
 
 function Reasons({ me, scan }: { me: Identity; scan: Scan }): JSX.Element {
-  const say = words.value.scanner;
+  const say = words.value;
   return (
     <fieldset class="result-reasons" data-testid="turn-away-reasons">
       <legend>{say.turnAwayAsk}</legend>
@@ -113,7 +114,7 @@ function Reasons({ me, scan }: { me: Identity; scan: Scan }): JSX.Element {
 }
 
 function Actions({ card }: { card: Card }): JSX.Element {
-  const say = words.value.scanner;
+  const say = words.value;
   const { scan } = card;
   const offered = scan !== null && mayTurnAway(scan, now.value, gateLimits.notLetInMs);
   return (
@@ -139,7 +140,7 @@ function Actions({ card }: { card: Card }): JSX.Element {
 }
 
 export function ResultCard({ me }: { me: Identity }): JSX.Element {
-  const say = words.value.scanner;
+  const say = words.value;
   const card = cardNow(me.place);
   const shown = card === null ? "idle" : gate.covers.value ? "full" : "strip";
   const asks = card?.scan !== null && card !== null && shown === "full" && asked.value === card.scan.key;

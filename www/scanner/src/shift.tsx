@@ -3,14 +3,15 @@ import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import type { Identity } from "../../shell/identity.ts";
 import { LeavingSheet, SumRow } from "../../shell/leaving.tsx";
-import { dayTimeOf, words } from "../../shell/words/index.ts";
+import { dayTimeOf } from "../../shell/words/index.ts";
 import { dropUnstored, scans, unstored } from "./gate.ts";
 import { gateDesk } from "./leaving.ts";
 import { standingOf, toneOf } from "./scan.ts";
 import { totalsOf } from "./shift.ts";
+import { words } from "./words/index.ts";
 
 function Totals({ me }: { me: Identity }): JSX.Element {
-  const say = words.value.scanner.shift;
+  const say = words.value.shift;
   const { all, letIn, since, parts } = totalsOf(scans.value, me.place);
   if (since === null) return <p>{say.none}</p>;
   return (
@@ -41,13 +42,13 @@ function Unstored(): JSX.Element | null {
   if (unstored.value.size === 0) return null;
   return (
     <button type="button" class="plain wide" data-testid="drop-unstored" onClick={dropUnstored}>
-      {words.value.scanner.shift.nobody}
+      {words.value.shift.nobody}
     </button>
   );
 }
 
 export function ShiftSheet({ me }: { me: Identity }): JSX.Element {
-  const say = words.value.scanner.shift;
+  const say = words.value.shift;
   const desk = useMemo(() => gateDesk(me), [me]);
   const waiting = scans.value.filter((scan) => standingOf(scan, me.place) === "saved").length;
   return (

@@ -1,14 +1,14 @@
 // The camera's picture, what is wrong with it, and what a person can do about it.
 import type { JSX } from "preact";
-import { words } from "../../shell/words/index.ts";
 import { BrightenButton } from "./brighten.tsx";
 import { camera, cameras, nextCamera, showOn, startCamera, switchTorch, torch } from "./camera.ts";
 import { sparing } from "./sparing.ts";
 import { stage } from "./stage.ts";
+import { words } from "./words/index.ts";
 
 /** While power is spared the lamp stays out unless somebody insists. */
 function Torch({ lit }: { lit: boolean }): JSX.Element {
-  const say = words.value.scanner.camera;
+  const say = words.value.camera;
   const insists = !lit && sparing.value;
   return (
     <button
@@ -24,7 +24,7 @@ function Torch({ lit }: { lit: boolean }): JSX.Element {
 }
 
 export function View(): JSX.Element {
-  const say = words.value.scanner.camera;
+  const say = words.value.camera;
   const state = camera.value;
   const needsHand = state === "dark" || state === "denied" || state === "none" || state === "off";
   return (

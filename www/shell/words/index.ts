@@ -1,17 +1,29 @@
-// The language in use. Chinese first; a choice is remembered for both pages.
-import { computed, effect, signal } from "@preact/signals";
+// The language in use, and the words that all pages share; each page has its own beside it. Chinese is always there and is
+// what a page falls back on; English is fetched once somebody wants it. The choice is remembered for all pages.
+import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { limits } from "../limits.ts";
 import { recall, remember } from "../store.ts";
-import { en } from "./en.ts";
 import { type Words, zhHant } from "./zh-Hant.ts";
 
-export type { Words };
 export type Language = "zh-Hant" | "en";
 
 const NAME = "conch.language";
-const catalogues: Record<Language, Words> = { "zh-Hant": zhHant, en };
 
-export const language = signal<Language>(recall(NAME) === "en" ? "en" : "zh-Hant");
-export const words = computed(() => catalogues[language.value]);
+export const language = signal<Language>("zh-Hant");
+
+/** Fetch the English of every catalogue of this page. */
+const englishOfAll: (() => Promise<void>)[] = [];
+
+/** One catalogue, in the language in use. */
+export function catalogue<C>(chinese: C, fetchEnglish: () => Promise<C>): ReadonlySignal<C> {
+  let english = chinese;
+  englishOfAll.push(async () => {
+    english = await fetchEnglish();
+  });
+  return computed(() => (language.value === "en" ? english : chinese));
+}
+
+export const words = catalogue<Words>(zhHant, async () => (await import("./en.ts")).en);
 
 const dayAndTime = { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit" } as const;
 const clocks = computed(() => {
@@ -22,12 +34,27 @@ const clocks = computed(() => {
   return { exact, brief, day };
 });
 
-export function switchLanguage(): void {
-  language.value = language.value === "en" ? "zh-Hant" : "en";
-  remember(NAME, language.value);
+/** Whether the words were there; if not, the language stays as it is. */
+async function speak(wanted: Language): Promise<boolean> {
+  try {
+    if (wanted === "en") await Promise.all(englishOfAll.map((fetchEnglish) => fetchEnglish()));
+  } catch {
+    return false;
+  }
+  language.value = wanted;
+  return true;
 }
 
-export function speakAs(page: keyof Words["title"]): void {
+export async function switchLanguage(): Promise<void> {
+  const wanted = language.value === "en" ? "zh-Hant" : "en";
+  if (await speak(wanted)) remember(NAME, wanted);
+}
+
+/** Settles once the remembered language is there, so that a page never starts in one and goes on in the other. */
+export async function speakAs(page: keyof Words["title"]): Promise<void> {
+  if (recall(NAME) === "en") {
+    await Promise.race([speak("en"), new Promise((resolve) => setTimeout(resolve, limits.wordsMs))]);
+  }
   effect(() => {
     document.documentElement.lang = language.value;
     document.title = words.value.title[page];

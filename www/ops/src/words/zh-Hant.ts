@@ -1,9 +1,6 @@
-// The board's own words, in the language the shell speaks. Counts are named for what they are.
-import { computed } from "@preact/signals";
-import { language } from "../../shell/words/index.ts";
-import type { Done, Sky } from "./act.ts";
-import type { Age, Standing } from "./judge.ts";
-import { en } from "./words.en.ts";
+// 正體中文。這份目錄的形狀就是 Words：少一句或多一句，另一種語言就編譯不過。 Counts are named for what they are.
+import type { Done, Sky } from "../act.ts";
+import type { Age, Standing } from "../judge.ts";
 
 type Data = Record<string, string | number>;
 
@@ -94,6 +91,7 @@ export const zhHant = {
     found: (count: number, ending: string) =>
       count === 0 ? `沒有以 ${ending} 結尾的單號` : `以 ${ending} 結尾的單號：${count} 筆`,
     away: "沒有連上市場，請再查一次。",
+    methods: { cash: "現金", confirmed_elsewhere: "已在別處付清", promise: "賒帳", authorized_online: "線上授權" },
     states: { captured: "已收款", open: "賒帳，還沒收到錢", pending: "等銀行回覆", failed: "沒有收到錢" },
     noAmount: "金額不明",
     refund: (state: string, amount: string) => `重複收款 ${amount}：${state}`,
@@ -220,5 +218,3 @@ export const zhHant = {
 };
 
 export type Words = typeof zhHant;
-
-export const words = computed<Words>(() => (language.value === "en" ? en : zhHant));
