@@ -44,6 +44,25 @@ fn devices_that_know_nothing_are_turned_away_once() {
     }
 }
 
+/// What nobody can do better ours does not do better either, and where refusals are dear it asks for more than the goals.
+#[test]
+fn nobody_is_better_than_the_least() {
+    for (span_s, capacity) in [(5, 80), (20, 25), (80, 20)] {
+        for refusal_percent in [0, 10, 50] {
+            let storm = Storm { capacity, span_s, refusal_percent, seed: 1 };
+            let (outcome, least) = (storm.run(COLD), storm.least_cold());
+            let ratio = outcome.ratio().unwrap();
+            assert!(ratio >= least.ratio, "{storm:?} {:?} {least:?}", figures(&outcome));
+            // Give or take a device.
+            let requests = storm.least_requests(ratio) - 1.0 / outcome.devices as f64;
+            assert!(outcome.requests_per_event() >= requests, "{storm:?} {:?} {requests}", figures(&outcome));
+            assert!((storm.least_ratio(least.requests_per_event) - least.ratio).abs() < 1e-9, "{least:?}");
+            let goals = refusal_percent < 50 || span_s == 5;
+            assert_eq!(storm.end_for(2.1).is_some_and(|end| end < 2.0), goals, "{storm:?}");
+        }
+    }
+}
+
 /// In figures, for the bound of a formula may be wide.
 #[test]
 fn a_cold_start_needs_two_requests_and_a_seventh_more_than_the_least_time() {

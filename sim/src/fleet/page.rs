@@ -3,7 +3,7 @@
 use super::backoff::Backoff;
 use super::contention::{Contention, ORIGINAL, TOLERANCE};
 use super::plot::{self, Line};
-use super::storm::{Bound, Knows, Outcome, Policy, Storm};
+use super::storm::{Bound, GOAL_COLD, Knows, Outcome, Policy, Storm};
 use city_domain::limits::{QUEUE_REQUESTS, SLOT_SHARE, WINDOW_MARGIN};
 use conch::pace::Ladder;
 use std::fmt::Write as _;
@@ -13,7 +13,9 @@ const FLEET: u32 = 10_000;
 const SEEDS: [u64; 3] = [1, 2, 3];
 /// N/C in s, and what a refusal costs in % of a request.
 const SPANS: [u32; 4] = [5, 20, 80, 200];
-const COSTS: [u32; 3] = [0, 10, 50];
+const COSTS: [u32; 3] = [0, 10, DEAR];
+/// Where the plain goals cannot be met.
+const DEAR: u32 = 50;
 /// Of the table of all policies.
 const SPAN: u32 = 20;
 /// Runs of each policy among clients that contend.
@@ -194,6 +196,7 @@ pub fn report(mut said: impl FnMut(&str)) -> Report {
     let _ = write!(page, "{HEAD}");
     policies(&mut page, &rows);
     storms(&mut page, &grid);
+    impossible(&mut page);
     growth(&mut page, &grid, &sizes);
     limits(&mut page, &rows, &beyond);
     contended(&mut page, &contentions);
@@ -219,9 +222,9 @@ policy are turned away by the same city without a word. Nothing is lost and nobo
 multiple of N/C, the time the city needs for N events if it never rests: 1 is the least. *99 %* is the same for all but the
 last hundredth. *Peak* is the busiest second, as a multiple of C. Every event of ours was taken exactly once.
 
-**What cannot be done better:** without a word beforehand all but those that fit into the queue must be turned away once:
-requests ≥ 2 − 0.5 s · C/N. Refusals take the city's time: end ≥ 1 + ρ · (requests − 1). Only devices that know when to come
-before they send can do with one request.
+**What cannot be done better:** without a word beforehand all but the K devices that fit into the queue must be turned away
+once: requests ≥ 2 − K/N. Refusals take the city's time: end ≥ 1 + ρ · (requests − 1). Where refusals are dear more is
+impossible, as is shown below. Only devices that know when to come before they send can do with one request.
 ";
 
 fn policies(page: &mut String, rows: &[(&str, [Worst; 2])]) {
@@ -263,7 +266,9 @@ fn storms(page: &mut String, grid: &[(Storm, Outcome, Outcome)]) {
         "
 ## Ours in every storm
 
-Ten thousand devices each; *least* is what cannot be done better, *bound* what the run must stay within to pass.
+Ten thousand devices each; *least* is what cannot be done better, *bound* what the run must stay within to pass. The least
+is that of a city that does as well in every smaller storm, without a word as shown below: of ends for any number of requests,
+of requests for an end no later than ours.
 
 | N/C | ρ | window known: requests | end | no word: requests | least | bound | end | least | bound |
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
@@ -272,7 +277,7 @@ Ten thousand devices each; *least* is what cannot be done better, *bound* what t
     for (storm, warm, cold) in grid {
         let (warm, own) = (worst(std::slice::from_ref(warm)), worst(std::slice::from_ref(cold)));
         let Bound { requests_per_event, ratio } = storm.bound_cold();
-        let least = storm.least_cold();
+        let least = own.ratio.map_or(f64::NAN, |ratio| storm.least_requests(ratio));
         let _ = writeln!(
             page,
             "| {} s | {} | {} | {} | {} | {least:.2} | {requests_per_event:.2} | {} | {:.2} | {ratio:.2} |",
@@ -282,12 +287,12 @@ Ten thousand devices each; *least* is what cannot be done better, *bound* what t
             warm.end(),
             own.requests(),
             own.end(),
-            storm.least_ratio(least),
+            storm.least_cold().ratio,
         );
     }
     let Bound { requests_per_event, ratio } = storm(SPAN, 0, 1).bound_warm();
-    let dear = storm(SPAN, 50, 1);
-    let half = dear.least_ratio(dear.least_cold());
+    let Bound { requests_per_event: goal, ratio: goal_end } = GOAL_COLD;
+    let dear = storm(SPAN, DEAR, 1);
     let [polly, full] = [POLLY, FULL].map(|policy| worst(&[dear.run(policy)]).end());
     let share = 100.0 * SLOT_SHARE;
     let _ = write!(
@@ -296,19 +301,62 @@ Ten thousand devices each; *least* is what cannot be done better, *bound* what t
 With a known window the bounds are {requests_per_event} requests and an end of {ratio}, whatever a refusal costs, for hardly
 anybody is refused: the window is {WINDOW_MARGIN} times N/C, because too short costs far more than too long.
 
-Without a word the plain goals, 2.1 requests and an end of 1.15, hold wherever turning somebody away costs no more than a
+Without a word the plain goals, {goal} requests and an end of {goal_end}, hold wherever turning somebody away costs no more than a
 tenth of taking an event. A city tells each device it turns away a slot to the millisecond (`retryAfterMs`), a second away at
-least, and slots hand out {share} % of the capacity to leave room for what nobody planned. They cannot hold where refusals are
-dear:
+least, and slots hand out {share} % of the capacity to leave room for what nobody planned. With ρ = 0.5 and N/C = {SPAN} s
+Polly v2 ends at {polly}, and full jitter {full}.
 
-- **ρ = 0.5, N/C = 20 s.** The least end is {half:.2}. Who is turned away first is told a slot before anybody knows how many
-  come, so while the first wave is being turned away half of the slots pass, and their devices are turned away again: with s
-  for those {share} % that is sρ/(1 − sρ) requests per event on top of the least. There Polly v2 ends at {polly}, and full
-  jitter {full}.
+Who is turned away first is told a slot before anybody knows how many come, so while the first wave is being turned away
+half of the slots pass, and their devices are turned away again: with s for those {share} % that is sρ/(1 − sρ) requests per
+event on top of the least.
 
 So the bound on requests is the least, plus that, plus 0.02. The bound on the end is the least for so many requests, but for
 what the queue took at once, at {share} % of the capacity, plus the first slot's second and twice the way there and back.
 "
+    );
+}
+
+fn impossible(page: &mut String) {
+    let dear = storm(SPAN, DEAR, 1);
+    let cost = dear.refusal_cost();
+    let Bound { requests_per_event: goal, ratio: goal_end } = GOAL_COLD;
+    let _ = write!(
+        page,
+        "
+## What is impossible where refusals are dear
+
+Say that every storm of K + j devices is to end by S + R · j/C, where S is the first slot's second with the way there and
+back.
+
+1. Nobody knows how many come. When the j-th to be turned away is to come back depends only on what came before it, and it may
+   be the last: it must be back by S + R · j/C.
+2. In a storm of N the city owes ρ(N − K)/C of refusals right after the first wave, besides its full queue. Until that is paid
+   whoever comes back is turned away again, and that has to be paid too: with M such devices until D = ρ(N − K + M)/C. By 1.,
+   M ≥ (D − S) · C/R. Together M ≥ (ρ(N − K) − S · C)/(R − ρ).
+3. So requests ≥ 2 − K/N + M/N. All refusals come before the last event is in, so end ≥ 1 + ρ · (requests − 1).
+
+More requests make the end late, and only a late end (a large R) makes M small: 2. and 3. meet in the least pair. With
+ρ = {cost} that is:
+
+| N/C | least end | requests with it | the end that {goal} requests ask for |
+|---:|---:|---:|---:|
+"
+    );
+    for span_s in SPANS {
+        let storm = storm(span_s, DEAR, 1);
+        let Bound { requests_per_event, ratio } = storm.least_cold();
+        let asked = storm.end_for(goal).map_or("none will do".to_owned(), |ratio| format!("{ratio:.2}"));
+        let _ = writeln!(page, "| {span_s} s | {ratio:.2} | {requests_per_event:.2} | {asked} |");
+    }
+    let shortest = storm(SPANS.into_iter().min().unwrap_or(SPAN), DEAR, 1);
+    let once = shortest.least_ratio(1.0 + shortest.turned_away());
+    let _ = write!(
+        page,
+        "
+An end of {goal_end} is impossible for each of them, even for a city that knows N: turning everybody away once makes it
+{once:.2} at N/C = {} s and later in longer storms. No more than {goal} requests are possible for the price in the last column.
+",
+        shortest.span_s
     );
 }
 

@@ -3,10 +3,19 @@
 //! The city serves one request after the other and lets half a second of them wait; whoever comes then is turned away at
 //! once, which costs it a share of a request. There is no loss and no time-out.
 //!
-//! What cannot be done better, with N devices, capacity C, a queue of Q seconds and refusals that cost the part ρ of a
-//! request: each event takes one request, the last is in after N/C, and without a word beforehand all but Q·C devices
-//! must be turned away once, so that requests per event are at least 2 − Q·C/N. Refusals take the city's time, so that
-//! the end is at least 1 + ρ·(requests per event − 1) times N/C.
+//! What cannot be done better, with N devices, capacity C, a queue that takes K of them at once and refusals that cost the
+//! part ρ of a request:
+//!
+//! - Each event takes one request, and without a word beforehand all but K devices must be turned away once: requests per
+//!   event are at least 2 − K/N. Whoever was turned away must still be served, so all refusals come before the last event
+//!   is in: the end is at least 1 + ρ·(requests per event − 1) times N/C.
+//! - When the j-th to be turned away is to come back, is decided before anybody knows how many more there are. Say that
+//!   every storm of K + j devices ends by S + R·j/C; then the j-th must be back by then, for it may be the last. In a storm of
+//!   N the city owes ρ(N − K)/C of refusals right after the first wave, besides its full queue. Until that is paid whoever
+//!   comes back is turned away again, and makes it longer: with M such devices it is paid at D = ρ(N − K + M)/C, and M is at
+//!   least (D − S)·C/R. So M ≥ (ρ(N − K) − S·C)/(R − ρ), and requests per event are at least 2 − K/N + M/N.
+//!
+//! A late end of small storms makes M small, and a small M makes an early end possible: both together give the least pair.
 
 use super::backoff::{Backoff, Waits};
 use super::edge::{Edge, wall};
@@ -31,6 +40,9 @@ const START_US: u64 = OUTAGE_US + 10_000_000;
 const PATIENCE: u64 = 20;
 /// Or after so many requests per event.
 const REQUESTS_PER_EVENT_MAX: u64 = 250;
+
+/// What is wanted without a word beforehand.
+pub(super) const GOAL_COLD: Bound = Bound { requests_per_event: 2.1, ratio: 1.15 };
 
 /// µs as ms, downwards, as a device's clock shows them.
 pub(super) fn ms(us: u64) -> u64 {
@@ -76,7 +88,7 @@ pub enum Knows {
     NothingAndMute,
 }
 
-/// What a policy of ours may need at most.
+/// What a policy of ours may need at most, or what none can do without.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
     /// Requests per event.
@@ -116,14 +128,63 @@ impl Storm {
         u64::from(self.capacity) * u64::from(self.span_s)
     }
 
-    /// Fewest requests per event without a word beforehand: 2 − Q·C/N.
-    pub fn least_cold(&self) -> f64 {
-        2.0 - QUEUE_US as f64 / 1e6 / f64::from(self.span_s)
+    /// The part of the devices that must be turned away without a word beforehand: all that do not fit into the queue and
+    /// are not served while they come.
+    pub(super) fn turned_away(&self) -> f64 {
+        let at_once = (QUEUE_US + RETURN_US) as f64 / 1e6 * f64::from(self.capacity) + 1.0;
+        1.0 - at_once / self.devices() as f64
+    }
+
+    /// Cost of a refusal as a part of a request.
+    pub(super) fn refusal_cost(&self) -> f64 {
+        f64::from(self.refusal_percent) / 100.0
+    }
+
+    /// How long after the storm's begin a device is in at the soonest that was turned away and given the first slot.
+    fn first_slot(&self) -> f64 {
+        (SLOT_FIRST_MS * 1e3 + 4.0 * ONE_WAY_US as f64) / (f64::from(self.span_s) * 1e6)
+    }
+
+    /// What the refusals of the first wave take of N/C beyond the first slot: while that lasts devices are turned away again.
+    fn owed_at_first_slot(&self) -> f64 {
+        (self.refusal_cost() * self.turned_away() - self.first_slot()).max(0.0)
     }
 
     /// The least part of N/C after which all can be in, given the requests per event.
     pub fn least_ratio(&self, requests_per_event: f64) -> f64 {
-        1.0 + f64::from(self.refusal_percent) / 100.0 * (requests_per_event - 1.0)
+        1.0 + self.refusal_cost() * (requests_per_event - 1.0)
+    }
+
+    /// The least requests per event without a word beforehand, for a city in which every smaller storm ends as soon, on the
+    /// line from the first slot to this storm's end.
+    pub fn least_requests(&self, ratio: f64) -> f64 {
+        let (first, again) = (self.turned_away(), self.owed_at_first_slot());
+        let spare = ratio - self.first_slot() - self.refusal_cost() * first;
+        1.0 + first + if again > 0.0 { first * again / spare.max(f64::MIN_POSITIVE) } else { 0.0 }
+    }
+
+    /// The least end without a word beforehand, with the requests that go with it: where [`Self::least_ratio`] and
+    /// [`Self::least_requests`] meet.
+    pub fn least_cold(&self) -> Bound {
+        let (first, again, cost) = (self.turned_away(), self.owed_at_first_slot(), self.refusal_cost());
+        // With z for the end less the first slot and the first wave's refusals: z² − (1 − S)z − ρ·first·again = 0.
+        let span = 1.0 - self.first_slot();
+        let root = f64::midpoint(span, (span * span + 4.0 * cost * first * again).sqrt());
+        let ratio = root + self.first_slot() + cost * first;
+        Bound { requests_per_event: self.least_requests(ratio), ratio }
+    }
+
+    /// How late the end of every storm would have to be for so few requests per event; none if that is too few whatever
+    /// the end.
+    pub fn end_for(&self, requests_per_event: f64) -> Option<f64> {
+        let (first, again) = (self.turned_away(), self.owed_at_first_slot());
+        let spare = requests_per_event - 1.0 - first;
+        let line = if again > 0.0 {
+            first * again / spare + self.first_slot() + self.refusal_cost() * first
+        } else {
+            0.0
+        };
+        (spare > 0.0).then(|| line.max(self.least_ratio(requests_per_event)))
     }
 
     /// What our devices may need at most when they know the window. The window is a fifth longer than N/C, rather than
@@ -140,8 +201,8 @@ impl Storm {
     /// by the least work at that share but for what the queue took at once, after the first slot's delay and twice the way
     /// there and back.
     pub fn bound_cold(&self) -> Bound {
-        let passed = SLOT_SHARE * f64::from(self.refusal_percent) / 100.0;
-        let requests_per_event = self.least_cold() + passed / (1.0 - passed) + 0.02;
+        let passed = SLOT_SHARE * self.refusal_cost();
+        let requests_per_event = 1.0 + self.turned_away() + passed / (1.0 - passed) + 0.02;
         let span_us = f64::from(self.span_s) * 1e6;
         let at_slots = self.least_ratio(requests_per_event) - QUEUE_US as f64 / span_us;
         let late_us = SLOT_FIRST_MS * 1e3 + 4.0 * ONE_WAY_US as f64;
@@ -150,7 +211,7 @@ impl Storm {
 
     /// What is wanted without a word beforehand where turning somebody away is cheap: a tenth of taking an event.
     pub fn goal_cold(&self) -> Option<Bound> {
-        (self.refusal_percent <= 10).then_some(Bound { requests_per_event: 2.1, ratio: 1.15 })
+        (self.refusal_percent <= 10).then_some(GOAL_COLD)
     }
 
     /// Runs it.
