@@ -27,6 +27,10 @@ pub const CAPACITY_PER_S: u32 = 200;
 pub const SLOT_SHARE: f64 = 0.97;
 /// No slot is sooner, in ms: where the queue overflowed by chance it is shorter by then, and nobody has two slots at once.
 pub const SLOT_FIRST_MS: f64 = 1_000.0;
+/// Who comes no later than this after its slot, in ms, comes at it: timers of a page in the background ring once a second.
+pub const SLOT_LATE_MS: f64 = 2_000.0;
+/// What it takes to turn a request away, as a part of taking one in.
+pub const REFUSAL_COST: f64 = 0.1;
 /// How much longer than devices / capacity the window is: too short costs far more than too long.
 pub const WINDOW_MARGIN: f64 = 1.2;
 /// A device counts for the window this long after it was last heard, in ms.

@@ -195,18 +195,37 @@ impl Storm {
 
     /// What they may need at most when they know nothing.
     ///
-    /// Slots are handed out at a share s of the capacity as if refusals cost nothing. What turning away the first wave
-    /// takes, a part sρ of the slots has passed before anybody is served: whoever holds one of those is turned away once
-    /// more, and so is the same part of them. So that is sρ/(1−sρ) requests per event on top of the least. The end comes
-    /// by the least work at that share but for what the queue took at once, after the first slot's delay and twice the way
-    /// there and back.
+    /// The first slots follow one another at a share of the capacity, until the debt of the first wave, ρ each, outlasts the
+    /// first slot. From then on a slot comes when the debt is paid and all who were told before are served: what passes of
+    /// them meanwhile, at c from one to the next, lengthens the debt to ρ/(1 − ρ/c) for each, so that c is the greater root
+    /// of c = ρ/(1 − ρ/c) + 1/share. Whoever holds a slot that passes is turned away once more. The end comes when after the
+    /// debt all are served at that share; those who come at once when it is paid find the queue full, which lasts at most.
     pub fn bound_cold(&self) -> Bound {
-        let passed = SLOT_SHARE * self.refusal_cost();
-        let requests_per_event = 1.0 + self.turned_away() + passed / (1.0 - passed) + 0.02;
+        let (first, start, cost) = (self.turned_away(), self.first_slot(), self.refusal_cost());
+        let dense = 1.0 / SLOT_SHARE;
+        // So many of the devices, at so much from one to the next, where the first come so much sooner.
+        let passed = |step: f64, sooner: f64| (cost * first - start + sooner) / (step - cost);
+        let again = passed(dense, 0.0).min(passed(self.wide_step(), self.sooner())).max(0.0);
         let span_us = f64::from(self.span_s) * 1e6;
-        let at_slots = self.least_ratio(requests_per_event) - QUEUE_US as f64 / span_us;
-        let late_us = SLOT_FIRST_MS * 1e3 + 4.0 * ONE_WAY_US as f64;
-        Bound { requests_per_event, ratio: at_slots / SLOT_SHARE + late_us / span_us + 0.005 }
+        let debt = cost * (first + again) + (QUEUE_US + 4 * ONE_WAY_US) as f64 / span_us;
+        Bound {
+            requests_per_event: 1.0 + first + again + 0.02,
+            ratio: debt.max(start) + first * dense + 0.005,
+        }
+    }
+
+    /// From one slot to the next once refusals are in debt for long, as a multiple of 1/C.
+    fn wide_step(&self) -> f64 {
+        let (cost, dense) = (self.refusal_cost(), 1.0 / SLOT_SHARE);
+        let both = 2.0 * cost + dense;
+        f64::midpoint(both, (both * both - 4.0 * cost * dense).sqrt())
+    }
+
+    /// How much sooner slots come than at that step, because the first follow one another at once.
+    fn sooner(&self) -> f64 {
+        let dense_slots =
+            SLOT_FIRST_MS / 1e3 / f64::from(self.span_s) / self.refusal_cost().max(f64::MIN_POSITIVE);
+        dense_slots.min(1.0) * (self.wide_step() - 1.0 / SLOT_SHARE)
     }
 
     /// What is wanted without a word beforehand where turning somebody away is cheap: a tenth of taking an event.
@@ -289,7 +308,7 @@ impl City {
             (Verdict::Taken, self.free_us)
         } else {
             self.free_us += self.refuse_us;
-            let slot = |pacer: &mut Pacer| pacer.slot_ms(wall(now_us), self.waiting.len());
+            let slot = |pacer: &mut Pacer| pacer.slot_ms(Some(device), wall(now_us), self.waiting.len());
             (Verdict::Refused { slot_ms: (!self.is_mute).then(|| slot(&mut self.pacer)) }, now_us)
         };
         (Told { verdict, window_ms: self.pacer.window_ms() }, leaves_us)
@@ -339,7 +358,7 @@ impl Run {
             storm,
             policy,
             city: City {
-                pacer: Pacer::new(storm.capacity),
+                pacer: Pacer::new(storm.capacity, storm.refusal_cost()),
                 is_mute: matches!(policy, Policy::Plain(_) | Policy::Conch(Knows::NothingAndMute)),
                 serve_us,
                 refuse_us: serve_us * u64::from(storm.refusal_percent) / 100,
