@@ -1,4 +1,4 @@
-//! When devices should come: the window they spread their first send over, and the next free slot when too many
+//! When devices should come: the window they spread their first send over, and a slot for each when too many
 //! came at once.
 
 use crate::limits::{SEEN_MS, SLOT_FIRST_MS, SLOT_LATE_MS, SLOT_SHARE, WINDOW_MARGIN};
@@ -160,7 +160,7 @@ mod tests {
     use std::ops::Range;
 
     const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
-    /// So dear that half of a second's refusals take a quarter of it.
+    /// Two refusals take as long as one request that is taken.
     const DEAR: f64 = 0.5;
 
     fn device(n: usize) -> Device {

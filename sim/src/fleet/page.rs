@@ -252,7 +252,7 @@ event.
 
 *Known* means: each device had an answer before the outage, and with it the window in which N devices can come one after the
 other, and draws its moment from it when the browser says that it is online. *No word beforehand*: it never heard from the
-city, sends at once, is told the next free slot and comes back then. *The city itself was gone*: the devices know the window,
+city, sends at once, is told a slot and comes back then. *The city itself was gone*: the devices know the window,
 but no browser tells them that the city is back, and each finds out by its ladder of at most 60 s; nobody is turned away, but
 a short storm lasts as long as the ladder. *A window for half*: the city had heard only half of those that come. *No slots*:
 a city that says 503 and nothing else, so that our own ladder is all there is.
@@ -293,7 +293,8 @@ of requests for an end no later than ours.
     let Bound { requests_per_event, ratio } = storm(SPAN, 0, 1).bound_warm();
     let Bound { requests_per_event: goal, ratio: goal_end } = GOAL_COLD;
     let dear = storm(SPAN, DEAR, 1);
-    let [polly, full] = [POLLY, FULL].map(|policy| worst(&[dear.run(policy)]).end());
+    let (cost, wide) = (dear.refusal_cost(), dear.wide_step());
+    let [polly, full, own] = [POLLY, FULL, COLD].map(|policy| worst(&[dear.run(policy)]).end());
     let share = 100.0 * SLOT_SHARE;
     let _ = write!(
         page,
@@ -303,15 +304,20 @@ anybody is refused: the window is {WINDOW_MARGIN} times N/C, because too short c
 
 Without a word the plain goals, {goal} requests and an end of {goal_end}, hold wherever turning somebody away costs no more than a
 tenth of taking an event. A city tells each device it turns away a slot to the millisecond (`retryAfterMs`), a second away at
-least, and slots hand out {share} % of the capacity to leave room for what nobody planned. With ρ = 0.5 and N/C = {SPAN} s
-Polly v2 ends at {polly}, and full jitter {full}.
+least, and slots hand out {share} % of the capacity to leave room for what nobody planned.
 
-Who is turned away first is told a slot before anybody knows how many come, so while the first wave is being turned away
-half of the slots pass, and their devices are turned away again: with s for those {share} % that is sρ/(1 − sρ) requests per
-event on top of the least.
+Where refusals are dear, slots pass while the city still pays for the first wave, and their devices are turned away again. The
+pacer is told what a refusal costs. It gives who is new a slot so late that all is paid by then, those included whose slot
+passes, and all who were told before can be served; who comes at a slot that has passed gets the first free one after the
+debt, between those of the others. So in a long storm slots come at c/C, where c = ρ/(1 − ρ/c) + 1/{SLOT_SHARE}; ρ/(c − ρ) requests an
+event are lost on slots that pass; and the storm ends with the wave, not behind it. With ρ = {cost} c is {wide:.2}. While the
+debt does not outlast the first slot, for 1/ρ seconds of devices, slots follow at {share} %: without that, storms of N/C = 5 s
+would end later than wanted where refusals are cheap. It is why ours is furthest from the least with N/C = 5 s and ρ = {cost}.
+With ρ = {cost} and N/C = {SPAN} s, where Polly v2 ends at {polly} and full jitter {full}, ours ends at {own}.
 
-So the bound on requests is the least, plus that, plus 0.02. The bound on the end is the least for so many requests, but for
-what the queue took at once, at {share} % of the capacity, plus the first slot's second and twice the way there and back.
+The bound on requests is 2 − K/N, plus those lost on slots that pass, plus 0.02. The bound on the end is the time by which all
+refusals are paid, with those, or the first slot's second; plus all that were told a slot at {share} %; plus the queue that
+those find who come at once when the debt is paid, and twice the way there and back.
 "
     );
 }

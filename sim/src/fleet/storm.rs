@@ -215,7 +215,7 @@ impl Storm {
     }
 
     /// From one slot to the next once refusals are in debt for long, as a multiple of 1/C.
-    fn wide_step(&self) -> f64 {
+    pub(super) fn wide_step(&self) -> f64 {
         let (cost, dense) = (self.refusal_cost(), 1.0 / SLOT_SHARE);
         let both = 2.0 * cost + dense;
         f64::midpoint(both, (both * both - 4.0 * cost * dense).sqrt())
