@@ -38,8 +38,10 @@ fn devices_that_know_nothing_are_turned_away_once() {
             let storm = Storm { capacity, span_s, refusal_percent, seed: 1 };
             let (outcome, bound) = (storm.run(COLD), storm.bound_cold());
             assert!(bound.holds(&outcome), "{storm:?} {:?} {bound:?}", figures(&outcome));
-            let goal = storm.goal_cold();
-            assert!(goal.is_none_or(|goal| goal.holds(&outcome)), "{storm:?} {:?}", figures(&outcome));
+            for outcome in [outcome, storm.run(Policy::Conch(Knows::NothingAsBuilt))] {
+                let goal = storm.goal_cold();
+                assert!(goal.is_none_or(|goal| goal.holds(&outcome)), "{storm:?} {:?}", figures(&outcome));
+            }
         }
     }
 }
@@ -104,7 +106,9 @@ fn policies_without_the_citys_word_need_twice_as_much_or_never_end() {
 
 /// A bound that holds whatever the parts do proves nothing.
 #[test]
-fn the_bounds_fail_without_the_slots_and_with_half_a_window() {
+fn the_bounds_fail_without_the_slots_and_with_half_a_window_and_if_dear_refusals_are_not_counted() {
+    let dear = storm(50);
+    assert!(!dear.bound_cold().holds(&dear.run(Policy::Conch(Knows::NothingAsBuilt))));
     let storm = storm(0);
     assert!(!storm.bound_cold().holds(&storm.run(Policy::Conch(Knows::NothingAndMute))));
     assert!(!storm.bound_warm().holds(&storm.run(Policy::Conch(Knows::Window { heard_percent: 50 }))));

@@ -4,7 +4,7 @@ use super::backoff::Backoff;
 use super::contention::{Contention, ORIGINAL, TOLERANCE};
 use super::plot::{self, Line};
 use super::storm::{Bound, GOAL_COLD, Knows, Outcome, Policy, Storm};
-use city_domain::limits::{QUEUE_REQUESTS, SLOT_SHARE, WINDOW_MARGIN};
+use city_domain::limits::{QUEUE_REQUESTS, REFUSAL_COST, SLOT_SHARE, WINDOW_MARGIN};
 use conch::pace::Ladder;
 use std::fmt::Write as _;
 
@@ -25,6 +25,7 @@ const WARM: Policy = Policy::Conch(Knows::Window { heard_percent: 100 });
 const HALF: Policy = Policy::Conch(Knows::Window { heard_percent: 50 });
 const SILENCE: Policy = Policy::Conch(Knows::Silence);
 const COLD: Policy = Policy::Conch(Knows::Nothing);
+const AS_BUILT: Policy = Policy::Conch(Knows::NothingAsBuilt);
 const MUTE: Policy = Policy::Conch(Knows::NothingAndMute);
 const FULL: Policy = Policy::Plain(Backoff::Full(Ladder { first: SECOND_US / 5, cap: 20 * SECOND_US }));
 const EXPONENTIAL: Policy =
@@ -161,20 +162,23 @@ pub fn report(mut said: impl FnMut(&str)) -> Report {
         })
         .collect();
     said("ours in every storm");
-    let mut grid = Vec::new();
+    let (mut grid, mut as_built) = (Vec::new(), Vec::new());
     for span_s in SPANS {
         for cost in COSTS {
             let storm = storm(span_s, cost, 1);
-            let (warm, cold) = (storm.run(WARM), storm.run(COLD));
+            let (warm, cold, built) = (storm.run(WARM), storm.run(COLD), storm.run(AS_BUILT));
             let mut bounds =
                 vec![("known window", &warm, storm.bound_warm()), ("no word", &cold, storm.bound_cold())];
-            bounds.extend(storm.goal_cold().map(|goal| ("no word, as wanted", &cold, goal)));
+            for (what, outcome) in [("no word, as wanted", &cold), ("no word, as built, as wanted", &built)] {
+                bounds.extend(storm.goal_cold().map(|goal| (what, outcome, goal)));
+            }
             for (what, outcome, bound) in bounds {
                 if !bound.holds(outcome) {
                     let own = worst(std::slice::from_ref(outcome));
                     broken.push(format!("{what}, {storm:?}: {own:?}, not within {bound:?}"));
                 }
             }
+            as_built.push((storm, worst(&[built])));
             grid.push((storm, warm, cold));
         }
     }
@@ -196,6 +200,7 @@ pub fn report(mut said: impl FnMut(&str)) -> Report {
     let _ = write!(page, "{HEAD}");
     policies(&mut page, &rows);
     storms(&mut page, &grid);
+    built(&mut page, &as_built);
     impossible(&mut page);
     growth(&mut page, &grid, &sizes);
     limits(&mut page, &rows, &beyond);
@@ -318,6 +323,25 @@ With ρ = {cost} and N/C = {SPAN} s, where Polly v2 ends at {polly} and full jit
 The bound on requests is 2 − K/N, plus those lost on slots that pass, plus 0.02. The bound on the end is the time by which all
 refusals are paid, with those, or the first slot's second; plus all that were told a slot at {share} %; plus the queue that
 those find who come at once when the debt is paid, and twice the way there and back.
+"
+    );
+}
+
+/// The real city counts refusals with a constant.
+fn built(page: &mut String, as_built: &[(Storm, Worst)]) {
+    let of = |percent| {
+        let own = as_built.iter().filter(|(storm, _)| storm.refusal_percent == percent).map(|(_, own)| own);
+        let most = |of: &dyn Fn(&Worst) -> f64| own.clone().map(of).fold(0.0, f64::max);
+        [most(&|own| own.requests_per_event), most(&|own| own.ratio.unwrap_or(f64::INFINITY))]
+    };
+    let ([cheap_requests, cheap_end], [dear_requests, dear_end]) = (of(10), of(DEAR));
+    let cost = storm(SPAN, DEAR, 1).refusal_cost();
+    let _ = write!(
+        page,
+        "
+The pacer of the real city counts {REFUSAL_COST} for a refusal, as it is built (`REFUSAL_COST`, in `city/domain/src/limits.rs`
+with what was measured). So at worst over these N/C it needs {cheap_requests:.2} requests and ends at {cheap_end:.2} with
+ρ = 0.1, which is within what is wanted; with ρ = {cost} it needs {dear_requests:.2} and ends at {dear_end:.2}.
 "
     );
 }

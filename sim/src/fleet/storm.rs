@@ -20,7 +20,7 @@
 use super::backoff::{Backoff, Waits};
 use super::edge::{Edge, wall};
 use city_domain::Pacer;
-use city_domain::limits::{SLOT_FIRST_MS, SLOT_SHARE};
+use city_domain::limits::{REFUSAL_COST, SLOT_FIRST_MS, SLOT_SHARE};
 use conch::event::Device;
 use conch::pace::Jitter;
 use core::cmp::Reverse;
@@ -84,6 +84,8 @@ pub enum Knows {
     Silence,
     /// Nothing: never heard of the city, and all with something to tell at once.
     Nothing,
+    /// Nothing, and slots count a refusal as the real city's do, with [`REFUSAL_COST`], whatever it costs.
+    NothingAsBuilt,
     /// Nothing, and the city does not say when to come back either.
     NothingAndMute,
 }
@@ -354,11 +356,15 @@ impl Run {
         let devices: Vec<Device> =
             (0..storm.devices()).filter_map(|n| Device::parse(&format!("till-{n}")).ok()).collect();
         let serve_us = 1_000_000 / u64::from(storm.capacity.max(1));
+        let believed = match policy {
+            Policy::Conch(Knows::NothingAsBuilt) => REFUSAL_COST,
+            _ => storm.refusal_cost(),
+        };
         let mut run = Self {
             storm,
             policy,
             city: City {
-                pacer: Pacer::new(storm.capacity, storm.refusal_cost()),
+                pacer: Pacer::new(storm.capacity, believed),
                 is_mute: matches!(policy, Policy::Plain(_) | Policy::Conch(Knows::NothingAndMute)),
                 serve_us,
                 refuse_us: serve_us * u64::from(storm.refusal_percent) / 100,
@@ -404,7 +410,7 @@ impl Run {
         let Some(name) = self.devices.get(device).cloned() else { return Client::Done };
         match self.policy {
             Policy::Plain(backoff) => Client::Plain { backoff, waits: Waits::default() },
-            Policy::Conch(Knows::Nothing | Knows::NothingAndMute) => {
+            Policy::Conch(Knows::Nothing | Knows::NothingAsBuilt | Knows::NothingAndMute) => {
                 Client::Edge(Box::new(Edge::open(name, START_US - RETURN_US, seed)))
             }
             Policy::Conch(Knows::Window { .. } | Knows::Silence) => {
@@ -515,7 +521,9 @@ impl Run {
 fn begin(edge: &mut Edge, policy: Policy, now: u64) -> Option<u64> {
     match policy {
         Policy::Conch(Knows::Window { .. }) => edge.online(now),
-        Policy::Conch(Knows::Nothing | Knows::NothingAndMute) => edge.emit("owed", now),
+        Policy::Conch(Knows::Nothing | Knows::NothingAsBuilt | Knows::NothingAndMute) => {
+            edge.emit("owed", now)
+        }
         // It finds out by its ladder.
         Policy::Conch(Knows::Silence) | Policy::Plain(_) => None,
     }
