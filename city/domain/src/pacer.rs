@@ -24,7 +24,7 @@ pub struct Pacer {
     paid_ms: f64,
     /// Who holds a slot before this one will be turned away again, and is paid for already.
     charged_before: u64,
-    /// All slots before this one that are not too soon are given away.
+    /// The slots before this one are too soon or given away.
     free_from: u64,
 }
 
@@ -136,7 +136,7 @@ impl Pacer {
         while self.slots.contains(&slot) {
             slot += 1;
         }
-        self.free_from = slot + 1;
+        self.free_from = slot;
         slot
     }
 
@@ -280,6 +280,22 @@ mod tests {
         let at = waits[0] + SLOT_LATE_MS as u64 + 1;
         let again = at + pacer.slot_ms(Some(&device(0)), later(at), 50);
         assert!(again > waits[998], "{again} is not behind {}", waits[998]);
+    }
+
+    #[test]
+    fn who_finds_the_window_full_takes_no_slot_from_those_who_come_later() {
+        let mut pacer = with_devices(2, 100, 0.0);
+        let first = pacer.slot_ms(Some(&device(0)), NOW, 0);
+        for _ in 0..10 {
+            pacer.slot_ms(None, later(first), 0);
+        }
+        for _ in 0..1_000 {
+            assert!(pacer.slot_ms(Some(&device(0)), later(first), 0) <= 1_000 + pacer.window_ms());
+        }
+        let at = 5_000;
+        let own = at + pacer.slot_ms(Some(&device(1)), later(at), 0);
+        let again = pacer.slot_ms(Some(&device(1)), later(own), 0);
+        assert!((1_000..=1_011).contains(&again), "{again}");
     }
 
     #[test]
