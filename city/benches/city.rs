@@ -37,6 +37,11 @@ const ORDERS: usize = 1_000_000;
 /// Questions asked of each city.
 const QUESTIONS: usize = 4_000;
 
+/// Requests that may wait, so many that nobody is turned away.
+const QUEUE: &str = "8192";
+/// Requests of each line of which the cost is counted.
+const COUNTED: usize = 500;
+
 /// Devices that send; more lines than these share them.
 const DEVICES: usize = 8;
 
@@ -83,8 +88,14 @@ fn main() {
         let (batch, lines) = argument.split_once('x')?;
         Some((batch.parse().ok()?, lines.parse().ok()?))
     });
+    // And this at the cost of a refusal alone.
+    if std::env::args().any(|argument| argument == "refusals") {
+        refusals(&root);
+        return std::fs::remove_dir_all(&root).unwrap();
+    }
     ingest(&root, only);
     if only.is_none() {
+        refusals(&root);
         outcome(&root);
         questions(&root);
     }
@@ -311,13 +322,12 @@ struct Town {
 }
 
 impl Town {
-    fn start(root: &Path, name: &str, options: &[&str]) -> Self {
+    fn start(root: &Path, name: &str, queue: &str) -> Self {
         let data = root.join(name);
         let mut child = Command::new(env!("CARGO_BIN_EXE_city"))
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--capacity", "1000000", "--queue", "8192"])
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--capacity", "1000000", "--queue", queue])
             .arg("--data")
             .arg(&data)
-            .args(options)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -326,6 +336,13 @@ impl Town {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().rsplit("http://").next().unwrap().trim_end_matches('/').to_owned();
         Self { child, address, data }
+    }
+
+    /// Processor time it has used, in the ticks of Linux.
+    fn ticks(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        fields.skip(11).take(2).map(|field| field.parse::<f64>().unwrap()).sum()
     }
 
     fn enrol(&self, device: &str) -> String {
@@ -548,7 +565,7 @@ fn ingest(root: &Path, only: Option<(usize, usize)>) {
             if only.is_some_and(|only| only != (batch, lines)) {
                 continue;
             }
-            let town = Town::start(root, &format!("ingest-{batch}-{lines}"), &[]);
+            let town = Town::start(root, &format!("ingest-{batch}-{lines}"), QUEUE);
             let shape = Shape { batch, lines };
             let tokens: Vec<String> = (0..lines.min(DEVICES)).map(|n| town.enrol(&device(n))).collect();
             let before = sql_alone(root, shape);
@@ -589,9 +606,56 @@ fn weigh(town: &Town) {
     );
 }
 
+/// What it costs to turn one event away, beside taking one with all that follows from it: processor time of the city, which
+/// other work on the machine hardly touches.
+fn refusals(root: &Path) {
+    let shape = Shape { batch: 1, lines: 64 };
+    let town = Town::start(root, "taking", QUEUE);
+    let tokens: Vec<String> = (0..DEVICES).map(|n| town.enrol(&device(n))).collect();
+    all(&town, 202, requests(shape, &tokens, 20));
+    settle(&town);
+    let before = town.ticks();
+    all(&town, 202, requests(shape, &tokens, COUNTED));
+    settle(&town);
+    let taken = town.ticks() - before;
+    let town = Town::start(root, "refusing", "1");
+    let tokens: Vec<String> = (0..DEVICES).map(|n| town.enrol(&device(n))).collect();
+    let books = Connection::open(town.data.join("city.sqlite")).unwrap();
+    books.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = thread::scope(|scope| {
+        // The writer waits for the books with one or two of these, and the last is all that its queue holds.
+        for list in requests(Shape { batch: 1, lines: 3 }, &tokens, 1) {
+            let address = &town.address;
+            scope.spawn(move || Line::open(address).ask("POST", "/v1/events", &list[0].head, &list[0].body));
+            thread::sleep(Duration::from_millis(50));
+        }
+        let before = town.ticks();
+        all(&town, 503, requests(shape, &tokens, COUNTED));
+        let refused = town.ticks() - before;
+        books.execute_batch("ROLLBACK").unwrap();
+        refused
+    });
+    println!("refusals   {:.3} × the processor time of an event that is taken", refused / taken);
+}
+
+/// Sends all of them, one after the other on each line.
+fn all(town: &Town, wanted: u16, lists: Vec<Vec<Ready>>) {
+    thread::scope(|scope| {
+        for list in lists {
+            scope.spawn(move || {
+                let mut line = Line::open(&town.address);
+                for Ready { head, body } in list {
+                    let (status, answer) = line.ask("POST", "/v1/events", &head, &body);
+                    assert_eq!(status, wanted, "{answer}");
+                }
+            });
+        }
+    });
+}
+
 /// From the first byte of a sale to its outcome on the feed.
 fn outcome(root: &Path) {
-    let town = Town::start(root, "outcome", &[]);
+    let town = Town::start(root, "outcome", QUEUE);
     let token = town.enrol(&device(0));
     let authorization = format!("authorization: Bearer {token}\r\n");
     let (mut sale, mut feed) = (Line::open(&town.address), Line::open(&town.address));
@@ -629,7 +693,7 @@ fn outcome(root: &Path) {
 
 /// The same question to a city with nothing else in it and to one with a million orders, turn by turn.
 fn questions(root: &Path) {
-    let (small, large) = (Town::start(root, "small", &[]), Town::start(root, "large", &[]));
+    let (small, large) = (Town::start(root, "small", QUEUE), Town::start(root, "large", QUEUE));
     fill(&large);
     fill_one(&small);
     let mut sides: Vec<(Line, String, Vec<Duration>)> = [&small, &large]

@@ -132,7 +132,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), ServeProblem> {
     };
     store::put_ticket_policy(&connection, policy).map_err(OpenProblem::Sql)?;
     let keys = Arc::new(Keys::load(&connection).map_err(OpenProblem::Sql)?);
-    let mut pacer = Pacer::new(options.capacity);
+    let mut pacer = Pacer::new(options.capacity, limits::REFUSAL_COST);
     let since = UnixMillis(clock::now().0.saturating_sub(limits::SEEN_MS));
     for (device, at) in store::seen_since(&connection, since).map_err(OpenProblem::Sql)? {
         pacer.hear(&device, at);

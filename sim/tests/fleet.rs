@@ -38,8 +38,29 @@ fn devices_that_know_nothing_are_turned_away_once() {
             let storm = Storm { capacity, span_s, refusal_percent, seed: 1 };
             let (outcome, bound) = (storm.run(COLD), storm.bound_cold());
             assert!(bound.holds(&outcome), "{storm:?} {:?} {bound:?}", figures(&outcome));
-            let goal = storm.goal_cold();
-            assert!(goal.is_none_or(|goal| goal.holds(&outcome)), "{storm:?} {:?}", figures(&outcome));
+            for outcome in [outcome, storm.run(Policy::Conch(Knows::NothingAsBuilt))] {
+                let goal = storm.goal_cold();
+                assert!(goal.is_none_or(|goal| goal.holds(&outcome)), "{storm:?} {:?}", figures(&outcome));
+            }
+        }
+    }
+}
+
+/// What nobody can do better ours does not do better either, and where refusals are dear it asks for more than the goals.
+#[test]
+fn nobody_is_better_than_the_least() {
+    for (span_s, capacity) in [(5, 80), (20, 25), (80, 20)] {
+        for refusal_percent in [0, 10, 50] {
+            let storm = Storm { capacity, span_s, refusal_percent, seed: 1 };
+            let (outcome, least) = (storm.run(COLD), storm.least_cold());
+            let ratio = outcome.ratio().unwrap();
+            assert!(ratio >= least.ratio, "{storm:?} {:?} {least:?}", figures(&outcome));
+            // Give or take a device.
+            let requests = storm.least_requests(ratio) - 1.0 / outcome.devices as f64;
+            assert!(outcome.requests_per_event() >= requests, "{storm:?} {:?} {requests}", figures(&outcome));
+            assert!((storm.least_ratio(least.requests_per_event) - least.ratio).abs() < 1e-9, "{least:?}");
+            let goals = refusal_percent < 50 || span_s == 5;
+            assert_eq!(storm.end_for(2.1).is_some_and(|end| end < 2.0), goals, "{storm:?}");
         }
     }
 }
@@ -85,7 +106,9 @@ fn policies_without_the_citys_word_need_twice_as_much_or_never_end() {
 
 /// A bound that holds whatever the parts do proves nothing.
 #[test]
-fn the_bounds_fail_without_the_slots_and_with_half_a_window() {
+fn the_bounds_fail_without_the_slots_and_with_half_a_window_and_if_dear_refusals_are_not_counted() {
+    let dear = storm(50);
+    assert!(!dear.bound_cold().holds(&dear.run(Policy::Conch(Knows::NothingAsBuilt))));
     let storm = storm(0);
     assert!(!storm.bound_cold().holds(&storm.run(Policy::Conch(Knows::NothingAndMute))));
     assert!(!storm.bound_warm().holds(&storm.run(Policy::Conch(Knows::Window { heard_percent: 50 }))));

@@ -12,7 +12,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use city_domain::{Answer, Authorization, Begun, Hold, Principal, Role, Wish, limits};
-use conch::event::{IntentKey, Key};
+use conch::event::{Device, IntentKey, Key};
 use conch::wire::headers;
 use serde::Deserialize;
 use serde_json::{Number, json};
@@ -48,8 +48,10 @@ async fn hold(app: &App, principal: Principal, request: Request) -> Result<Respo
     };
     let intent = idempotency_key(request.headers())?;
     let _claim = super::events::claim(app, &principal, intent)?;
+    let device = principal.device.clone();
     let wish = wish(read_small(request).await?, principal, intent)?;
-    let begun = app.writer.authorize(wish.clone()).await.map_err(|problem| not_written(app, problem))?;
+    let begun =
+        app.writer.authorize(wish.clone()).await.map_err(|problem| not_written(app, &device, problem))?;
     let (authorization, replayed) = match begun {
         Begun::Known(authorization) => (authorization, true),
         Begun::Call(call) => {
@@ -63,7 +65,8 @@ async fn hold(app: &App, principal: Principal, request: Request) -> Result<Respo
             {
                 app.writer.answered(call, answer).await;
             }
-            let stands = app.writer.standing(wish).await.map_err(|problem| not_written(app, problem))?;
+            let stands =
+                app.writer.standing(wish).await.map_err(|problem| not_written(app, &device, problem))?;
             (stands.ok_or_else(unknown)?, false)
         }
         other => return Err(refused(&other)),
@@ -71,9 +74,9 @@ async fn hold(app: &App, principal: Principal, request: Request) -> Result<Respo
     Ok(answer(&authorization, replayed))
 }
 
-fn not_written(app: &App, problem: NotWritten) -> Trouble {
+fn not_written(app: &App, device: &Device, problem: NotWritten) -> Trouble {
     match problem {
-        NotWritten::Full => super::events::overloaded(app),
+        NotWritten::Full => super::events::overloaded(app, Some(device)),
         NotWritten::Storage => Trouble::storage(),
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn post(
     });
     let filed = match filed.await {
         Ok(filed) => filed.map_err(not_taken)?,
-        Err(NotWritten::Full) => return Err(overloaded(&app)),
+        Err(NotWritten::Full) => return Err(overloaded(&app, None)),
         Err(NotWritten::Storage) => return Err(Trouble::storage()),
     };
     let answer = json!({ "case": filed.case.as_str(), "unit": filed.unit, "known": filed.known });

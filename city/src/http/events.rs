@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use city_domain::{Examined, Judged, Owed, Principal, StaleEpoch, limits};
 use conch::event::json::Json;
-use conch::event::{IntentKey, UnixMillis};
+use conch::event::{Device, IntentKey, UnixMillis};
 use conch::wire::headers;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(super) async fn post(
 
 async fn take(app: &App, principal: Principal, request: Request) -> Result<Response, Trouble> {
     if app.writer.is_full() {
-        return Err(overloaded(app));
+        return Err(overloaded(app, Some(&principal.device)));
     }
     let (parts, body) = request.into_parts();
     let form = form(&parts.headers)?;
@@ -68,12 +68,13 @@ async fn take(app: &App, principal: Principal, request: Request) -> Result<Respo
     let window_ms = app.pacer().window_ms();
     let sent_at = number(&parts.headers, headers::SENT_AT).map(UnixMillis);
     tell_skew(&principal, sent_at, received);
+    let device = principal.device.clone();
     let request = city_domain::Request { principal, received, sent_at, window_ms };
     let outbox = outbox(&parts.headers);
     let judged = match app.writer.deliver(Delivery { request, events, outbox }).await {
         Ok(Ok(judged)) => judged,
         Ok(Err(StaleEpoch { highest })) => return Err(stale(highest)),
-        Err(NotWritten::Full) => return Err(overloaded(app)),
+        Err(NotWritten::Full) => return Err(overloaded(app, Some(&device))),
         Err(NotWritten::Storage) => return Err(Trouble::storage()),
     };
     for one in &judged {
@@ -90,9 +91,9 @@ pub(super) fn unprocessable(code: &'static str, title: &'static str) -> Trouble 
     Trouble::new(StatusCode::UNPROCESSABLE_ENTITY, code, title)
 }
 
-/// The next free slot instead of one constant, so that those who are turned away do not all return together.
-pub(super) fn overloaded(app: &App) -> Trouble {
-    let wait_ms = app.pacer().slot_ms(clock::now(), app.writer.queued());
+/// A slot instead of one constant, so that those who are turned away do not all return together.
+pub(super) fn overloaded(app: &App, device: Option<&Device>) -> Trouble {
+    let wait_ms = app.pacer().slot_ms(device, clock::now(), app.writer.queued());
     Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The city is busy")
         .detail("nothing was taken; come back as told")
         .slot_ms(wait_ms)

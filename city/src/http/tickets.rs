@@ -115,7 +115,7 @@ async fn take(
     request: Request,
 ) -> Result<Response, Trouble> {
     if app.writer.is_full() {
-        return Err(overloaded(app));
+        return Err(overloaded(app, Some(&principal.device)));
     }
     if principal.role == Role::Vendor {
         return Err(Trouble::new(StatusCode::FORBIDDEN, "gates-only", "Only gates and ops claim tickets")
@@ -144,6 +144,7 @@ async fn take(
         })
     });
     let scanned_at = scanned_at.transpose()?;
+    let device = principal.device.clone();
     let request = city_domain::Request { principal, received: clock::now(), sent_at, window_ms: 0 };
     let claim = Claim { request, ticket, event, gate: gate_id, scanned_at };
     match app.writer.claim(claim).await {
@@ -152,7 +153,7 @@ async fn take(
             Err(unprocessable("payload-changed", "The same key was sent for another ticket or gate")
                 .detail("every scan has an Idempotency-Key of its own: the id of its event"))
         }
-        Err(NotWritten::Full) => Err(overloaded(app)),
+        Err(NotWritten::Full) => Err(overloaded(app, Some(&device))),
         Err(NotWritten::Storage) => Err(Trouble::storage()),
     }
 }

@@ -3,8 +3,8 @@
 use super::backoff::Backoff;
 use super::contention::{Contention, ORIGINAL, TOLERANCE};
 use super::plot::{self, Line};
-use super::storm::{Bound, Knows, Outcome, Policy, Storm};
-use city_domain::limits::{QUEUE_REQUESTS, SLOT_SHARE, WINDOW_MARGIN};
+use super::storm::{Bound, GOAL_COLD, Knows, Outcome, Policy, Storm};
+use city_domain::limits::{QUEUE_REQUESTS, REFUSAL_COST, SLOT_SHARE, WINDOW_MARGIN};
 use conch::pace::Ladder;
 use std::fmt::Write as _;
 
@@ -13,7 +13,9 @@ const FLEET: u32 = 10_000;
 const SEEDS: [u64; 3] = [1, 2, 3];
 /// N/C in s, and what a refusal costs in % of a request.
 const SPANS: [u32; 4] = [5, 20, 80, 200];
-const COSTS: [u32; 3] = [0, 10, 50];
+const COSTS: [u32; 3] = [0, 10, DEAR];
+/// Where the plain goals cannot be met.
+const DEAR: u32 = 50;
 /// Of the table of all policies.
 const SPAN: u32 = 20;
 /// Runs of each policy among clients that contend.
@@ -23,6 +25,7 @@ const WARM: Policy = Policy::Conch(Knows::Window { heard_percent: 100 });
 const HALF: Policy = Policy::Conch(Knows::Window { heard_percent: 50 });
 const SILENCE: Policy = Policy::Conch(Knows::Silence);
 const COLD: Policy = Policy::Conch(Knows::Nothing);
+const AS_BUILT: Policy = Policy::Conch(Knows::NothingAsBuilt);
 const MUTE: Policy = Policy::Conch(Knows::NothingAndMute);
 const FULL: Policy = Policy::Plain(Backoff::Full(Ladder { first: SECOND_US / 5, cap: 20 * SECOND_US }));
 const EXPONENTIAL: Policy =
@@ -159,20 +162,23 @@ pub fn report(mut said: impl FnMut(&str)) -> Report {
         })
         .collect();
     said("ours in every storm");
-    let mut grid = Vec::new();
+    let (mut grid, mut as_built) = (Vec::new(), Vec::new());
     for span_s in SPANS {
         for cost in COSTS {
             let storm = storm(span_s, cost, 1);
-            let (warm, cold) = (storm.run(WARM), storm.run(COLD));
+            let (warm, cold, built) = (storm.run(WARM), storm.run(COLD), storm.run(AS_BUILT));
             let mut bounds =
                 vec![("known window", &warm, storm.bound_warm()), ("no word", &cold, storm.bound_cold())];
-            bounds.extend(storm.goal_cold().map(|goal| ("no word, as wanted", &cold, goal)));
+            for (what, outcome) in [("no word, as wanted", &cold), ("no word, as built, as wanted", &built)] {
+                bounds.extend(storm.goal_cold().map(|goal| (what, outcome, goal)));
+            }
             for (what, outcome, bound) in bounds {
                 if !bound.holds(outcome) {
                     let own = worst(std::slice::from_ref(outcome));
                     broken.push(format!("{what}, {storm:?}: {own:?}, not within {bound:?}"));
                 }
             }
+            as_built.push((storm, worst(&[built])));
             grid.push((storm, warm, cold));
         }
     }
@@ -194,6 +200,8 @@ pub fn report(mut said: impl FnMut(&str)) -> Report {
     let _ = write!(page, "{HEAD}");
     policies(&mut page, &rows);
     storms(&mut page, &grid);
+    built(&mut page, &as_built);
+    impossible(&mut page);
     growth(&mut page, &grid, &sizes);
     limits(&mut page, &rows, &beyond);
     contended(&mut page, &contentions);
@@ -219,9 +227,9 @@ policy are turned away by the same city without a word. Nothing is lost and nobo
 multiple of N/C, the time the city needs for N events if it never rests: 1 is the least. *99 %* is the same for all but the
 last hundredth. *Peak* is the busiest second, as a multiple of C. Every event of ours was taken exactly once.
 
-**What cannot be done better:** without a word beforehand all but those that fit into the queue must be turned away once:
-requests ≥ 2 − 0.5 s · C/N. Refusals take the city's time: end ≥ 1 + ρ · (requests − 1). Only devices that know when to come
-before they send can do with one request.
+**What cannot be done better:** without a word beforehand all but the K devices that fit into the queue must be turned away
+once: requests ≥ 2 − K/N. Refusals take the city's time: end ≥ 1 + ρ · (requests − 1). Where refusals are dear more is
+impossible, as is shown below. Only devices that know when to come before they send can do with one request.
 ";
 
 fn policies(page: &mut String, rows: &[(&str, [Worst; 2])]) {
@@ -249,7 +257,7 @@ event.
 
 *Known* means: each device had an answer before the outage, and with it the window in which N devices can come one after the
 other, and draws its moment from it when the browser says that it is online. *No word beforehand*: it never heard from the
-city, sends at once, is told the next free slot and comes back then. *The city itself was gone*: the devices know the window,
+city, sends at once, is told a slot and comes back then. *The city itself was gone*: the devices know the window,
 but no browser tells them that the city is back, and each finds out by its ladder of at most 60 s; nobody is turned away, but
 a short storm lasts as long as the ladder. *A window for half*: the city had heard only half of those that come. *No slots*:
 a city that says 503 and nothing else, so that our own ladder is all there is.
@@ -263,7 +271,9 @@ fn storms(page: &mut String, grid: &[(Storm, Outcome, Outcome)]) {
         "
 ## Ours in every storm
 
-Ten thousand devices each; *least* is what cannot be done better, *bound* what the run must stay within to pass.
+Ten thousand devices each; *least* is what cannot be done better, *bound* what the run must stay within to pass. The least
+is that of a city that does as well in every smaller storm, without a word as shown below: of ends for any number of requests,
+of requests for an end no later than ours.
 
 | N/C | ρ | window known: requests | end | no word: requests | least | bound | end | least | bound |
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
@@ -272,7 +282,7 @@ Ten thousand devices each; *least* is what cannot be done better, *bound* what t
     for (storm, warm, cold) in grid {
         let (warm, own) = (worst(std::slice::from_ref(warm)), worst(std::slice::from_ref(cold)));
         let Bound { requests_per_event, ratio } = storm.bound_cold();
-        let least = storm.least_cold();
+        let least = own.ratio.map_or(f64::NAN, |ratio| storm.least_requests(ratio));
         let _ = writeln!(
             page,
             "| {} s | {} | {} | {} | {} | {least:.2} | {requests_per_event:.2} | {} | {:.2} | {ratio:.2} |",
@@ -282,13 +292,14 @@ Ten thousand devices each; *least* is what cannot be done better, *bound* what t
             warm.end(),
             own.requests(),
             own.end(),
-            storm.least_ratio(least),
+            storm.least_cold().ratio,
         );
     }
     let Bound { requests_per_event, ratio } = storm(SPAN, 0, 1).bound_warm();
-    let dear = storm(SPAN, 50, 1);
-    let half = dear.least_ratio(dear.least_cold());
-    let [polly, full] = [POLLY, FULL].map(|policy| worst(&[dear.run(policy)]).end());
+    let Bound { requests_per_event: goal, ratio: goal_end } = GOAL_COLD;
+    let dear = storm(SPAN, DEAR, 1);
+    let (cost, wide) = (dear.refusal_cost(), dear.wide_step());
+    let [polly, full, own] = [POLLY, FULL, COLD].map(|policy| worst(&[dear.run(policy)]).end());
     let share = 100.0 * SLOT_SHARE;
     let _ = write!(
         page,
@@ -296,19 +307,86 @@ Ten thousand devices each; *least* is what cannot be done better, *bound* what t
 With a known window the bounds are {requests_per_event} requests and an end of {ratio}, whatever a refusal costs, for hardly
 anybody is refused: the window is {WINDOW_MARGIN} times N/C, because too short costs far more than too long.
 
-Without a word the plain goals, 2.1 requests and an end of 1.15, hold wherever turning somebody away costs no more than a
+Without a word the plain goals, {goal} requests and an end of {goal_end}, hold wherever turning somebody away costs no more than a
 tenth of taking an event. A city tells each device it turns away a slot to the millisecond (`retryAfterMs`), a second away at
-least, and slots hand out {share} % of the capacity to leave room for what nobody planned. They cannot hold where refusals are
-dear:
+least, and slots hand out {share} % of the capacity to leave room for what nobody planned.
 
-- **ρ = 0.5, N/C = 20 s.** The least end is {half:.2}. Who is turned away first is told a slot before anybody knows how many
-  come, so while the first wave is being turned away half of the slots pass, and their devices are turned away again: with s
-  for those {share} % that is sρ/(1 − sρ) requests per event on top of the least. There Polly v2 ends at {polly}, and full
-  jitter {full}.
+Where refusals are dear, slots pass while the city still pays for the first wave, and their devices are turned away again. The
+pacer is told what a refusal costs. It gives who is new a slot so late that all is paid by then, those included whose slot
+passes, and all who were told before can be served; who comes at a slot that has passed gets the first free one after the
+debt, between those of the others. So in a long storm slots come at c/C, where c = ρ/(1 − ρ/c) + 1/{SLOT_SHARE}; ρ/(c − ρ) requests an
+event are lost on slots that pass; and the storm ends with the wave, not behind it. With ρ = {cost} c is {wide:.2}. While the
+debt does not outlast the first slot, for 1/ρ seconds of devices, slots follow at {share} %: without that, storms of N/C = 5 s
+would end later than wanted where refusals are cheap. It is why ours is furthest from the least with N/C = 5 s and ρ = {cost}.
+With ρ = {cost} and N/C = {SPAN} s, where Polly v2 ends at {polly} and full jitter {full}, ours ends at {own}.
 
-So the bound on requests is the least, plus that, plus 0.02. The bound on the end is the least for so many requests, but for
-what the queue took at once, at {share} % of the capacity, plus the first slot's second and twice the way there and back.
+The bound on requests is 2 − K/N, plus those lost on slots that pass, plus 0.02. The bound on the end is the time by which all
+refusals are paid, with those, or the first slot's second; plus all that were told a slot at {share} %; plus the queue that
+those find who come at once when the debt is paid, and twice the way there and back.
 "
+    );
+}
+
+/// The real city counts refusals with a constant.
+fn built(page: &mut String, as_built: &[(Storm, Worst)]) {
+    let of = |percent| {
+        let own = as_built.iter().filter(|(storm, _)| storm.refusal_percent == percent).map(|(_, own)| own);
+        let most = |of: &dyn Fn(&Worst) -> f64| own.clone().map(of).fold(0.0, f64::max);
+        [most(&|own| own.requests_per_event), most(&|own| own.ratio.unwrap_or(f64::INFINITY))]
+    };
+    let ([cheap_requests, cheap_end], [dear_requests, dear_end]) = (of(10), of(DEAR));
+    let cost = storm(SPAN, DEAR, 1).refusal_cost();
+    let _ = write!(
+        page,
+        "
+The pacer of the real city counts {REFUSAL_COST} for a refusal, as it is built (`REFUSAL_COST`, in `city/domain/src/limits.rs`
+with what was measured). So at worst over these N/C it needs {cheap_requests:.2} requests and ends at {cheap_end:.2} with
+ρ = 0.1, which is within what is wanted; with ρ = {cost} it needs {dear_requests:.2} and ends at {dear_end:.2}.
+"
+    );
+}
+
+fn impossible(page: &mut String) {
+    let dear = storm(SPAN, DEAR, 1);
+    let cost = dear.refusal_cost();
+    let Bound { requests_per_event: goal, ratio: goal_end } = GOAL_COLD;
+    let _ = write!(
+        page,
+        "
+## What is impossible where refusals are dear
+
+Say that every storm of K + j devices is to end by S + R · j/C, where S is the first slot's second with the way there and
+back.
+
+1. Nobody knows how many come. When the j-th to be turned away is to come back depends only on what came before it, and it may
+   be the last: it must be back by S + R · j/C.
+2. In a storm of N the city owes ρ(N − K)/C of refusals right after the first wave, besides its full queue. Until that is paid
+   whoever comes back is turned away again, and that has to be paid too: with M such devices until D = ρ(N − K + M)/C. By 1.,
+   M ≥ (D − S) · C/R. Together M ≥ (ρ(N − K) − S · C)/(R − ρ).
+3. So requests ≥ 2 − K/N + M/N. All refusals come before the last event is in, so end ≥ 1 + ρ · (requests − 1).
+
+More requests make the end late, and only a late end (a large R) makes M small: 2. and 3. meet in the least pair. With
+ρ = {cost} that is:
+
+| N/C | least end | requests with it | the end that {goal} requests ask for |
+|---:|---:|---:|---:|
+"
+    );
+    for span_s in SPANS {
+        let storm = storm(span_s, DEAR, 1);
+        let Bound { requests_per_event, ratio } = storm.least_cold();
+        let asked = storm.end_for(goal).map_or("none will do".to_owned(), |ratio| format!("{ratio:.2}"));
+        let _ = writeln!(page, "| {span_s} s | {ratio:.2} | {requests_per_event:.2} | {asked} |");
+    }
+    let shortest = storm(SPANS.into_iter().min().unwrap_or(SPAN), DEAR, 1);
+    let once = shortest.least_ratio(1.0 + shortest.turned_away());
+    let _ = write!(
+        page,
+        "
+An end of {goal_end} is impossible for each of them, even for a city that knows N: turning everybody away once makes it
+{once:.2} at N/C = {} s and later in longer storms. No more than {goal} requests are possible for the price in the last column.
+",
+        shortest.span_s
     );
 }
 

@@ -3,15 +3,24 @@
 //! The city serves one request after the other and lets half a second of them wait; whoever comes then is turned away at
 //! once, which costs it a share of a request. There is no loss and no time-out.
 //!
-//! What cannot be done better, with N devices, capacity C, a queue of Q seconds and refusals that cost the part ρ of a
-//! request: each event takes one request, the last is in after N/C, and without a word beforehand all but Q·C devices
-//! must be turned away once, so that requests per event are at least 2 − Q·C/N. Refusals take the city's time, so that
-//! the end is at least 1 + ρ·(requests per event − 1) times N/C.
+//! What cannot be done better, with N devices, capacity C, a queue that takes K of them at once and refusals that cost the
+//! part ρ of a request:
+//!
+//! - Each event takes one request, and without a word beforehand all but K devices must be turned away once: requests per
+//!   event are at least 2 − K/N. Whoever was turned away must still be served, so all refusals come before the last event
+//!   is in: the end is at least 1 + ρ·(requests per event − 1) times N/C.
+//! - When the j-th to be turned away is to come back, is decided before anybody knows how many more there are. Say that
+//!   every storm of K + j devices ends by S + R·j/C; then the j-th must be back by then, for it may be the last. In a storm of
+//!   N the city owes ρ(N − K)/C of refusals right after the first wave, besides its full queue. Until that is paid whoever
+//!   comes back is turned away again, and makes it longer: with M such devices it is paid at D = ρ(N − K + M)/C, and M is at
+//!   least (D − S)·C/R. So M ≥ (ρ(N − K) − S·C)/(R − ρ), and requests per event are at least 2 − K/N + M/N.
+//!
+//! A late end of small storms makes M small, and a small M makes an early end possible: both together give the least pair.
 
 use super::backoff::{Backoff, Waits};
 use super::edge::{Edge, wall};
 use city_domain::Pacer;
-use city_domain::limits::{SLOT_FIRST_MS, SLOT_SHARE};
+use city_domain::limits::{REFUSAL_COST, SLOT_FIRST_MS, SLOT_SHARE};
 use conch::event::Device;
 use conch::pace::Jitter;
 use core::cmp::Reverse;
@@ -31,6 +40,9 @@ const START_US: u64 = OUTAGE_US + 10_000_000;
 const PATIENCE: u64 = 20;
 /// Or after so many requests per event.
 const REQUESTS_PER_EVENT_MAX: u64 = 250;
+
+/// What is wanted without a word beforehand.
+pub(super) const GOAL_COLD: Bound = Bound { requests_per_event: 2.1, ratio: 1.15 };
 
 /// µs as ms, downwards, as a device's clock shows them.
 pub(super) fn ms(us: u64) -> u64 {
@@ -72,11 +84,13 @@ pub enum Knows {
     Silence,
     /// Nothing: never heard of the city, and all with something to tell at once.
     Nothing,
+    /// Nothing, and slots count a refusal as the real city's do, with [`REFUSAL_COST`], whatever it costs.
+    NothingAsBuilt,
     /// Nothing, and the city does not say when to come back either.
     NothingAndMute,
 }
 
-/// What a policy of ours may need at most.
+/// What a policy of ours may need at most, or what none can do without.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
     /// Requests per event.
@@ -116,14 +130,63 @@ impl Storm {
         u64::from(self.capacity) * u64::from(self.span_s)
     }
 
-    /// Fewest requests per event without a word beforehand: 2 − Q·C/N.
-    pub fn least_cold(&self) -> f64 {
-        2.0 - QUEUE_US as f64 / 1e6 / f64::from(self.span_s)
+    /// The part of the devices that must be turned away without a word beforehand: all that do not fit into the queue and
+    /// are not served while they come.
+    pub(super) fn turned_away(&self) -> f64 {
+        let at_once = (QUEUE_US + RETURN_US) as f64 / 1e6 * f64::from(self.capacity) + 1.0;
+        1.0 - at_once / self.devices() as f64
+    }
+
+    /// Cost of a refusal as a part of a request.
+    pub(super) fn refusal_cost(&self) -> f64 {
+        f64::from(self.refusal_percent) / 100.0
+    }
+
+    /// How long after the storm's begin a device is in at the soonest that was turned away and given the first slot.
+    fn first_slot(&self) -> f64 {
+        (SLOT_FIRST_MS * 1e3 + 4.0 * ONE_WAY_US as f64) / (f64::from(self.span_s) * 1e6)
+    }
+
+    /// What the refusals of the first wave take of N/C beyond the first slot: while that lasts devices are turned away again.
+    fn owed_at_first_slot(&self) -> f64 {
+        (self.refusal_cost() * self.turned_away() - self.first_slot()).max(0.0)
     }
 
     /// The least part of N/C after which all can be in, given the requests per event.
     pub fn least_ratio(&self, requests_per_event: f64) -> f64 {
-        1.0 + f64::from(self.refusal_percent) / 100.0 * (requests_per_event - 1.0)
+        1.0 + self.refusal_cost() * (requests_per_event - 1.0)
+    }
+
+    /// The least requests per event without a word beforehand, for a city in which every smaller storm ends as soon, on the
+    /// line from the first slot to this storm's end.
+    pub fn least_requests(&self, ratio: f64) -> f64 {
+        let (first, again) = (self.turned_away(), self.owed_at_first_slot());
+        let spare = ratio - self.first_slot() - self.refusal_cost() * first;
+        1.0 + first + if again > 0.0 { first * again / spare.max(f64::MIN_POSITIVE) } else { 0.0 }
+    }
+
+    /// The least end without a word beforehand, with the requests that go with it: where [`Self::least_ratio`] and
+    /// [`Self::least_requests`] meet.
+    pub fn least_cold(&self) -> Bound {
+        let (first, again, cost) = (self.turned_away(), self.owed_at_first_slot(), self.refusal_cost());
+        // With z for the end less the first slot and the first wave's refusals: z² − (1 − S)z − ρ·first·again = 0.
+        let span = 1.0 - self.first_slot();
+        let root = f64::midpoint(span, (span * span + 4.0 * cost * first * again).sqrt());
+        let ratio = root + self.first_slot() + cost * first;
+        Bound { requests_per_event: self.least_requests(ratio), ratio }
+    }
+
+    /// How late the end of every storm would have to be for so few requests per event; none if that is too few whatever
+    /// the end.
+    pub fn end_for(&self, requests_per_event: f64) -> Option<f64> {
+        let (first, again) = (self.turned_away(), self.owed_at_first_slot());
+        let spare = requests_per_event - 1.0 - first;
+        let line = if again > 0.0 {
+            first * again / spare + self.first_slot() + self.refusal_cost() * first
+        } else {
+            0.0
+        };
+        (spare > 0.0).then(|| line.max(self.least_ratio(requests_per_event)))
     }
 
     /// What our devices may need at most when they know the window. The window is a fifth longer than N/C, rather than
@@ -134,23 +197,42 @@ impl Storm {
 
     /// What they may need at most when they know nothing.
     ///
-    /// Slots are handed out at a share s of the capacity as if refusals cost nothing. What turning away the first wave
-    /// takes, a part sρ of the slots has passed before anybody is served: whoever holds one of those is turned away once
-    /// more, and so is the same part of them. So that is sρ/(1−sρ) requests per event on top of the least. The end comes
-    /// by the least work at that share but for what the queue took at once, after the first slot's delay and twice the way
-    /// there and back.
+    /// The first slots follow one another at a share of the capacity, until the debt of the first wave, ρ each, outlasts the
+    /// first slot. From then on a slot comes when the debt is paid and all who were told before are served: what passes of
+    /// them meanwhile, at c from one to the next, lengthens the debt to ρ/(1 − ρ/c) for each, so that c is the greater root
+    /// of c = ρ/(1 − ρ/c) + 1/share. Whoever holds a slot that passes is turned away once more. The end comes when after the
+    /// debt all are served at that share; those who come at once when it is paid find the queue full, which lasts at most.
     pub fn bound_cold(&self) -> Bound {
-        let passed = SLOT_SHARE * f64::from(self.refusal_percent) / 100.0;
-        let requests_per_event = self.least_cold() + passed / (1.0 - passed) + 0.02;
+        let (first, start, cost) = (self.turned_away(), self.first_slot(), self.refusal_cost());
+        let dense = 1.0 / SLOT_SHARE;
+        // So many of the devices, at so much from one to the next, where the first come so much sooner.
+        let passed = |step: f64, sooner: f64| (cost * first - start + sooner) / (step - cost);
+        let again = passed(dense, 0.0).min(passed(self.wide_step(), self.sooner())).max(0.0);
         let span_us = f64::from(self.span_s) * 1e6;
-        let at_slots = self.least_ratio(requests_per_event) - QUEUE_US as f64 / span_us;
-        let late_us = SLOT_FIRST_MS * 1e3 + 4.0 * ONE_WAY_US as f64;
-        Bound { requests_per_event, ratio: at_slots / SLOT_SHARE + late_us / span_us + 0.005 }
+        let debt = cost * (first + again) + (QUEUE_US + 4 * ONE_WAY_US) as f64 / span_us;
+        Bound {
+            requests_per_event: 1.0 + first + again + 0.02,
+            ratio: debt.max(start) + first * dense + 0.005,
+        }
+    }
+
+    /// From one slot to the next once refusals are in debt for long, as a multiple of 1/C.
+    pub(super) fn wide_step(&self) -> f64 {
+        let (cost, dense) = (self.refusal_cost(), 1.0 / SLOT_SHARE);
+        let both = 2.0 * cost + dense;
+        f64::midpoint(both, (both * both - 4.0 * cost * dense).sqrt())
+    }
+
+    /// How much sooner slots come than at that step, because the first follow one another at once.
+    fn sooner(&self) -> f64 {
+        let dense_slots =
+            SLOT_FIRST_MS / 1e3 / f64::from(self.span_s) / self.refusal_cost().max(f64::MIN_POSITIVE);
+        dense_slots.min(1.0) * (self.wide_step() - 1.0 / SLOT_SHARE)
     }
 
     /// What is wanted without a word beforehand where turning somebody away is cheap: a tenth of taking an event.
     pub fn goal_cold(&self) -> Option<Bound> {
-        (self.refusal_percent <= 10).then_some(Bound { requests_per_event: 2.1, ratio: 1.15 })
+        (self.refusal_percent <= 10).then_some(GOAL_COLD)
     }
 
     /// Runs it.
@@ -228,7 +310,7 @@ impl City {
             (Verdict::Taken, self.free_us)
         } else {
             self.free_us += self.refuse_us;
-            let slot = |pacer: &mut Pacer| pacer.slot_ms(wall(now_us), self.waiting.len());
+            let slot = |pacer: &mut Pacer| pacer.slot_ms(Some(device), wall(now_us), self.waiting.len());
             (Verdict::Refused { slot_ms: (!self.is_mute).then(|| slot(&mut self.pacer)) }, now_us)
         };
         (Told { verdict, window_ms: self.pacer.window_ms() }, leaves_us)
@@ -274,11 +356,15 @@ impl Run {
         let devices: Vec<Device> =
             (0..storm.devices()).filter_map(|n| Device::parse(&format!("till-{n}")).ok()).collect();
         let serve_us = 1_000_000 / u64::from(storm.capacity.max(1));
+        let believed = match policy {
+            Policy::Conch(Knows::NothingAsBuilt) => REFUSAL_COST,
+            _ => storm.refusal_cost(),
+        };
         let mut run = Self {
             storm,
             policy,
             city: City {
-                pacer: Pacer::new(storm.capacity),
+                pacer: Pacer::new(storm.capacity, believed),
                 is_mute: matches!(policy, Policy::Plain(_) | Policy::Conch(Knows::NothingAndMute)),
                 serve_us,
                 refuse_us: serve_us * u64::from(storm.refusal_percent) / 100,
@@ -324,7 +410,7 @@ impl Run {
         let Some(name) = self.devices.get(device).cloned() else { return Client::Done };
         match self.policy {
             Policy::Plain(backoff) => Client::Plain { backoff, waits: Waits::default() },
-            Policy::Conch(Knows::Nothing | Knows::NothingAndMute) => {
+            Policy::Conch(Knows::Nothing | Knows::NothingAsBuilt | Knows::NothingAndMute) => {
                 Client::Edge(Box::new(Edge::open(name, START_US - RETURN_US, seed)))
             }
             Policy::Conch(Knows::Window { .. } | Knows::Silence) => {
@@ -435,7 +521,9 @@ impl Run {
 fn begin(edge: &mut Edge, policy: Policy, now: u64) -> Option<u64> {
     match policy {
         Policy::Conch(Knows::Window { .. }) => edge.online(now),
-        Policy::Conch(Knows::Nothing | Knows::NothingAndMute) => edge.emit("owed", now),
+        Policy::Conch(Knows::Nothing | Knows::NothingAsBuilt | Knows::NothingAndMute) => {
+            edge.emit("owed", now)
+        }
         // It finds out by its ladder.
         Policy::Conch(Knows::Silence) | Policy::Plain(_) => None,
     }
