@@ -5,7 +5,7 @@ export const en: Words = {
   method: "Method",
   methods: {
     cash: "Cash",
-    confirmed_elsewhere: "Paid elsewhere",
+    confirmed_elsewhere: "Paid else\u00adwhere",
     promise: "Pay later",
     authorized_online: "Bank online",
   },

@@ -47,7 +47,7 @@ export const en: Words = {
   usedHere: (time) => `Let in at this gate at ${time}. Ask for another ticket, or a supervisor.`,
   usedAt: (place, time) => `Let in at ${place}, ${time}. Ask for another ticket, or a supervisor.`,
   doubledAt: (place, time) => `They are in; later it turned out to be used at ${place}, ${time}. Tell a supervisor.`,
-  sameHint: "Scanned a moment ago; nothing was recorded twice. It was:",
+  sameHint: "Scanned a moment ago; nothing was recorded twice. It was: ",
   foreign: {
     card: "This looks like a card. Please put it away. Nothing was kept.",
     "national-id": "This looks like an ID. Please put it away. Nothing was kept.",
