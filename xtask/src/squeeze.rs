@@ -4,12 +4,14 @@
 //! name and `.br` or `.gz`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::child;
 use crate::fault::Fault;
 use crate::place::Place;
+use crate::stamp::files;
 
 /// Names how files are packed, so that a change of it packs them anew.
 pub(crate) const HOW: &str = "gzip by zopfli, 15 turns";
@@ -20,20 +22,22 @@ pub(crate) fn folder(place: &Place, folder: &Path) -> Result<(), Fault> {
     let mut brotli = place.command("node");
     brotli.arg(place.root.join("www/brotli.mjs")).arg(folder);
     child::run(brotli)?;
-    let mut done: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-    for file in files(folder)? {
+    let mut done = BTreeMap::new();
+    for file in files(folder, &[])? {
         if file.extension().is_none_or(|ending| ending != "br") {
             continue;
         }
         let plain = file.with_extension("");
         let bytes = fs::read(&plain).map_err(Fault::io(format!("cannot read {}", plain.display())))?;
-        let packed = match done.remove(&bytes) {
-            Some(packed) => packed,
-            None => gzip(&bytes)?,
+        let packed = match done.entry(bytes) {
+            Entry::Occupied(same) => same.into_mut(),
+            Entry::Vacant(new) => {
+                let packed = gzip(new.key())?;
+                new.insert(packed)
+            }
         };
         let beside = file.with_extension("gz");
-        fs::write(&beside, &packed).map_err(Fault::io(format!("cannot write {}", beside.display())))?;
-        done.insert(bytes, packed);
+        fs::write(&beside, packed).map_err(Fault::io(format!("cannot write {}", beside.display())))?;
     }
     Ok(())
 }
@@ -44,19 +48,4 @@ pub(crate) fn gzip(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
     zopfli::compress(zopfli::Options::default(), zopfli::Format::Gzip, bytes, &mut packed)
         .map_err(Fault::io("cannot pack as gzip"))?;
     Ok(packed)
-}
-
-/// All files below a folder, in order.
-pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        let cannot = || Fault::io(format!("cannot read {}", folder.display()));
-        for entry in fs::read_dir(&folder).map_err(cannot())? {
-            let path = entry.map_err(cannot())?.path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
-        }
-    }
-    found.sort();
-    Ok(found)
 }

@@ -23,8 +23,7 @@ impl Fingerprint {
 
     /// A file, or a folder with all below it except what is called one of `except`. What is not there counts as empty.
     pub(crate) fn tree(mut self, path: &Path, except: &[&str]) -> Result<Self, Fault> {
-        let mut files = BTreeSet::new();
-        collect(path, except, &mut files).map_err(Fault::io(format!("cannot read {}", path.display())))?;
+        let files = files(path, except)?;
         for file in files {
             let bytes = fs::read(&file).map_err(Fault::io(format!("cannot read {}", file.display())))?;
             file.strip_prefix(path).unwrap_or(&file).hash(&mut self.0);
@@ -36,6 +35,13 @@ impl Fingerprint {
     pub(crate) fn text(self) -> String {
         format!("{:016x}", self.0.finish())
     }
+}
+
+/// A file, or all below a folder except what is called one of `except`, in order.
+pub(crate) fn files(path: &Path, except: &[&str]) -> Result<BTreeSet<PathBuf>, Fault> {
+    let mut files = BTreeSet::new();
+    collect(path, except, &mut files).map_err(Fault::io(format!("cannot read {}", path.display())))?;
+    Ok(files)
 }
 
 fn collect(path: &Path, except: &[&str], files: &mut BTreeSet<PathBuf>) -> std::io::Result<()> {
