@@ -1,3 +1,4 @@
+import { methods } from "../../../shell/words/methods.en.ts";
 import { span, type Words } from "./zh-Hant.ts";
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
@@ -87,12 +88,7 @@ export const en: Words = {
     found: (count, ending) =>
       count === 0 ? `No order's number ends in ${ending}` : `Orders whose number ends in ${ending}: ${count}`,
     away: "The market was not reached. Please try again.",
-    methods: {
-      cash: "Cash",
-      confirmed_elsewhere: "Paid elsewhere",
-      promise: "Pay later",
-      authorized_online: "Bank online",
-    },
+    methods,
     states: {
       captured: "paid",
       open: "on credit, not paid yet",

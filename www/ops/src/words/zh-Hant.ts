@@ -1,4 +1,5 @@
 // 正體中文。這份目錄的形狀就是 Words：少一句或多一句，另一種語言就編譯不過。 Counts are named for what they are.
+import { methods } from "../../../shell/words/methods.zh-Hant.ts";
 import type { Done, Sky } from "../act.ts";
 import type { Age, Standing } from "../judge.ts";
 
@@ -91,7 +92,7 @@ export const zhHant = {
     found: (count: number, ending: string) =>
       count === 0 ? `沒有以 ${ending} 結尾的單號` : `以 ${ending} 結尾的單號：${count} 筆`,
     away: "沒有連上市場，請再查一次。",
-    methods: { cash: "現金", confirmed_elsewhere: "已在別處付清", promise: "賒帳", authorized_online: "線上授權" },
+    methods,
     states: { captured: "已收款", open: "賒帳，還沒收到錢", pending: "等銀行回覆", failed: "沒有收到錢" },
     noAmount: "金額不明",
     refund: (state: string, amount: string) => `重複收款 ${amount}：${state}`,

@@ -1,14 +1,10 @@
+import { methods } from "../../../shell/words/methods.en.ts";
 import type { Words } from "./zh-Hant.ts";
 
 export const en: Words = {
   amount: "Amount",
   method: "Method",
-  methods: {
-    cash: "Cash",
-    confirmed_elsewhere: "Paid else\u00adwhere",
-    promise: "Pay later",
-    authorized_online: "Bank online",
-  },
+  methods,
   charge: "Charge",
   chargeAmount: (amount) => `Charge ${amount}`,
   backspace: "Delete one digit",

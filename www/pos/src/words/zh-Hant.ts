@@ -1,8 +1,10 @@
 // 正體中文。這份目錄的形狀就是 Words：少一句或多一句，另一種語言就編譯不過。
+import { methods } from "../../../shell/words/methods.zh-Hant.ts";
+
 export const zhHant = {
   amount: "金額",
   method: "收款方式",
-  methods: { cash: "現金", confirmed_elsewhere: "已在別處付清", promise: "賒帳", authorized_online: "線上授權" },
+  methods,
   charge: "收款",
   chargeAmount: (amount: string) => `收款 ${amount}`,
   backspace: "刪一位",
