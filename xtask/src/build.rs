@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::child;
 use crate::fault::Fault;
+use crate::names;
 use crate::place::{Place, WASM_TARGET};
 use crate::squeeze;
 use crate::stamp::{Fingerprint, unless_fresh};
@@ -12,10 +13,14 @@ use crate::tools;
 
 /// wasm-opt reads from the module itself which wasm features browsers must have; naming more here would raise the floor.
 /// Inlining, common subexpressions and simpler locals make the module smaller and its gzip larger by a twenty-fifth, and the gzip is what
-/// travels. It finds more that is alike when functions of like names stand together, when the data is one piece, and when loads
-/// and stores carry no hint of their alignment, which engines make no use of.
+/// travels. It finds more that is alike when functions of like names stand together, when the data is one piece, when loads
+/// and stores carry no hint of their alignment, which engines make no use of, and when the branches of a function are drawn up
+/// anew by one rule, which takes a function that is flat and is worth it only after a first round.
 /// Rust puts the stack first, so that nothing but its very end lies in the lowest kilobyte.
-const WASM_OPT: [&str; 13] = [
+const WASM_OPT: [&str; 17] = [
+    "-Os",
+    "--flatten",
+    "--rereloop",
     "-Os",
     "-Os",
     "--low-memory-unused",
@@ -29,6 +34,7 @@ const WASM_OPT: [&str; 13] = [
     "--reorder-functions-by-name",
     "--strip-producers",
     "--strip-debug",
+    names::PASS,
 ];
 /// Deep expressions overflow the default stack of wasm-opt's JavaScript build.
 const WASM_OPT_STACK: &str = "--stack-size=4000";
@@ -95,12 +101,20 @@ fn wasm(place: &Place) -> Result<(), Fault> {
         let mut optimize = place.command("node");
         optimize.arg(WASM_OPT_STACK).arg(optimizer.join("bin/wasm-opt")).args(WASM_OPT);
         optimize.arg(&bound).arg("-o").arg(&bound);
-        child::run(optimize)?;
-        // The glue is generated, so nobody reads it; without its comments and long names it is a third lighter.
+        let said = child::heard(optimize)?;
         let glue = dist.join("conch.js");
+        rename(&glue, &said)?;
+        // The glue is generated, so nobody reads it; without its comments and long names it is a third lighter.
         bundle(place, &glue, &["--format", "esm"], &glue)?;
         inline(place, &dist)
     })
+}
+
+/// Gives the glue the names by which the optimized module calls and is called.
+fn rename(glue: &Path, said: &str) -> Result<(), Fault> {
+    let long = fs::read_to_string(glue).map_err(Fault::io(format!("cannot read {}", glue.display())))?;
+    let short = names::shorten(&long, said)?;
+    fs::write(glue, short).map_err(Fault::io(format!("cannot write {}", glue.display())))
 }
 
 /// Flags that keep this machine's folders out of the module, so that it is the same wherever it is built.

@@ -30,6 +30,18 @@ pub(crate) fn answer(mut command: Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// Runs a program to its end for what it says; what it complains of is shown, and anything but success is a fault.
+pub(crate) fn heard(mut command: Command) -> Result<String, Fault> {
+    announce(&command);
+    command.stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().map_err(cannot_start(&command))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(Fault::Failed { program: program(&command), how: how(output.status) })
+    }
+}
+
 /// What a program says on both its outputs, however it ends.
 pub(crate) fn said(mut command: Command) -> Result<String, Fault> {
     announce(&command);

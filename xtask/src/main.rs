@@ -13,6 +13,7 @@ mod engine;
 mod fault;
 mod foreign;
 mod marked;
+mod names;
 mod pack;
 mod passed;
 mod place;
