@@ -6,6 +6,7 @@ import { StatusBar } from "./bar.tsx";
 import { EnrolmentCard } from "./enrolment.tsx";
 import { nudgeOnReturn } from "./events.ts";
 import { enrolment, type Identity, identify, keepEnrolling, type PageName } from "./identity.ts";
+import { bringParts } from "./later.tsx";
 import { type Apply, opening, openOutbox, trouble } from "./outbox.ts";
 import { keepShell } from "./renewal.ts";
 import { wearTheme } from "./theme.ts";
@@ -64,7 +65,7 @@ export interface Work {
 
 export function start({ page, opened, busy, body: Body, apply, remedies }: Work): void {
   const me = identify(page);
-  const open = (): void => void openOutbox(me, (edge) => opened(edge, me), apply);
+  const open = (): void => void openOutbox(me, (edge) => opened(edge, me), apply).then(bringParts);
   function Page(): JSX.Element {
     return (
       <>

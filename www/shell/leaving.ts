@@ -1,9 +1,8 @@
-// Signing out and handing over. Nobody signs out while something is owed or undecided, and what is asked of disk is asked
+// Signing out. Nobody signs out while something is owed or undecided, and what is asked of disk is asked
 // at that very moment, not what the screen last showed.
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
-import { fileOf, hindrances, type Owing } from "./hindrances.ts";
+import { hindrances, type Owing } from "./hindrances.ts";
 import { forgetToken, type Identity, onSignedOut } from "./identity.ts";
-import { limits } from "./limits.ts";
 import { codeOf, edge, snapshot } from "./outbox.ts";
 
 export const signedOut = signal(false);
@@ -60,21 +59,4 @@ export function followSignOut(me: Identity, desk: Desk<string>): void {
     edge.value = null;
     void wipe(desk);
   });
-}
-
-/** What is not with the city, as a file for whoever sees to it. */
-export async function exportUnsent(me: Identity, desk: Desk<string>): Promise<void> {
-  const outbox = edge.value;
-  if (outbox === null) return;
-  const [unsent, dead] = await Promise.all([outbox.owed(limits.exported), outbox.deadLetters(limits.exported)]);
-  const { device, place } = me;
-  const exportedAt = new Date().toISOString();
-  const file = fileOf({ device, place, unsent, notStored: desk.notStored(), dead }, exportedAt);
-  const address = URL.createObjectURL(new Blob([JSON.stringify(file, null, 2)], { type: "application/json" }));
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = `conch-${device}-${exportedAt.slice(0, 19).replaceAll(":", "")}.json`;
-  link.click();
-  // The browser has taken the file up by the next turn.
-  setTimeout(() => URL.revokeObjectURL(address));
 }

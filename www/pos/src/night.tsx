@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { money } from "../../shell/figures.ts";
 import type { Identity } from "../../shell/identity.ts";
-import { LeavingSheet, SumRow } from "../../shell/leaving.tsx";
+import { Leaving, SumRow } from "../../shell/leave.tsx";
 import { sales } from "./desk.ts";
 import { tillDesk } from "./leaving.ts";
 import { type Sum, totalsOf } from "./night.ts";
@@ -52,7 +52,7 @@ function Totals(): JSX.Element {
   );
 }
 
-export function NightSheet({ me }: { me: Identity }): JSX.Element {
+export function Night({ me }: { me: Identity }): JSX.Element {
   const say = words.value.night;
   const failed = failures.value.length;
   const waiting = sales.value.filter(({ state }) => state === "saved").length;
@@ -62,15 +62,8 @@ export function NightSheet({ me }: { me: Identity }): JSX.Element {
     </>
   );
   return (
-    <LeavingSheet
-      me={me}
-      name="night"
-      title={say.title}
-      desk={tillDesk}
-      why={{ begun: say.begun, open: () => say.opened }}
-      ask={ask}
-    >
+    <Leaving me={me} desk={tillDesk} why={{ begun: say.begun, open: () => say.opened }} ask={ask}>
       <Totals />
-    </LeavingSheet>
+    </Leaving>
   );
 }

@@ -3,15 +3,15 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { money } from "../../shell/figures.ts";
 import type { Identity } from "../../shell/identity.ts";
+import { later } from "../../shell/later.tsx";
 import { signedOut } from "../../shell/leaving.ts";
-import { LeavingButton, SignedOut } from "../../shell/leaving.tsx";
+import { LeavingButton, LeavingSheet, SignedOut } from "../../shell/leaving.tsx";
 import { power } from "../../shell/power.ts";
 import { HoldCard, RepeatQuestion } from "./asks.tsx";
 import { SaleCard } from "./card.tsx";
 import * as cart from "./cart.ts";
 import { Counter } from "./counter.tsx";
 import { FuelGauge } from "./gauge.tsx";
-import { NightSheet } from "./night.tsx";
 import { PowerNotice } from "./power.tsx";
 import { ReceiptSheet } from "./receipt.tsx";
 import { FailedNote, Recent } from "./recent.tsx";
@@ -20,6 +20,8 @@ import * as till from "./till.ts";
 import { UnsentSheet } from "./unsent.tsx";
 import { wordOfSale } from "./wording.ts";
 import { words } from "./words/index.ts";
+
+const Night = later(async () => (await import("./night.tsx")).Night);
 
 /** Hands on a keyboard: digits, Backspace, Enter to charge and to go on, Escape to clear. */
 function pressed(event: KeyboardEvent): void {
@@ -76,7 +78,9 @@ export function TillPage({ me }: { me: Identity }): JSX.Element {
       <LeavingButton name="night" label={words.value.night.open} />
       <UnsentSheet />
       <ReceiptSheet />
-      <NightSheet me={me} />
+      <LeavingSheet name="night" title={words.value.night.title}>
+        <Night me={me} />
+      </LeavingSheet>
     </>
   );
 }

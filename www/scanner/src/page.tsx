@@ -4,8 +4,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { shortKey } from "../../shell/figures.ts";
 import { Glyph } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
+import { later } from "../../shell/later.tsx";
 import { signedOut } from "../../shell/leaving.ts";
-import { LeavingButton, SignedOut } from "../../shell/leaving.tsx";
+import { LeavingButton, LeavingSheet, SignedOut } from "../../shell/leaving.tsx";
 import { limits } from "../../shell/limits.ts";
 import { ready } from "../../shell/outbox.ts";
 import { briefTimeOf } from "../../shell/words/index.ts";
@@ -15,11 +16,12 @@ import { GateLine } from "./line.tsx";
 import { Preflight } from "./preflight.tsx";
 import { ResultCard } from "./result.tsx";
 import { standingOf, toneOf } from "./scan.ts";
-import { ShiftSheet } from "./shift.tsx";
 import { resume, stage } from "./stage.ts";
 import { CODE_SIGNS_MAX } from "./ticket.ts";
 import { View } from "./view.tsx";
 import { words } from "./words/index.ts";
+
+const Shift = later(async () => (await import("./shift.tsx")).Shift);
 
 function Entry({ me }: { me: Identity }): JSX.Element {
   const say = words.value;
@@ -144,7 +146,9 @@ export function GatePage({ me }: { me: Identity }): JSX.Element {
         </>
       )}
       <LeavingButton name="shift" label={say.open} />
-      <ShiftSheet me={me} />
+      <LeavingSheet name="shift" title={say.open}>
+        <Shift me={me} />
+      </LeavingSheet>
     </>
   );
 }

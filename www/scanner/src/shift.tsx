@@ -1,17 +1,20 @@
-// The end of a shift: the sheet with its totals, and what is asked before signing out.
+// The end of a shift: its totals, and what is asked before signing out.
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import type { Identity } from "../../shell/identity.ts";
-import { LeavingSheet, SumRow } from "../../shell/leaving.tsx";
-import { dayTimeOf } from "../../shell/words/index.ts";
+import { Leaving, SumRow } from "../../shell/leave.tsx";
+import { bothOf, dayTimeOf } from "../../shell/words/index.ts";
 import { dropUnstored, scans, unstored } from "./gate.ts";
 import { gateDesk } from "./leaving.ts";
 import { standingOf, toneOf } from "./scan.ts";
 import { totalsOf } from "./shift.ts";
-import { words } from "./words/index.ts";
+import { en } from "./words/shift.en.ts";
+import { zhHant } from "./words/shift.zh-Hant.ts";
+
+const words = bothOf(zhHant, en);
 
 function Totals({ me }: { me: Identity }): JSX.Element {
-  const say = words.value.shift;
+  const say = words.value;
   const { all, letIn, since, parts } = totalsOf(scans.value, me.place);
   if (since === null) return <p>{say.none}</p>;
   return (
@@ -42,26 +45,24 @@ function Unstored(): JSX.Element | null {
   if (unstored.value.size === 0) return null;
   return (
     <button type="button" class="plain wide" data-testid="drop-unstored" onClick={dropUnstored}>
-      {words.value.shift.nobody}
+      {words.value.nobody}
     </button>
   );
 }
 
-export function ShiftSheet({ me }: { me: Identity }): JSX.Element {
-  const say = words.value.shift;
+export function Shift({ me }: { me: Identity }): JSX.Element {
+  const say = words.value;
   const desk = useMemo(() => gateDesk(me), [me]);
   const waiting = scans.value.filter((scan) => standingOf(scan, me.place) === "saved").length;
   return (
-    <LeavingSheet
+    <Leaving
       me={me}
-      name="shift"
-      title={say.open}
       desk={desk}
       why={{ unstored: say.unstored }}
       ask={`${say.ask}${waiting > 0 ? ` ${say.waiting(waiting)}` : ""}`}
       remedy={<Unstored />}
     >
       <Totals me={me} />
-    </LeavingSheet>
+    </Leaving>
   );
 }

@@ -23,6 +23,11 @@ export function catalogue<C>(chinese: C, fetchEnglish: () => Promise<C>): Readon
   return computed(() => (language.value === "en" ? english : chinese));
 }
 
+/** The catalogue of a part that comes later, in both languages at once: who asks for it need not wait twice. */
+export function bothOf<C>(chinese: C, english: C): ReadonlySignal<C> {
+  return computed(() => (language.value === "en" ? english : chinese));
+}
+
 export const words = catalogue<Words>(zhHant, async () => (await import("./en.ts")).en);
 
 const dayAndTime = { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit" } as const;
@@ -76,10 +81,17 @@ export function dayTimeOf(at: number): string {
   return clocks.value.day.format(at);
 }
 
+let problemsOfPage: ReadonlySignal<Readonly<Record<string, string>>> | null = null;
+
+/** Adds the words for problems that only this page's events have. */
+export function knowProblems(ofPage: typeof problemsOfPage): void {
+  problemsOfPage = ofPage;
+}
+
 /** Plain words for a problem document's type, or null when the catalogue has none. */
 export function wordsOfProblem(type: string | undefined): string | null {
   const code = (type ?? "").split(":").pop()?.replaceAll("-", "_") ?? "";
-  return words.value.problem[code] ?? null;
+  return words.value.problem[code] ?? problemsOfPage?.value[code] ?? null;
 }
 
 /** Plain words for a notice of the outbox. */

@@ -173,4 +173,18 @@ export const en: Words = {
     fullNumber: "Full number",
     keep: "For questions, tell us the number.",
   },
+  problem: {
+    already_paid: "This order is paid already. Do not charge again.",
+    no_amount: "There is no amount.",
+    already_promised: "This order is promised already. Settle it as it was promised.",
+    payment_pending: "Another payment for this order is still being decided. Do not charge again.",
+    unknown_authorization: "The city does not know this online authorisation. Ask for a new one.",
+    authorization_mismatch: "The online authorisation is for another order or amount.",
+    authorization_used: "This online authorisation was used already.",
+    authorization_cancelled: "This online authorisation has ended. Ask for a new one.",
+    declined: "The bank declined it. Nothing was taken.",
+    captured_twice: "The money was taken twice. One of them goes back.",
+    settled_by_hand: "It was given back another way.",
+    amount_mismatch: "The city has another amount than this device.",
+  },
 };

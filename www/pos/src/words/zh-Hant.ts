@@ -173,6 +173,21 @@ export const zhHant = {
     fullNumber: "完整單號",
     keep: "有問題請報單號。",
   },
+  /** 只有收款才會有的原因代碼；其他的和入口共用。 */
+  problem: {
+    already_paid: "這張單已經收過款了。不要再收。",
+    no_amount: "沒有金額。",
+    already_promised: "這筆訂單已經記為賒帳，請照約定收。",
+    payment_pending: "這筆訂單還有一筆付款在處理，請勿再收。",
+    unknown_authorization: "市場不認得這個線上授權，請重新授權。",
+    authorization_mismatch: "這個線上授權是別筆訂單或別的金額。",
+    authorization_used: "這個線上授權已經用過了。",
+    authorization_cancelled: "這個線上授權已經失效，請重新授權。",
+    declined: "銀行拒絕了，沒有扣款。",
+    captured_twice: "錢被扣了兩次，其中一次會退回。",
+    settled_by_hand: "已經用別的方式退回。",
+    amount_mismatch: "市場記的金額和這裡不一樣。",
+  } as Record<string, string>,
 };
 
 export type Words = typeof zhHant;
