@@ -2,6 +2,9 @@
 const PATIENCE_MS = 30_000;
 const LOOK_AGAIN_MS = 50;
 
+/** What no waiting mends: `until` passes it on at once. */
+export class Hopeless extends Error {}
+
 /** Looks until `look` gives something true, and says what was missing when it never did. */
 export async function until<T>(
   what: string,
@@ -16,6 +19,7 @@ export async function until<T>(
       if (seen) return seen;
       last = seen;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       last = error;
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));

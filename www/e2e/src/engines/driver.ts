@@ -1,9 +1,8 @@
 // A browser of another engine, driven by the W3C WebDriver protocol over plain HTTP: no library speaks to all of them.
-import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { endsWithUs } from "../leftovers.js";
 import { freePort } from "../ports.js";
-import { until } from "../until.js";
+import { Hopeless, until } from "../until.js";
 
 export const engines = ["firefox", "webkit"] as const;
 export type Engine = (typeof engines)[number];
@@ -27,20 +26,34 @@ function launch(engine: Engine): Launch {
   return { program, capabilities: { "moz:firefoxOptions": { binary, args: ["-headless"] } } };
 }
 
+/** The browser ended by itself, under whatever page it showed. */
+export class BrowserGone extends Hopeless {}
+
+/** As much of what driver and browser say as a person wants to read. */
+const SAID_MAX = 4_000;
+/** The longest that a page may keep its driver waiting. */
+const ANSWER_MS = 30_000;
+
 export class Driver {
   #address: string;
+  #said = "";
   #child: ChildProcess;
   #session = "";
 
   private constructor(address: string, child: ChildProcess) {
     this.#address = address;
     this.#child = child;
+    const hear = (chunk: Buffer): void => {
+      this.#said = `${this.#said}${chunk}`.slice(-SAID_MAX);
+    };
+    child.stdout?.on("data", hear);
+    child.stderr?.on("data", hear);
   }
 
   static async start(engine: Engine): Promise<Driver> {
     const { program, capabilities } = launch(engine);
     const port = await freePort();
-    const child = spawn(program, [`--port=${port}`], { detached: true, stdio: "ignore" });
+    const child = spawn(program, [`--port=${port}`], { detached: true, stdio: ["ignore", "pipe", "pipe"] });
     const failed = new Promise<never>((_, reject) => child.once("error", reject));
     const driver = new Driver(`http://127.0.0.1:${port}`, child);
     child.once(
@@ -104,14 +117,38 @@ export class Driver {
   }
 
   async #ask(method: string, path: string, body?: object): Promise<unknown> {
+    const { ok, value } = await this.#answer(method, path, body);
+    if (ok) return value;
+    const wrong = `${this.#named(method, path)}: ${JSON.stringify(value).slice(0, 400)}`;
+    throw this.#session === "" || (await this.#lives()) ? new Error(wrong) : this.#gone(wrong);
+  }
+
+  async #answer(method: string, path: string, body?: object): Promise<{ ok: boolean; value: unknown }> {
     const answer = await fetch(this.#address + path, {
       method,
       headers: { "content-type": "application/json" },
+      signal: AbortSignal.timeout(ANSWER_MS),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }).catch((error: Error) => {
+      // A driver may wait for ever for a browser that ended.
+      if (error.name === "TimeoutError") throw this.#gone(`${this.#named(method, path)}: no answer in ${ANSWER_MS} ms`);
+      throw error;
     });
-    const { value } = (await answer.json()) as { value: unknown };
-    assert.ok(answer.ok, `${method} ${path.replace(this.#session, "…")}: ${JSON.stringify(value).slice(0, 400)}`);
-    return value;
+    return { ok: answer.ok, value: ((await answer.json()) as { value: unknown }).value };
+  }
+
+  /** A driver ends the session of a browser that ended, and says so of what is asked next. */
+  async #lives(): Promise<boolean> {
+    const { value } = await this.#answer("GET", `/session/${this.#session}/timeouts`);
+    return (value as { error?: string } | null)?.error !== "invalid session id";
+  }
+
+  #named(method: string, path: string): string {
+    return `${method} ${this.#session === "" ? path : path.replace(this.#session, "…")}`;
+  }
+
+  #gone(wrong: string): BrowserGone {
+    return new BrowserGone(`${wrong}\n${this.#said}`);
   }
 
   async #isReady(): Promise<boolean> {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { City } from "../city.js";
 import { until } from "../until.js";
 import { holds } from "../world.js";
-import { Driver, type Engine, engines } from "./driver.js";
+import { BrowserGone, Driver, type Engine, engines } from "./driver.js";
 
 const PATIENCE_MS = 180_000;
 
@@ -78,19 +78,30 @@ for (const flow of flows) {
 }
 
 function play(title: string, flow: Flow, act: (flow: Flow, city: City, driver: Driver) => Promise<void>): void {
-  test(title, { timeout: PATIENCE_MS }, async () => {
-    const city = await City.start("development");
+  test(title, { timeout: PATIENCE_MS }, async (t) => {
     try {
-      const driver = await Driver.start(engine);
-      try {
-        await act(flow, city, driver);
-      } finally {
-        await driver.end();
-      }
-    } finally {
-      await city.end();
+      await once(flow, act);
+    } catch (error) {
+      // WebKit for GTK has died of an error between it and the display, once in some hundred runs. Twice is not its fault.
+      if (!(error instanceof BrowserGone)) throw error;
+      t.diagnostic(`${engine} ended by itself, so once more: ${error.message}`);
+      await once(flow, act);
     }
   });
+}
+
+async function once(flow: Flow, act: (flow: Flow, city: City, driver: Driver) => Promise<void>): Promise<void> {
+  const city = await City.start("development");
+  try {
+    const driver = await Driver.start(engine);
+    try {
+      await act(flow, city, driver);
+    } finally {
+      await driver.end();
+    }
+  } finally {
+    await city.end();
+  }
 }
 
 function named(name: string | undefined): Engine {
