@@ -16,10 +16,9 @@ use crate::stamp;
 
 /// Both files together, gzipped. What stands today must not grow; the goal for the published package is 60 kB, about
 /// two seconds on the slow 3G of a crowded market.
-const GZIP_BYTES_MAX: usize = 120_900;
-/// What a page's first load weighs together, as the city sends it to a browser that knows no Brotli. What stands today must not
-/// grow; the goal is 150 kB, which all pages meet in Brotli, and so in every browser that came over TLS.
-const PAGE_GZIP_BYTES_MAX: u64 = 154_900;
+const GZIP_BYTES_MAX: usize = 117_400;
+/// What a page's first load may weigh together, as the city sends it to a browser that knows no Brotli. Over TLS all know it.
+const PAGE_GZIP_BYTES_MAX: u64 = 150_000;
 const FILES: [&str; 2] = ["conch_bg.wasm", "conch.js"];
 /// Lines of the table of parts.
 const PARTS_SHOWN: usize = 20;
