@@ -49,6 +49,33 @@ scenario(
   },
 );
 
+scenario(
+  "without a menu the amounts typed last are a tap away, and nothing moves for them",
+  async ({ city, phone }) => {
+    const till = await Till.open(phone, city, "stall-c9");
+    await till.get("key-1").waitFor();
+    const where = () => till.get("keypad").boundingBox();
+    const before = await where();
+    await till.sell(120, "paid");
+    await till.next();
+    await till.sell(45, "paid");
+    await till.next();
+    assert.deepEqual(await where(), before);
+    assert.deepEqual(await till.get("lately").allTextContents(), ["+45", "+120"]);
+
+    await till.get("lately").last().click();
+    await till.get("lately").last().click();
+    await till.get("lately").first().click();
+    await till.total("285");
+    await till.get("charge").click();
+  await till.card("paid");
+    await holds(city, { events: 3, captures: 3 });
+    await till.page.reload();
+    await till.ready();
+    assert.deepEqual(await till.get("lately").allTextContents(), ["+45", "+120"]);
+  },
+);
+
 scenario("menu and cart are there at a cold start without network, and the sale arrives later", async (world) => {
   const { city, phone } = world;
   const till = await openWithMenu(world, "stall-c3");

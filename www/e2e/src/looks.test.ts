@@ -78,7 +78,9 @@ scenario("the till is fit to be looked at in every state", async ({ city, phone 
   await till.link("down");
   await see("saved offline");
   await till.next();
-  await see("keypad with rows");
+  await till.enter(9999);
+  await see("keypad with rows, and an amount typed before");
+  await till.get("clear-cart").click();
   await city.weather("stall-v1", { mode: "drop-answer" });
   await phone.context.setOffline(false);
   await till.sendNow();

@@ -50,7 +50,7 @@ export function totalOf({ lines, dollars }: Pick<Draft, "lines" | "dollars">): n
 
 /** What is sold, the half-typed amount as a line of its own. */
 export function linesOf({ lines, dollars }: Pick<Draft, "lines" | "dollars">): readonly Line[] {
-  return dollars === 0 ? lines : withMore(lines, typedLine(dollars));
+  return dollars === 0 ? lines : withMore(lines, typedLine(dollars * 100));
 }
 
 export function isEmpty(draft: Draft): boolean {
@@ -70,8 +70,9 @@ function changed(draft: Draft, change: Partial<Draft>): Draft {
   return isSame(next, draft) ? draft : { ...next, hold: null };
 }
 
-function typedLine(dollars: number): Line {
-  return { item: `=${dollars}`, name: null, price: dollars * 100, count: 1 };
+/** A line for an amount without a name, in minor units. */
+export function typedLine(price: number): Line {
+  return { item: `=${price / 100}`, name: null, price, count: 1 };
 }
 
 function withMore(lines: readonly Line[], line: Line): readonly Line[] {

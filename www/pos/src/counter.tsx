@@ -4,8 +4,10 @@ import type { JSX } from "preact";
 import { money } from "../../shell/figures.ts";
 import { ready } from "../../shell/outbox.ts";
 import * as cart from "./cart.ts";
-import { draft, market } from "./desk.ts";
+import { draft, market, sales } from "./desk.ts";
 import { CapNote } from "./gauge.tsx";
+import { typedLately } from "./lately.ts";
+import { limits } from "./limits.ts";
 import type { Item } from "./market.ts";
 import { methods } from "./sale.ts";
 import * as till from "./till.ts";
@@ -34,13 +36,35 @@ function PadSwitch(): JSX.Element {
   );
 }
 
+/** What was typed last, to be added with one tap; a large total needs the room for itself. */
+function Lately(): JSX.Element | null {
+  const say = words.value;
+  if (cart.totalOf(draft.value) > limits.besideLatelyMax) return null;
+  return (
+    <>
+      {typedLately(sales.value).map((price) => (
+        <button
+          key={price}
+          type="button"
+          class="plain lately"
+          data-testid="lately"
+          aria-label={say.addAmount(money(price))}
+          onClick={() => till.step(cart.add(cart.typedLine(price)))}
+        >
+          +{price / 100}
+        </button>
+      ))}
+    </>
+  );
+}
+
 function Display({ twoPads }: { twoPads: boolean }): JSX.Element {
   const say = words.value;
   const { lines, dollars } = draft.value;
   const hint = lines.length > 0 && dollars > 0 ? `+ ${money(dollars * 100)}` : "";
   return (
     <div class="display-row">
-      {twoPads && <PadSwitch />}
+      {twoPads ? <PadSwitch /> : <Lately />}
       <p class="display" aria-live="polite">
         <span class="display-hint">{hint}</span>
         <span class="unseen">{say.amount} </span>

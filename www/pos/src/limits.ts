@@ -2,6 +2,12 @@
 export const limits = {
   /** TWD digits on the keypad: 999,999 is above any stall sale and far below an unsafe number. */
   amountDigits: 6,
+  /** Amounts typed before that are offered again. They share a row of a narrow phone with the total. */
+  typedLately: 2,
+  /** The largest of them, in minor units. */
+  typedLatelyMax: 99_900,
+  /** The largest total beside them, in minor units. */
+  besideLatelyMax: 999_900,
   /** Minor units of one sale, lines and all: as much as the keypad takes. */
   saleMax: 99_999_900,
   /** The same amount by the same method within this time may be a second tap and is asked about, in ms. */

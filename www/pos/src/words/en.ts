@@ -46,6 +46,7 @@ export const en: Words = {
   more: (name) => `One more ${name}`,
   fewer: (name) => `One less ${name}`,
   removeLine: (name) => `Remove ${name}`,
+  addAmount: (price) => `Add ${price}`,
   addTyped: "Add, then type another amount",
   overtaken: "This sale was just charged or changed in another tab. Look at the list before you charge.",
   repeat: {

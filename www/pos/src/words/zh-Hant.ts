@@ -46,6 +46,7 @@ export const zhHant = {
   more: (name: string) => `${name} 多一份`,
   fewer: (name: string) => `${name} 少一份`,
   removeLine: (name: string) => `刪掉 ${name}`,
+  addAmount: (price: string) => `加入 ${price}`,
   addTyped: "加入，再打一個金額",
   overtaken: "這一筆剛剛在另一個分頁收款或改過了。請先看清單，再決定要不要收。",
   repeat: {
