@@ -68,7 +68,7 @@ scenario(
     await till.get("lately").first().click();
     await till.total("285");
     await till.get("charge").click();
-  await till.card("paid");
+    await till.card("paid");
     await holds(city, { events: 3, captures: 3 });
     await till.page.reload();
     await till.ready();

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { City, Issued } from "./city.js";
 import { cameraOf, film, type Shot } from "./film.js";
+import { look } from "./look.js";
 import { Gate } from "./screens.js";
 import { holds, prepared, reaches, scenario } from "./world.js";
 
@@ -258,6 +259,66 @@ scenario("who was let in and did not go in is a new event with a reason, and may
   await judged(south, ticket.code, "admitted");
   await reaches(city, { events: 3, admissions: 1, scans: 3 });
 });
+
+scenario(
+  "a supervisor lets in whom the gate cannot tell: a scan of its own, counted once, and open to the city's word",
+  async ({ city, phone }) => {
+    const [ours, used] = await city.issue(2);
+    assert.ok(ours && used);
+    const south = await Gate.before(phone, city, "gate-j15");
+    await opened(south);
+    await judged(south, used.code, "admitted");
+    await reaches(city, { admissions: 1 });
+    const north = await Gate.before(phone, city, "gate-j14");
+    await opened(north);
+    await judged(north, used.code, "used");
+    await north.pending(0);
+    await phone.context.setOffline(true);
+
+    // An old ticket, which nobody can look up without a link: one that was never issued, and one that was.
+    await north.scan("T-404", "unsure");
+    await north.get("overrule").click();
+    await north.get("overrule-sure").click();
+    await north.result("T-404", "let-in");
+    await north.scan("T-404", "same");
+    await north.scan(ours.ticket, "unsure");
+    await look(north.page, "gate unsure");
+    await north.get("overrule").click();
+    await north.get("overrule-back").click();
+    await north.get("overrule").click();
+    await look(north.page, "gate supervisor asked");
+    await north.get("overrule-sure").click();
+    await north.result(ours.ticket, "let-in");
+    await look(north.page, "gate supervisor");
+    await north.page.reload();
+    await north.ready();
+    await north.scans("let-in", 2);
+    await north.scans("unsure", 2);
+    await north.scan(ours.ticket, "used-here");
+
+    // And one that comes with a ticket somebody else has used: it stays used.
+    await judged(north, used.code, "used");
+    await north.get("overrule").click();
+    await north.get("overrule-sure").click();
+    await north.result(used.ticket, "let-in");
+    await north.get("turn-away").click();
+    await north.get("turn-away-left").click();
+    await north.result(used.ticket, "not-let-in");
+    await judged(north, used.code, "used");
+
+    await north.get("shift").click();
+    await north.get("sum-let-in").filter({ hasText: "2" }).waitFor();
+    await north.get("shift-close").click();
+    await phone.context.setOffline(false);
+    await north.sendNow();
+    await north.pending(0);
+    assert.equal((await city.ticket(ours.ticket)).state, "admitted");
+    assert.equal((await city.ticket(used.ticket)).duplicates.length, 0);
+    await north.scans("let-in", 2);
+  },
+  "development",
+  ["--tickets", "known"],
+);
 
 scenario(
   "a code that began while a sheet was open is not taken for the ticket that its end would be",

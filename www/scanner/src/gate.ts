@@ -17,14 +17,12 @@ import {
   afterVerdict,
   failedResult,
   type Lately,
-  mayTurnAway,
   movementOf,
   type Result,
   type Scan,
   type Sound,
   soundOf,
   standingOf,
-  type TurnedAway,
   usedElsewhere,
 } from "./scan.ts";
 import { checkSignature } from "./signature.ts";
@@ -270,34 +268,24 @@ async function write(outbox: Edge, gate: string, scan: Scan): Promise<Scan> {
   }
 }
 
-/** Nobody went in after all: a new event that says why, and the ticket is free again at this gate. */
-export async function turnAway(me: Identity, scan: Scan, why: TurnedAway): Promise<void> {
-  const outbox = edge.value;
-  if (outbox === null || !mayTurnAway(scan, Date.now(), gateLimits.notLetInMs)) return;
-  const { ticket } = scan;
-  await outbox.commit({
-    remove: [{ collection: LET_IN, key: ticket }],
-    emit: [
-      {
-        topic: "gate.auth.v2",
-        type: "scanned",
-        key: ticket,
-        causationId: scan.key,
-        payload: {
-          gateId: me.place,
-          ticketId: ticket,
-          decision: "refused",
-          reason: `not_let_in:${why}`,
-          scannedAt: Date.now(),
-        },
-      },
-    ],
-  });
-  for (const [code, { key }] of recent) if (key === scan.key) recent.delete(code);
-  await keep(scan.key, (old) => ({ ...old, notLetIn: why }));
+/** From here on the codes of a scan stand for another one; for none, and they may be presented anew. */
+export function readAs(key: string, other: string | null): void {
+  for (const [code, lately] of recent) {
+    if (lately.key !== key) continue;
+    if (other === null) recent.delete(code);
+    else lately.key = other;
+  }
 }
 
-async function keep(key: string, decide: (old: Scan) => Scan): Promise<void> {
+/** Puts one scan in the place of another, which stays in the list as what it was. */
+export async function replace(old: Scan, by: Scan): Promise<void> {
+  readAs(old.key, by.key);
+  fresh.value = by;
+  show({ kind: "scan", key: by.key }, "accepted");
+  await book.value?.changeAll([old.key, by.key], ([before]) => [before && { ...before, overruled: true }, by]);
+}
+
+export async function keep(key: string, decide: (old: Scan) => Scan): Promise<void> {
   await book.value?.change(key, (old) => (old === undefined ? undefined : decide(old)));
 }
 

@@ -37,6 +37,8 @@ export const gateLimits = {
   resultShownMs: 12_000,
   /** How long "not let in" is offered. */
   notLetInMs: MINUTE_MS,
+  /** How long "let in by a supervisor" is offered: one has to be fetched first. */
+  letInMs: 10 * MINUTE_MS,
   /** Opened so recently, the gate opens at once after a reload: nobody runs through the checks in a queue. */
   openedMs: 12 * HOUR_MS,
   /** Records of tickets are kept for so long: a night and the morning after. */

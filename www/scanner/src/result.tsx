@@ -5,11 +5,12 @@ import { useEffect } from "preact/hooks";
 import { shortKey } from "../../shell/figures.ts";
 import { Glyph, type Tone } from "../../shell/glyph.tsx";
 import type { Identity } from "../../shell/identity.ts";
+import { later } from "../../shell/later.tsx";
 import { timeOf, wordsOfError, wordsOfProblem } from "../../shell/words/index.ts";
 import * as gate from "./gate.ts";
 import { now } from "./known.ts";
 import { gateLimits } from "./limits.ts";
-import { mayTurnAway, type Scan, type Standing, standingOf, toneOf, turnedAway } from "./scan.ts";
+import { mayLetIn, mayTurnAway, type Scan, type Standing, standingOf, toneOf } from "./scan.ts";
 import { words } from "./words/index.ts";
 
 interface Card {
@@ -80,56 +81,25 @@ function cardNow(place: string): Card | null {
 
 const asked = signal<string | null>(null);
 
-function Reasons({ me, scan }: { me: Identity; scan: Scan }): JSX.Element {
-  const say = words.value;
-  return (
-    <fieldset class="result-reasons" data-testid="turn-away-reasons">
-      <legend>{say.turnAwayAsk}</legend>
-      {turnedAway.map((why) => (
-        <button
-          key={why}
-          type="button"
-          class="on-tone"
-          data-testid={`turn-away-${why}`}
-          onClick={() => {
-            asked.value = null;
-            void gate.turnAway(me, scan, why);
-          }}
-        >
-          {say.turnedAway[why]}
-        </button>
-      ))}
-      <button
-        type="button"
-        class="on-tone"
-        data-testid="turn-away-back"
-        onClick={() => {
-          asked.value = null;
-        }}
-      >
-        {say.turnAwayBack}
-      </button>
-    </fieldset>
-  );
-}
+const Question = later(async () => (await import("./question.tsx")).Question);
 
 function Actions({ card }: { card: Card }): JSX.Element {
   const say = words.value;
   const { scan } = card;
-  const offered = scan !== null && mayTurnAway(scan, now.value, gateLimits.notLetInMs);
+  const ask = (key: string) => (): void => {
+    asked.value = key;
+    gate.hold();
+  };
   return (
     <div class="result-actions">
-      {offered && (
-        <button
-          type="button"
-          class="on-tone"
-          data-testid="turn-away"
-          onClick={() => {
-            asked.value = scan.key;
-            gate.hold();
-          }}
-        >
+      {scan !== null && mayTurnAway(scan, now.value, gateLimits.notLetInMs) && (
+        <button type="button" class="on-tone" data-testid="turn-away" onClick={ask(scan.key)}>
           {say.turnAway}
+        </button>
+      )}
+      {scan !== null && mayLetIn(scan, now.value, gateLimits.letInMs) && (
+        <button type="button" class="on-tone" data-testid="overrule" onClick={ask(scan.key)}>
+          {say.letIn}
         </button>
       )}
       <button type="button" class="on-tone" data-testid="next" onClick={gate.next}>
@@ -144,6 +114,9 @@ export function ResultCard({ me }: { me: Identity }): JSX.Element {
   const card = cardNow(me.place);
   const shown = card === null ? "idle" : gate.covers.value ? "full" : "strip";
   const asks = card?.scan !== null && card !== null && shown === "full" && asked.value === card.scan.key;
+  const answered = (): void => {
+    asked.value = null;
+  };
   useEffect(() => {
     // The lines above it stay in sight, however far down somebody had read.
     if (shown === "full") scrollTo(0, 0);
@@ -181,7 +154,7 @@ export function ResultCard({ me }: { me: Identity }): JSX.Element {
             {card?.ticket && <p class="code">{shortKey(card.ticket)}</p>}
           </div>
         </div>
-        {card !== null && asks && card.scan !== null ? <Reasons me={me} scan={card.scan} /> : null}
+        {card !== null && asks && card.scan !== null ? <Question me={me} scan={card.scan} answered={answered} /> : null}
         {card !== null && !asks && <Actions card={card} />}
       </section>
     </div>

@@ -5,6 +5,7 @@ import {
   afterTicket,
   afterVerdict,
   failedResult,
+  mayLetIn,
   mayTurnAway,
   movementOf,
   type Scan,
@@ -116,4 +117,26 @@ test("only who was let in can be turned away, within the minute and once", () =>
   assert.equal(mayTurnAway({ ...saved, notLetIn: "left" }, 1_001, 60), false);
   assert.equal(mayTurnAway(turned("revoked"), 1_001, 60), false);
   assert.equal(mayTurnAway({ ...saved, state: "given-up" }, 1_001, 60), false);
+});
+
+test("a supervisor may let in who could not be looked up and who came with a used ticket, and nobody else", () => {
+  const asked = (scan: Scan, now = 2_000): boolean => mayLetIn(scan, now, 60_000);
+  assert.ok(asked(turned("unverified")));
+  assert.ok(asked(turned("duplicate", { place: "s1", at: 1 })));
+  for (const reason of ["revoked", "not_yet_valid", "expired", "wrong_gate", "unknown_ticket", "refused"] as const) {
+    assert.ok(!asked(turned(reason)), reason);
+  }
+  assert.ok(!asked(saved));
+  assert.ok(!asked({ ...turned("unverified"), overruled: true }));
+  assert.ok(!asked({ ...turned("unverified"), state: "refused" }));
+  assert.ok(!asked(turned("unverified"), 61_000));
+});
+
+test("who was let in by a supervisor stays so, whatever the city finds, until the event itself comes to nothing", () => {
+  const scan: Scan = { ...saved, letIn: true, first: { place: "s1", at: 1 } };
+  assert.equal(standingOf(scan, "n1"), "let-in");
+  assert.equal(standingOf(afterTicket(scan, { ...ticket, eventId: "e0" }), "n1"), "let-in");
+  assert.equal(standingOf({ ...scan, notLetIn: "left" }, "n1"), "not-let-in");
+  assert.equal(standingOf(afterVerdict(scan, { id: "e1", verdict: "refused" }), "n1"), "refused");
+  assert.equal(soundOf("let-in"), "accepted");
 });

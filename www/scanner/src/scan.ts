@@ -27,6 +27,10 @@ export interface Scan extends Row {
   accepted?: boolean;
   /** Let in, and within a minute not let in after all. */
   notLetIn?: TurnedAway;
+  /** Let in by a supervisor's word, after a scan that said no. */
+  letIn?: true;
+  /** Said no, and a later row let them in. */
+  overruled?: true;
   /** Why the city did not take the event. */
   problem?: string;
 }
@@ -45,6 +49,7 @@ export type Standing =
   | "unsure"
   | "denied"
   | "not-let-in"
+  | "let-in"
   | "refused"
   | "given-up";
 
@@ -62,6 +67,7 @@ const standingOfReason: Record<Reason, Standing> = {
 export function standingOf(scan: Scan, gate: string): Standing {
   if (scan.state === "given-up" || scan.state === "refused") return scan.state;
   if (scan.notLetIn !== undefined) return "not-let-in";
+  if (scan.letIn) return "let-in";
   if (scan.decision === "refused") {
     if (scan.reason === "duplicate" && scan.first?.place === gate) return "used-here";
     return standingOfReason[scan.reason ?? "refused"] ?? "denied";
@@ -92,6 +98,7 @@ export const toneOf: Record<Standing | Exclude<Result["kind"], "scan">, Tone> = 
   unsure: "doubt",
   denied: "stop",
   "not-let-in": "calm",
+  "let-in": "good",
   refused: "stop",
   "given-up": "calm",
   same: "calm",
@@ -104,7 +111,7 @@ export const toneOf: Record<Standing | Exclude<Result["kind"], "scan">, Tone> = 
 export type Sound = "accepted" | "used" | "stop" | "same";
 
 export function soundOf(standing: Standing): Sound {
-  if (standing === "admitted" || standing === "saved") return "accepted";
+  if (standing === "admitted" || standing === "saved" || standing === "let-in") return "accepted";
   return standing === "used" || standing === "used-here" ? "used" : "stop";
 }
 
@@ -153,6 +160,13 @@ export function usedElsewhere(rows: readonly Scan[], ticket: string, freedAt: nu
 export function mayTurnAway(scan: Scan, now: number, withinMs: number): boolean {
   const inside = scan.decision === "admitted" && scan.notLetIn === undefined;
   return inside && scan.state !== "refused" && scan.state !== "given-up" && now - scan.at < withinMs;
+}
+
+/** Whether a supervisor may still let them in: only they can tell an unknown ticket's owner, or who comes back. */
+export function mayLetIn(scan: Scan, now: number, withinMs: number): boolean {
+  const askable = scan.decision === "refused" && (scan.reason === "unverified" || scan.reason === "duplicate");
+  const stands = scan.state !== "refused" && scan.state !== "given-up" && !scan.overruled;
+  return askable && stands && now - scan.at < withinMs;
 }
 
 export function afterVerdict(scan: Scan, verdict: Verdict): Scan {

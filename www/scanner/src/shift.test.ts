@@ -33,6 +33,12 @@ test("who went in is counted by how sure it is, and who did not by why", () => {
   assert.equal(totalsOf(scans, "n1").letIn, 4);
 });
 
+test("who was let in by a supervisor counts once, as let in", () => {
+  const scans = [scan({ letIn: true }), scan({ decision: "refused", reason: "unverified", overruled: true })];
+  assert.deepEqual(lines(scans), [["in", 1, "let-in 1"]]);
+  assert.deepEqual([totalsOf(scans, "n1").all, totalsOf(scans, "n1").letIn], [1, 1]);
+});
+
 test("a ticket that was used is one line, here or elsewhere", () => {
   const used = (place: string) => scan({ decision: "refused", reason: "duplicate", first: { place, at: 1 } });
   assert.deepEqual(lines([used("n1"), used("s1")]), [["out", 2, "used 2"]]);

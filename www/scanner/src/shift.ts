@@ -10,6 +10,7 @@ const outcomeOf: Record<Counted, Outcome> = {
   admitted: "in",
   saved: "in",
   doubled: "in",
+  "let-in": "in",
   used: "out",
   revoked: "out",
   "too-early": "out",
@@ -38,7 +39,9 @@ export interface Totals {
   parts: readonly Part[];
 }
 
-export function totalsOf(scans: readonly Scan[], gate: string): Totals {
+export function totalsOf(all: readonly Scan[], gate: string): Totals {
+  // Who was let in after all counts once.
+  const scans = all.filter(({ overruled }) => !overruled);
   const counts = new Map<Counted, number>();
   let since: number | null = null;
   for (const scan of scans) {

@@ -9,6 +9,7 @@ export const en: Words = {
     admitted: "Confirmed",
     saved: "Offline, not confirmed",
     doubled: "Used twice, found later",
+    "let-in": "By a supervisor's word",
     used: "Already used",
     revoked: "Taken back",
     "too-early": "Too early",

@@ -8,6 +8,7 @@ export const zhHant = {
     admitted: "已確認",
     saved: "離線放行，尚未確認",
     doubled: "進場後發現重複",
+    "let-in": "主管放行",
     used: "票已經用過",
     revoked: "票已作廢",
     "too-early": "還沒到時間",

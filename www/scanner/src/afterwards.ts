@@ -1,0 +1,68 @@
+// What a person decides after the tone: that somebody did not go in after all, or goes in by a supervisor's word. Either is a
+// new event that names the scan; nothing is ever taken back.
+import type { Identity } from "../../shell/identity.ts";
+import { edge } from "../../shell/outbox.ts";
+import { newEventId } from "./event-id.ts";
+import { keep, readAs, replace } from "./gate.ts";
+import { LET_IN } from "./known.ts";
+import { gateLimits } from "./limits.ts";
+import { mayLetIn, mayTurnAway, type Scan, type TurnedAway } from "./scan.ts";
+
+/** Nobody went in after all: a new event that says why, and the ticket is free again at this gate. */
+export async function turnAway(me: Identity, scan: Scan, why: TurnedAway): Promise<void> {
+  const outbox = edge.value;
+  if (outbox === null || !mayTurnAway(scan, Date.now(), gateLimits.notLetInMs)) return;
+  const { ticket } = scan;
+  await outbox.commit({
+    // Who came with a used ticket leaves it as used as it was.
+    ...(!(scan.letIn && scan.first) && { remove: [{ collection: LET_IN, key: ticket }] }),
+    emit: [
+      {
+        topic: "gate.auth.v2",
+        type: "scanned",
+        key: ticket,
+        causationId: scan.key,
+        payload: {
+          gateId: me.place,
+          ticketId: ticket,
+          decision: "refused",
+          reason: `not_let_in:${why}`,
+          scannedAt: Date.now(),
+        },
+      },
+    ],
+  });
+  readAs(scan.key, null);
+  await keep(scan.key, (old) => ({ ...old, notLetIn: why }));
+}
+
+/** A supervisor lets somebody in whom the gate did not: a scan of its own, which the city judges like any other. */
+export async function letIn(me: Identity, scan: Scan): Promise<void> {
+  const outbox = edge.value;
+  if (outbox === null || !mayLetIn(scan, Date.now(), gateLimits.letInMs)) return;
+  const { ticket, first } = scan;
+  const at = Date.now();
+  const key = newEventId(at);
+  await outbox.commit({
+    // A used ticket stays used where it was used first.
+    ...(first === undefined && { put: [{ collection: LET_IN, key: ticket, value: { place: me.place, at, id: key } }] }),
+    emit: [
+      {
+        topic: "gate.auth.v2",
+        type: "scanned",
+        key: ticket,
+        id: key,
+        causationId: scan.key,
+        payload: {
+          gateId: me.place,
+          ticketId: ticket,
+          decision: "admitted",
+          reason: "let_in:supervisor",
+          scannedAt: at,
+          ...(first && { firstGateId: first.place, firstAt: first.at }),
+        },
+      },
+    ],
+  });
+  await replace(scan, { key, at, ticket, state: "saved", decision: "admitted", letIn: true, ...(first && { first }) });
+}
