@@ -258,6 +258,12 @@ scenario("who was let in and did not go in is a new event with a reason, and may
   await opened(south);
   await judged(south, ticket.code, "admitted");
   await reaches(city, { events: 3, admissions: 1, scans: 3 });
+
+  await south.fillDisk();
+  await south.get("turn-away").click();
+  await south.get("turn-away-left").click();
+  await south.page.locator("[data-testid=result][data-standing=error]").waitFor();
+  await south.scans("admitted", 1);
 });
 
 scenario(

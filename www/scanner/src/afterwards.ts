@@ -1,19 +1,19 @@
 // What a person decides after the tone: that somebody did not go in after all, or goes in by a supervisor's word. Either is a
 // new event that names the scan; nothing is ever taken back.
 import type { Identity } from "../../shell/identity.ts";
-import { edge } from "../../shell/outbox.ts";
+import { codeOf, edge } from "../../shell/outbox.ts";
 import { newEventId } from "./event-id.ts";
-import { keep, readAs, replace } from "./gate.ts";
+import { keep, readAs, replace, show } from "./gate.ts";
 import { LET_IN } from "./known.ts";
 import { gateLimits } from "./limits.ts";
-import { mayLetIn, mayTurnAway, type Scan, type TurnedAway } from "./scan.ts";
+import { failedResult, mayLetIn, mayTurnAway, type Scan, type TurnedAway } from "./scan.ts";
 
 /** Nobody went in after all: a new event that says why, and the ticket is free again at this gate. */
 export async function turnAway(me: Identity, scan: Scan, why: TurnedAway): Promise<void> {
   const outbox = edge.value;
   if (outbox === null || !mayTurnAway(scan, Date.now(), gateLimits.notLetInMs)) return;
   const { ticket } = scan;
-  await outbox.commit({
+  const commit = outbox.commit({
     // Who came with a used ticket leaves it as used as it was.
     ...(!(scan.letIn && scan.first) && { remove: [{ collection: LET_IN, key: ticket }] }),
     emit: [
@@ -32,6 +32,7 @@ export async function turnAway(me: Identity, scan: Scan, why: TurnedAway): Promi
       },
     ],
   });
+  if (!(await isStored(scan, commit))) return;
   readAs(scan.key, null);
   await keep(scan.key, (old) => ({ ...old, notLetIn: why }));
 }
@@ -43,7 +44,7 @@ export async function letIn(me: Identity, scan: Scan): Promise<void> {
   const { ticket, first } = scan;
   const at = Date.now();
   const key = newEventId(at);
-  await outbox.commit({
+  const commit = outbox.commit({
     // A used ticket stays used where it was used first.
     ...(first === undefined && { put: [{ collection: LET_IN, key: ticket, value: { place: me.place, at, id: key } }] }),
     emit: [
@@ -64,5 +65,17 @@ export async function letIn(me: Identity, scan: Scan): Promise<void> {
       },
     ],
   });
+  if (!(await isStored(scan, commit))) return;
   await replace(scan, { key, at, ticket, state: "saved", decision: "admitted", letIn: true, ...(first && { first }) });
+}
+
+/** What is on no disk was not decided, and the screen says so. */
+async function isStored(scan: Scan, commit: Promise<unknown>): Promise<boolean> {
+  try {
+    await commit;
+    return true;
+  } catch (error) {
+    show(failedResult(scan.ticket, codeOf(error)), "stop");
+    return false;
+  }
 }

@@ -70,7 +70,7 @@ export function scanOf(key: string): Scan | null {
 let uncover: ReturnType<typeof setTimeout> | undefined;
 
 /** Puts it over the whole screen, whatever was there. The tone comes with it and never before. */
-function show(next: Result, tune: Sound | null): void {
+export function show(next: Result, tune: Sound | null): void {
   result.value = next;
   covers.value = true;
   clearTimeout(uncover);
@@ -282,6 +282,7 @@ export async function replace(old: Scan, by: Scan): Promise<void> {
   readAs(old.key, by.key);
   fresh.value = by;
   show({ kind: "scan", key: by.key }, "accepted");
+  if (signedOut.value) return;
   await book.value?.changeAll([old.key, by.key], ([before]) => [before && { ...before, overruled: true }, by]);
 }
 
