@@ -110,10 +110,11 @@ async function sized(page: Page, devtools: CDPSession): Promise<Size> {
   const { metrics } = await devtools.send("Performance.getMetrics");
   const heap = metrics.find(({ name }) => name === "JSHeapUsedSize")?.value ?? Number.NaN;
   const own = await page.evaluate(() => {
-    const { memory, __wbindgen_externrefs: handles } = wasm as {
-      memory: WebAssembly.Memory;
-      __wbindgen_externrefs: WebAssembly.Table;
-    };
+    // By kind: the names are short and mean nothing.
+    const parts = Object.values(wasm ?? {});
+    const memory = parts.find((part) => part instanceof WebAssembly.Memory);
+    const handles = parts.find((part) => part instanceof WebAssembly.Table);
+    if (memory === undefined || handles === undefined) throw new Error("another module than this run knows");
     return { wasm: memory.buffer.byteLength, handles: handles.length };
   });
   return { ...own, heap };
