@@ -92,6 +92,7 @@ fn wasm(place: &Place) -> Result<(), Fault> {
         .tree(&place.root.join("npm/face.js"), &[])?
         .tree(&place.root.join("npm/inline.js"), &[])?
         .word(&WASM_OPT.join(" "))
+        .word(names::HOW)
         .word(squeeze::HOW);
     let dist = place.bindings();
     unless_fresh(place, "wasm", inputs, &dist, || {
@@ -103,18 +104,21 @@ fn wasm(place: &Place) -> Result<(), Fault> {
         optimize.arg(&bound).arg("-o").arg(&bound);
         let said = child::heard(optimize)?;
         let glue = dist.join("conch.js");
-        rename(&glue, &said)?;
+        rename(&glue, &bound, &said)?;
         // The glue is generated, so nobody reads it; without its comments and long names it is a third lighter.
         bundle(place, &glue, &["--format", "esm"], &glue)?;
         inline(place, &dist)
     })
 }
 
-/// Gives the glue the names by which the optimized module calls and is called.
-fn rename(glue: &Path, said: &str) -> Result<(), Fault> {
-    let long = fs::read_to_string(glue).map_err(Fault::io(format!("cannot read {}", glue.display())))?;
-    let short = names::shorten(&long, said)?;
-    fs::write(glue, short).map_err(Fault::io(format!("cannot write {}", glue.display())))
+/// Gives glue and optimized module the names by which they call each other.
+fn rename(glue: &Path, module: &Path, said: &str) -> Result<(), Fault> {
+    let cannot = |how: &str, file: &Path| Fault::io(format!("cannot {how} {}", file.display()));
+    let long = fs::read_to_string(glue).map_err(cannot("read", glue))?;
+    let bytes = fs::read(module).map_err(cannot("read", module))?;
+    let (short, sealed) = names::shorten(&long, &bytes, said)?;
+    fs::write(glue, short).map_err(cannot("write", glue))?;
+    fs::write(module, sealed).map_err(cannot("write", module))
 }
 
 /// Flags that keep this machine's folders out of the module, so that it is the same wherever it is built.
