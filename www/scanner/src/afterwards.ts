@@ -6,31 +6,18 @@ import { newEventId } from "./event-id.ts";
 import { keep, readAs, replace, show } from "./gate.ts";
 import { LET_IN } from "./known.ts";
 import { gateLimits } from "./limits.ts";
-import { failedResult, mayLetIn, mayTurnAway, type Scan, type TurnedAway } from "./scan.ts";
+import { failedResult, mayLetIn, mayTurnAway, type Scan, scannedEvent, type TurnedAway } from "./scan.ts";
 
 /** Nobody went in after all: a new event that says why, and the ticket is free again at this gate. */
 export async function turnAway(me: Identity, scan: Scan, why: TurnedAway): Promise<void> {
   const outbox = edge.value;
   if (outbox === null || !mayTurnAway(scan, Date.now(), gateLimits.notLetInMs)) return;
   const { ticket } = scan;
+  const turned = { ticket, at: Date.now(), decision: "refused", reason: `not_let_in:${why}` } as const;
   const commit = outbox.commit({
     // Who came with a used ticket leaves it as used as it was.
     ...(!(scan.letIn && scan.first) && { remove: [{ collection: LET_IN, key: ticket }] }),
-    emit: [
-      {
-        topic: "gate.auth.v2",
-        type: "scanned",
-        key: ticket,
-        causationId: scan.key,
-        payload: {
-          gateId: me.place,
-          ticketId: ticket,
-          decision: "refused",
-          reason: `not_let_in:${why}`,
-          scannedAt: Date.now(),
-        },
-      },
-    ],
+    emit: [{ ...scannedEvent(me.place, turned), causationId: scan.key }],
   });
   if (!(await isStored(scan, commit))) return;
   readAs(scan.key, null);
@@ -44,29 +31,14 @@ export async function letIn(me: Identity, scan: Scan): Promise<void> {
   const { ticket, first } = scan;
   const at = Date.now();
   const key = newEventId(at);
+  const by = { ticket, at, decision: "admitted", ...(first && { first }) } as const;
   const commit = outbox.commit({
     // A used ticket stays used where it was used first.
     ...(first === undefined && { put: [{ collection: LET_IN, key: ticket, value: { place: me.place, at, id: key } }] }),
-    emit: [
-      {
-        topic: "gate.auth.v2",
-        type: "scanned",
-        key: ticket,
-        id: key,
-        causationId: scan.key,
-        payload: {
-          gateId: me.place,
-          ticketId: ticket,
-          decision: "admitted",
-          reason: "let_in:supervisor",
-          scannedAt: at,
-          ...(first && { firstGateId: first.place, firstAt: first.at }),
-        },
-      },
-    ],
+    emit: [{ ...scannedEvent(me.place, { ...by, reason: "let_in:supervisor" }), id: key, causationId: scan.key }],
   });
   if (!(await isStored(scan, commit))) return;
-  await replace(scan, { key, at, ticket, state: "saved", decision: "admitted", letIn: true, ...(first && { first }) });
+  await replace(scan, { ...by, key, state: "saved", letIn: true });
 }
 
 /** What is on no disk was not decided, and the screen says so. */

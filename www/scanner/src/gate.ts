@@ -21,6 +21,7 @@ import {
   type Result,
   type Scan,
   type Sound,
+  scannedEvent,
   soundOf,
   standingOf,
   usedElsewhere,
@@ -232,22 +233,9 @@ function rowOf({ decision, reason, first, confirmed }: Decided): Pick<Scan, "sta
 
 /** Event and record in one transaction: that a ticket was used and the scan that says so cannot come apart. */
 async function write(outbox: Edge, gate: string, scan: Scan): Promise<Scan> {
-  const { key: id, at, ticket, decision, reason, first } = scan;
-  const event = {
-    topic: "gate.auth.v2",
-    type: "scanned",
-    key: ticket,
-    id,
-    payload: {
-      gateId: gate,
-      ticketId: ticket,
-      ...(decision && { decision }),
-      ...(reason && { reason }),
-      scannedAt: at,
-      ...(first && { firstGateId: first.place, firstAt: first.at }),
-    },
-  } as const;
-  if (decision === "refused") {
+  const { key: id, at, ticket } = scan;
+  const event = { ...scannedEvent(gate, scan), id };
+  if (scan.decision === "refused") {
     await outbox.emit(event);
     return scan;
   }

@@ -35,6 +35,26 @@ export interface Scan extends Row {
   problem?: string;
 }
 
+/** What a gate says of a ticket before it. `reason` is the city's word for a judgement, or the gate's own for a person's. */
+export function scannedEvent(
+  gateId: string,
+  { ticket, at, decision, reason, first }: Pick<Scan, "ticket" | "at" | "decision" | "first"> & { reason?: string },
+) {
+  return {
+    topic: "gate.auth.v2",
+    type: "scanned",
+    key: ticket,
+    payload: {
+      gateId,
+      ticketId: ticket,
+      ...(decision && { decision }),
+      ...(reason && { reason }),
+      scannedAt: at,
+      ...(first && { firstGateId: first.place, firstAt: first.at }),
+    },
+  } as const;
+}
+
 /** `saved`: let in by this gate alone. `doubled`: let in, and found out later that it was used elsewhere. */
 export type Standing =
   | "saved"
