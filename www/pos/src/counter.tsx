@@ -1,5 +1,5 @@
 // The counter: what is being sold, by menu and keypad, how it is paid, and the button that charges.
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { money } from "../../shell/figures.ts";
 import { ready } from "../../shell/outbox.ts";
@@ -36,13 +36,16 @@ function PadSwitch(): JSX.Element {
   );
 }
 
+/** Changes with a sale and not with every key. */
+const lately = computed(() => typedLately(sales.value));
+
 /** What was typed last, to be added with one tap; a large total needs the room for itself. */
 function Lately(): JSX.Element | null {
   const say = words.value;
   if (cart.totalOf(draft.value) > limits.besideLatelyMax) return null;
   return (
     <>
-      {typedLately(sales.value).map((price) => (
+      {lately.value.map((price) => (
         <button
           key={price}
           type="button"
